@@ -1,0 +1,86 @@
+/**
+ * Every attribute name Spanledger writes, or reads from the current conventions.
+ *
+ * GenAI names: open-telemetry/semantic-conventions-genai, docs/gen-ai (read 2026-11-20; status "Development", no tagged
+ * release, no npm package, hence copied). Older names that spans still carry stand in `olderAttributes`.
+ */
+export const attributes = {
+  operationName: 'gen_ai.operation.name',
+  providerName: 'gen_ai.provider.name',
+  requestModel: 'gen_ai.request.model',
+  requestStream: 'gen_ai.request.stream',
+  requestMaxTokens: 'gen_ai.request.max_tokens',
+  requestTemperature: 'gen_ai.request.temperature',
+  requestTopP: 'gen_ai.request.top_p',
+  requestChoiceCount: 'gen_ai.request.choice.count',
+  responseId: 'gen_ai.response.id',
+  responseModel: 'gen_ai.response.model',
+  responseFinishReasons: 'gen_ai.response.finish_reasons',
+  /** Seconds, a double. */
+  responseTimeToFirstChunk: 'gen_ai.response.time_to_first_chunk',
+  conversationId: 'gen_ai.conversation.id',
+  promptName: 'gen_ai.prompt.name',
+  agentName: 'gen_ai.agent.name',
+
+  /** ALL input, cached included: the cache and modality counts below are parts of it (client-inference.md, notes 20-33). */
+  inputTokens: 'gen_ai.usage.input_tokens',
+  /** ALL output: reasoning and audio are parts of it. */
+  outputTokens: 'gen_ai.usage.output_tokens',
+  cacheReadInputTokens: 'gen_ai.usage.cache_read.input_tokens',
+  /** Named cache_creation until August 2026 (semantic-conventions-genai PR 440). */
+  cacheWriteInputTokens: 'gen_ai.usage.cache_write.input_tokens',
+  reasoningOutputTokens: 'gen_ai.usage.reasoning.output_tokens',
+  audioInputTokens: 'gen_ai.usage.audio.input_tokens',
+  audioOutputTokens: 'gen_ai.usage.audio.output_tokens',
+  audioCacheReadInputTokens: 'gen_ai.usage.audio.cache_read.input_tokens',
+  imageInputTokens: 'gen_ai.usage.image.input_tokens',
+  imageOutputTokens: 'gen_ai.usage.image.output_tokens',
+
+  /** The price of a call depends on the tier that served it. `openai.*` and `anthropic.*` as their emitters write them. */
+  openaiResponseServiceTier: 'openai.response.service_tier',
+  openaiRequestServiceTier: 'openai.request.service_tier',
+  anthropicResponseServiceTier: 'anthropic.response.service_tier',
+  anthropicCacheWrite5mInputTokens: 'anthropic.usage.cache_creation.ephemeral_5m_input_tokens',
+  anthropicCacheWrite1hInputTokens: 'anthropic.usage.cache_creation.ephemeral_1h_input_tokens',
+
+  errorType: 'error.type',
+  httpResponseStatusCode: 'http.response.status_code',
+  serverAddress: 'server.address',
+  serverPort: 'server.port',
+
+  /** General registry, Development: docs/registry/attributes/user.md and session.md (read 2026-11-20). */
+  userId: 'user.id',
+  sessionId: 'session.id',
+} as const
+
+/** Names of ours, for what no convention says. Each is optional on a span and read back by `readCall`. */
+export const spanledgerAttributes = {
+  /** JSON of `UsagePart[]`: a call that several models served (Anthropic `iterations[]`), each billed at its own price. */
+  usageParts: 'spanledger.usage.parts',
+  webSearches: 'spanledger.usage.web_searches',
+  /** `reported` | `partial` | `estimated` | `missing`: how far the token counts may be trusted. */
+  usageQuality: 'spanledger.usage.quality',
+  /** USD as a decimal string: what the provider itself said the call cost. */
+  reportedCostUsd: 'spanledger.reported_cost_usd',
+  serviceTier: 'spanledger.service_tier',
+  /** `true` on calls made up for a demo. */
+  sample: 'spanledger.sample',
+} as const
+
+/** `property.<key>`: what the app attaches to a call. Our own convention; OpenTelemetry has none (read 2026-11-20). */
+export const PROPERTY_PREFIX = 'property.'
+
+/** Names that current spans no longer carry, newest first; the first one present wins over the older ones. */
+export const olderAttributes = {
+  /** Renamed in semantic-conventions 1.37. */
+  providerName: ['gen_ai.system'],
+  /** Renamed in semantic-conventions 1.27. */
+  inputTokens: ['gen_ai.usage.prompt_tokens'],
+  outputTokens: ['gen_ai.usage.completion_tokens'],
+  cacheReadInputTokens: ['gen_ai.usage.cache_read_input_tokens'],
+  cacheWriteInputTokens: ['gen_ai.usage.cache_creation.input_tokens', 'gen_ai.usage.cache_creation_input_tokens'],
+  reasoningOutputTokens: ['gen_ai.usage.reasoning_tokens'],
+  /** Deprecated as moved (semantic-conventions registry, enduser). */
+  userId: ['enduser.id'],
+  serviceTier: ['gen_ai.openai.response.service_tier'],
+} as const

@@ -1,0 +1,24 @@
+export { attributes, olderAttributes, PROPERTY_PREFIX, spanledgerAttributes } from './attributes.ts'
+export { disjointUsage, type Counting, type TokenCounts } from './disjoint-usage.ts'
+export { classifyError, type ErrorClass, type ErrorFacts } from './error-class.ts'
+export {
+  MAX_ID_BYTES,
+  MAX_PROPERTIES_PER_CALL,
+  MAX_PROPERTY_VALUE_LENGTH,
+  mergeIdentities,
+  readId,
+  readProperties,
+  type Identity,
+  type Property,
+  type ReadId,
+  type ReadProperties,
+} from './identity.ts'
+export type { CallOrigin, CallStatus, LlmCall, UsageQuality } from './llm-call.ts'
+export { divideHalfEven, formatUsd, NANO_USD_PER_USD, parseUsd } from './money.ts'
+export { canonicalPropertyKey, MAX_PROPERTY_KEY_LENGTH } from './property-key.ts'
+export { canonicalProvider, providerOfHost } from './provider.ts'
+export { readCall, readSpanIdentity } from './read-call.ts'
+export type { ReadingFault } from './reading-fault.ts'
+export type { SpanRecord } from './span.ts'
+export { MAX_TOKEN_COUNT, readTokenCount } from './token-count.ts'
+export { addUsage, totalInputTokens, totalOutputTokens, totalTokens, usageBuckets, usageOf, type Usage, type UsagePart } from './usage.ts'

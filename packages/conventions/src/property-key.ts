@@ -1,0 +1,22 @@
+/** The most characters a property key may have; a longer key is cut and marked. */
+export const MAX_PROPERTY_KEY_LENGTH = 128
+
+/** Property names that would collide with parts of the query language, or with JavaScript's own object members. */
+const refused = new Set(['__proto__', 'prototype', 'constructor'])
+
+/**
+ * The key under which a property is kept: case and `-`, `_`, space fold together, so `User-Type`, `user_type` and
+ * `USER TYPE` are one property.
+ * @returns undefined for a name that holds no character, or that names a member of every JavaScript object
+ */
+export function canonicalPropertyKey(name: string): string | undefined {
+  const trimmed = name.trim()
+  if (refused.has(trimmed.toLowerCase())) return undefined
+  const key = trimmed
+    .normalize('NFC')
+    .toLowerCase()
+    .replace(/[\s_-]+/gu, '_')
+    .replace(/^_+|_+$/gu, '')
+  if (key === '') return undefined
+  return key.length > MAX_PROPERTY_KEY_LENGTH ? key.slice(0, MAX_PROPERTY_KEY_LENGTH - 1) + '…' : key
+}

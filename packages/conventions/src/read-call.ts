@@ -1,0 +1,151 @@
+import { attributes as names, olderAttributes, PROPERTY_PREFIX, spanledgerAttributes as ours } from './attributes.ts'
+import { first, genai, prefixed } from './dialects/genai.ts'
+import type { Dialect, DialectCall } from './dialects/dialect.ts'
+import { disjointUsage, type TokenCounts } from './disjoint-usage.ts'
+import { classifyError } from './error-class.ts'
+import { readId, readProperties, type Identity } from './identity.ts'
+import type { CallOrigin, LlmCall } from './llm-call.ts'
+import { parseUsd } from './money.ts'
+import { canonicalProvider, providerOfHost } from './provider.ts'
+import type { ReadingFault } from './reading-fault.ts'
+import type { SpanRecord } from './span.ts'
+import { readTokenCount } from './token-count.ts'
+import { addUsage, type Usage } from './usage.ts'
+
+/** Tried in order; the first that recognises a span reads it. */
+const dialects: readonly Dialect[] = [genai]
+
+/** A call may not have lasted longer; a longer one is a clock that jumped. */
+const MAX_DURATION_MS = 7 * 24 * 3600 * 1000
+
+/**
+ * Reads one finished span as an LLM call.
+ * @returns undefined when the span is no LLM call. Never throws, whatever the attributes hold.
+ */
+export function readCall(span: SpanRecord, origin: CallOrigin): LlmCall | undefined {
+  for (const dialect of dialects) {
+    const said = dialect.read(span)
+    if (said !== undefined) return toCall(span, said, origin)
+  }
+  return undefined
+}
+
+/** The user, session and properties that a span carries in its own attributes, LLM call or not. Never throws. */
+export function readSpanIdentity(span: Pick<SpanRecord, 'attributes'>): Identity {
+  return identityOf(span.attributes, [])
+}
+
+function toCall(span: SpanRecord, said: DialectCall, origin: CallOrigin): LlmCall {
+  const faults: ReadingFault[] = []
+  if (span.droppedAttributes > 0) faults.push('attributes_dropped')
+  const times = readTimes(span, faults)
+  const usage = readUsage(said, faults)
+  const requestedModel = shortText(said.requestedModel) ?? shortText(said.responseModel) ?? 'unknown'
+  const failed = said.status !== 'ok'
+  const finishReason = shortText(said.finishReason)
+  const { properties, faults: propertyFaults } = readProperties(said.properties)
+  faults.push(...propertyFaults)
+  return {
+    traceId: span.traceId,
+    spanId: span.spanId,
+    parentSpanId: span.parentSpanId,
+    role: said.role,
+    ...times,
+    timeToFirstTokenMs:
+      said.timeToFirstTokenMs === undefined || said.timeToFirstTokenMs > MAX_DURATION_MS ? undefined : Math.round(said.timeToFirstTokenMs),
+    operation: said.operation.slice(0, 64),
+    provider: readProvider(said.provider),
+    requestedModel,
+    model: shortText(said.responseModel) ?? requestedModel,
+    responseId: shortText(said.responseId),
+    serviceTier: shortText(said.serviceTier)?.toLowerCase(),
+    streamed: said.streamed,
+    status: said.status,
+    errorClass: failed
+      ? classifyError({ errorType: shortText(said.errorType), httpStatus: said.httpStatus, message: span.statusMessage })
+      : finishReason === 'length' || finishReason === 'max_tokens'
+        ? 'truncated'
+        : undefined,
+    errorType: failed ? (shortText(said.errorType) ?? '_OTHER') : undefined,
+    finishReason,
+    usage,
+    usageQuality: usage === undefined ? 'missing' : (said.quality ?? 'reported'),
+    parts: usage === undefined ? undefined : said.parts,
+    reportedCostNanoUsd: readCost(said.reportedCostUsd, faults),
+    user: keepId('user', said.user, faults),
+    session: keepId('session', said.session, faults),
+    properties,
+    resourceIdentity: resourceIdentity(span.resourceAttributes),
+    origin: span.attributes[ours.sample] === true ? 'sample' : origin,
+    faults,
+  }
+}
+
+function readTimes(span: SpanRecord, faults: ReadingFault[]): { startMs: number; durationMs: number } {
+  const durationMs = span.endMs - span.startMs
+  if (durationMs >= 0 && durationMs <= MAX_DURATION_MS) return { startMs: Math.floor(span.startMs), durationMs: Math.round(durationMs) }
+  // The end is the one that is not needed: a call is attributed to its start.
+  faults.push('time_refused')
+  return { startMs: Math.floor(span.startMs), durationMs: 0 }
+}
+
+function readUsage(said: DialectCall, faults: ReadingFault[]): Usage | undefined {
+  if (said.parts !== undefined) return addUsage(...said.parts.map((part) => part.usage))
+  const counts: { -readonly [Key in keyof TokenCounts]: TokenCounts[Key] } = {}
+  for (const [key, value] of Object.entries(said.counts) as [keyof TokenCounts, unknown][]) {
+    if (value === undefined || value === null) continue
+    const count = readTokenCount(value)
+    if (count === undefined) faults.push('token_count_refused')
+    else counts[key] = count
+  }
+  return disjointUsage(counts, said.counting)
+}
+
+function readCost(value: unknown, faults: ReadingFault[]): number | undefined {
+  if (value === undefined || value === null) return undefined
+  const nanoUsd = parseUsd(value)
+  if (nanoUsd === undefined) faults.push('cost_refused')
+  return nanoUsd
+}
+
+function readProvider(value: unknown): string {
+  const name = canonicalProvider(value)
+  return name.includes('.') ? (providerOfHost(name) ?? name) : name
+}
+
+function keepId(kind: 'user' | 'session', value: unknown, faults: ReadingFault[]): string | undefined {
+  const { id, outcome } = readId(value)
+  if (outcome === 'refused') faults.push(`${kind}_refused`)
+  if (outcome === 'hashed') faults.push(`${kind}_hashed`)
+  return id
+}
+
+function identityOf(attributes: SpanRecord['attributes'], faults: ReadingFault[]): Identity {
+  const { properties, faults: propertyFaults } = readProperties(prefixed(attributes, PROPERTY_PREFIX))
+  faults.push(...propertyFaults)
+  return {
+    user: keepId('user', first(attributes, names.userId, olderAttributes.userId), faults),
+    session: keepId('session', attributes[names.sessionId] ?? attributes[names.conversationId], faults),
+    properties,
+  }
+}
+
+/** Resources are shared by all spans of a process, so what one says is read once. */
+const resourceIdentities = new WeakMap<object, Identity | 'none'>()
+
+function resourceIdentity(resource: SpanRecord['resourceAttributes']): Identity | undefined {
+  let identity = resourceIdentities.get(resource)
+  if (identity === undefined) {
+    const read = identityOf(resource, [])
+    identity = read.user === undefined && read.session === undefined && read.properties.size === 0 ? 'none' : read
+    resourceIdentities.set(resource, identity)
+  }
+  return identity === 'none' ? undefined : identity
+}
+
+/** Model names, ids and error types are short; what is longer than 256 characters is text that strayed here. */
+function shortText(value: unknown): string | undefined {
+  if (typeof value !== 'string') return undefined
+  const clean = value.trim().slice(0, 256).toWellFormed().replaceAll('\u0000', '\ufffd')
+  return clean === '' ? undefined : clean
+}

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  // Tests run on the sources; only child processes (the command line, preloads) run on the built files.
+  resolve: { conditions: ['@spanledger/source', 'node', 'import', 'module', 'default'] },
+  ssr: { resolve: { conditions: ['@spanledger/source', 'node', 'import', 'module', 'default'] } },
+  test: {
+    include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts', 'examples/*/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    maxWorkers: 2,
+    reporters: ['default', './test/closing-line.ts'],
+  },
+})
