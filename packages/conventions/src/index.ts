@@ -13,6 +13,14 @@ export {
   type ReadId,
   type ReadProperties,
 } from './identity.ts'
+export {
+  IDENTITY_CONTEXT_KEY,
+  identityInContext,
+  runWithIdentity,
+  stampIdentity,
+  type IdentityContext,
+  type StampedSpan,
+} from './identity-context.ts'
 export type { CallOrigin, CallStatus, LlmCall, UsageQuality } from './llm-call.ts'
 export { divideHalfEven, formatUsd, NANO_USD_PER_USD, parseUsd } from './money.ts'
 export { canonicalPropertyKey, MAX_PROPERTY_KEY_LENGTH } from './property-key.ts'
