@@ -1,1 +1,10 @@
-export {}
+export type { Batch, SpanLink, WriteOutcome, WrittenCall } from './batch.ts'
+export { bucketMs, decodeCounts, quantileMs, type Counts } from './counts.ts'
+export { measureColumns, usageColumns } from './measures.ts'
+export { openStore } from './open-store.ts'
+export { settleTrace, type Decision, type TraceSpan } from './settle.ts'
+export type { SqliteValue } from './sqlite.ts'
+export { StoreError, type StoreErrorKind } from './store-error.ts'
+export type { Store, StoreOptions } from './store.ts'
+export type { Check, Verification } from './verify.ts'
+export { addDays, formatDay, monthOf, openZone, type Zone } from './zone.ts'

@@ -1,0 +1,34 @@
+import { usageBuckets, type Usage } from '@spanledger/conventions'
+
+/** The column that keeps each usage bucket, in calls and in rollups alike. */
+export const usageColumns = {
+  inputTokens: 'input_tokens',
+  cacheReadTokens: 'cache_read_tokens',
+  cacheWrite5mTokens: 'cache_write_5m_tokens',
+  cacheWrite1hTokens: 'cache_write_1h_tokens',
+  outputTokens: 'output_tokens',
+  reasoningTokens: 'reasoning_tokens',
+  audioInputTokens: 'audio_input_tokens',
+  audioCacheReadTokens: 'audio_cache_read_tokens',
+  audioOutputTokens: 'audio_output_tokens',
+  imageInputTokens: 'image_input_tokens',
+  imageOutputTokens: 'image_output_tokens',
+  webSearches: 'web_searches',
+} as const satisfies Record<keyof Usage, string>
+
+/**
+ * What a rollup row sums, each a whole number: the sum over any set of calls is the sum of the sums of its parts.
+ * `errors` leaves cancelled calls out; `samples` are calls made up for a demo.
+ */
+export const measureColumns: readonly string[] = [
+  'requests',
+  'errors',
+  'cancelled',
+  'unpriced_requests',
+  'estimated_requests',
+  'missing_usage_requests',
+  'samples',
+  'cost_nano_usd',
+  ...usageBuckets.map((bucket) => usageColumns[bucket]),
+  'latency_ms_sum',
+]

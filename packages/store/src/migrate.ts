@@ -1,0 +1,59 @@
+import { migrations } from './schema.ts'
+import type { Sqlite } from './sqlite.ts'
+import { StoreError } from './store-error.ts'
+
+/** Marks a SQLite file as a ledger ("SPLD" in ASCII): the header field that SQLite keeps for applications. */
+const APPLICATION_ID = 0x53504c44
+
+/** The version this code writes. */
+export const SCHEMA_VERSION: number = migrations.length
+
+/**
+ * Brings a file up to date, each step in a transaction with its version number; a new file gets all of them.
+ * @throws StoreError when the file is no ledger, or of a newer version
+ */
+export async function migrate(db: Sqlite, path: string): Promise<void> {
+  await checkVersion(db, path)
+  for (;;) {
+    await db.exec('BEGIN IMMEDIATE')
+    try {
+      // Read again under the lock: another process may have taken the step.
+      const { version } = await readHeader(db)
+      const step = migrations[version]
+      if (step === undefined) {
+        await db.exec('COMMIT')
+        return
+      }
+      await db.exec(step)
+      await db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${version + 1}; COMMIT`)
+    } catch (error) {
+      await db.exec('ROLLBACK').catch(() => undefined)
+      throw error
+    }
+  }
+}
+
+/**
+ * Checks that a file is a ledger this code can read.
+ * @throws StoreError when it is not
+ */
+export async function checkVersion(db: Sqlite, path: string): Promise<void> {
+  const { applicationId, version, tables } = await readHeader(db)
+  if (applicationId !== APPLICATION_ID && tables > 0) {
+    throw new StoreError('not_a_ledger', `"${path}" is a SQLite file of another application. Name another path; Spanledger creates its own file.`)
+  }
+  if (version > SCHEMA_VERSION) {
+    throw new StoreError(
+      'newer_version',
+      `Ledger "${path}" has schema version ${version}; this Spanledger knows ${SCHEMA_VERSION}. Update Spanledger, or name another path.`,
+    )
+  }
+}
+
+async function readHeader(db: Sqlite): Promise<{ applicationId: number; version: number; tables: number }> {
+  const [row] = await db.all<{ applicationId: number; version: number; tables: number }>(
+    `SELECT (SELECT application_id FROM pragma_application_id) AS applicationId, (SELECT user_version FROM pragma_user_version) AS version,
+       (SELECT count(*) FROM sqlite_schema) AS tables`,
+  )
+  return row ?? { applicationId: 0, version: 0, tables: 0 }
+}

@@ -1,0 +1,185 @@
+import { closeSync, openSync, statSync } from 'node:fs'
+
+import { openPriceBook } from '@spanledger/pricing'
+
+import { openInterning } from './interning.ts'
+import { checkVersion, migrate } from './migrate.ts'
+import { clearRollups, fillRollups } from './rollups.ts'
+import { openSqlite, type Sqlite } from './sqlite.ts'
+import { StoreError, toStoreError } from './store-error.ts'
+import type { Store, StoreOptions } from './store.ts'
+import { forgetOldTraces } from './trace-spans.ts'
+import { verifyLedger } from './verify.ts'
+import { addCounters, writeBatch, type WriteContext } from './write.ts'
+import { openZone, type Zone } from './zone.ts'
+
+/** A WAL larger than this is written back and cut between two writes, so that a reader that never rests cannot grow it without end. */
+const MAX_WAL_BYTES = 64 * 1024 * 1024
+/** How often old trace spans are forgotten. */
+const FORGET_EVERY_MS = 3_600_000
+
+/**
+ * Opens a ledger file, creating it where it does not exist.
+ * @throws StoreError that names the path and what to do, when it cannot be opened as asked
+ * @throws RangeError for a time zone the runtime does not know
+ */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { path, readOnly = false } = options
+  const zone = openZone(options.timeZone ?? 'UTC')
+  checkPath(path, readOnly)
+  const db = await openSqlite(path, readOnly ? 'read' : 'write')
+  try {
+    await db.exec(pragmas(options))
+    if (readOnly) await checkVersion(db, path)
+    else await migrate(db, path)
+    return storeOn(db, options, await settleZone(db, zone, readOnly))
+  } catch (error) {
+    await db.close()
+    throw toStoreError(error, path)
+  }
+}
+
+/** Says what is wrong with a path before SQLite says "unable to open database file", and creates a new file for its owner only. */
+function checkPath(path: string, readOnly: boolean): void {
+  if (path === ':memory:') return
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found?.isDirectory() === true) throw new StoreError('cannot_open', `Ledger "${path}" is a folder. Name a file in it, e.g. "${path}/spanledger.db".`)
+  if (found !== undefined) return
+  if (readOnly) throw new StoreError('cannot_open', `There is no ledger at "${path}". Name another with --store, or write calls to this one first.`)
+  try {
+    closeSync(openSync(path, 'a', 0o600))
+  } catch (cause) {
+    throw new StoreError('cannot_open', `Ledger "${path}" cannot be created (${(cause as Error).message}). Its folder must exist and be writable.`, { cause })
+  }
+}
+
+/** storage.md: WAL so that readers do not wait; IMMEDIATE transactions and a timeout, so that two writers take turns. */
+function pragmas({ readOnly = false, cacheMiB, busyTimeoutMs = 5000, synchronous = 'full' }: StoreOptions): string {
+  const reading = `PRAGMA busy_timeout = ${Math.trunc(busyTimeoutMs)}; PRAGMA cache_size = -${Math.trunc((cacheMiB ?? (readOnly ? 64 : 8)) * 1024)};`
+  if (readOnly) return `${reading} PRAGMA query_only = 0; PRAGMA temp_store = MEMORY;`
+  return `${reading} PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous === 'full' ? 'FULL' : 'NORMAL'}; PRAGMA foreign_keys = ON;
+    PRAGMA secure_delete = ON; PRAGMA journal_size_limit = ${MAX_WAL_BYTES}; PRAGMA temp_store = MEMORY;`
+}
+
+/** The zone the file was made with wins over the one asked for: its rollups are by that zone's days. */
+async function settleZone(db: Sqlite, asked: Zone, readOnly: boolean): Promise<Zone> {
+  if (!readOnly) await db.run("INSERT OR IGNORE INTO meta (key, value) VALUES ('time_zone', ?)", asked.name)
+  const [row] = await db.all<{ value: string }>("SELECT value FROM meta WHERE key = 'time_zone'")
+  return row === undefined || row.value === asked.name ? asked : openZone(row.value)
+}
+
+function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
+  const { path, readOnly = false } = options
+  const interning = openInterning(db)
+  let zone = firstZone
+  let context: WriteContext | undefined
+  let tail: Promise<unknown> = Promise.resolve()
+  let closed: Promise<void> | undefined
+  let forgottenMs = 0
+  let reader: Promise<Sqlite> | undefined
+
+  /** Queries get a connection of their own, so that they see committed calls only and writes do not wait for them. */
+  const reading = (): Promise<Sqlite> => {
+    if (readOnly || path === ':memory:') return Promise.resolve(db)
+    reader ??= openSqlite(path, 'read').then(async (opened) => {
+      await opened.exec(pragmas({ ...options, readOnly: true }))
+      return opened
+    })
+    return reader
+  }
+  const writing = (): WriteContext => {
+    context ??= { db, interning, priceBook: options.priceBook ?? openPriceBook(), zone, nowMs: Date.now }
+    return context
+  }
+  /** One transaction at a time: they share the connection. */
+  const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
+    if (closed !== undefined) return Promise.reject(new StoreError('closed', `Ledger "${path}" is closed.`))
+    if (readOnly) return Promise.reject(new StoreError('read_only', `Ledger "${path}" was opened for reading only.`))
+    const turn = tail.then(() => transaction(db, path, work))
+    tail = turn.catch(() => interning.forget())
+    return turn
+  }
+
+  return {
+    path,
+    get timeZone() {
+      return zone.name
+    },
+    write: async (batch) => {
+      const outcome = await inTurn(async () => {
+        const nowMs = Date.now()
+        if (nowMs - forgottenMs > FORGET_EVERY_MS) {
+          forgottenMs = nowMs
+          await forgetOldTraces(db, nowMs)
+        }
+        return writeBatch(writing(), batch)
+      })
+      if (walBytes(path) > MAX_WAL_BYTES) tail = tail.then(() => cutWal(db))
+      return outcome
+    },
+    all: async <Row>(sql: string, ...values: (string | number | null)[]) => {
+      if (closed !== undefined) throw new StoreError('closed', `Ledger "${path}" is closed.`)
+      // A file in memory has one connection only, so there a query waits its turn.
+      if (path === ':memory:') {
+        const turn = tail.then(() => db.all<Row>(sql, ...values))
+        tail = turn.catch(() => undefined)
+        return turn
+      }
+      return (await reading()).all<Row>(sql, ...values)
+    },
+    count: (counts) => inTurn(() => addCounters(db, counts)),
+    counters: async () => {
+      const rows = await db.all<{ name: string; count: number }>('SELECT name, count FROM counters ORDER BY name')
+      return new Map(rows.map(({ name, count }) => [name, count]))
+    },
+    rebuildRollups: () =>
+      inTurn(async () => {
+        await clearRollups(db)
+        await fillRollups(db, zone, 'main')
+      }),
+    setTimeZone: (name) =>
+      inTurn(async () => {
+        const next = openZone(name)
+        await db.run("UPDATE meta SET value = ? WHERE key = 'time_zone'", next.name)
+        await clearRollups(db)
+        await fillRollups(db, next, 'main')
+        zone = next
+        context = undefined
+      }),
+    verify: async () => {
+      const run = (): ReturnType<typeof verifyLedger> => verifyLedger(db, zone)
+      const turn = tail.then(run)
+      tail = turn.catch(() => undefined)
+      return turn
+    },
+    close: () => {
+      closed ??= tail.then(async () => {
+        await (await reader)?.close()
+        await db.close()
+      })
+      return closed
+    },
+  }
+}
+
+function walBytes(path: string): number {
+  return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+}
+
+/** Best effort: with a reader in the way the file is only shortened next time. */
+async function cutWal(db: Sqlite): Promise<void> {
+  await db.exec('PRAGMA wal_checkpoint(TRUNCATE)').catch(() => undefined)
+}
+
+async function transaction<Result>(db: Sqlite, path: string, work: () => Promise<Result>): Promise<Result> {
+  await db.exec('BEGIN IMMEDIATE')
+  try {
+    const result = await work()
+    await db.exec('COMMIT')
+    return result
+  } catch (error) {
+    // Where SQLite has rolled back by itself (disk full), there is nothing left to roll back.
+    await db.exec('ROLLBACK').catch(() => undefined)
+    throw toStoreError(error, path)
+  }
+}

@@ -1,0 +1,47 @@
+import type { PriceBook } from '@spanledger/pricing'
+
+import type { Batch, WriteOutcome } from './batch.ts'
+import type { SqliteValue } from './sqlite.ts'
+import type { Verification } from './verify.ts'
+
+/** Where and how to open a ledger. */
+export interface StoreOptions {
+  /** Path of the file; created with mode 0600 when it does not exist, unless `readOnly`. */
+  readonly path: string
+  /** Prices for new calls; the bundled book by default. Not loaded for `readOnly`. */
+  readonly priceBook?: PriceBook
+  /** IANA zone whose days are rolled up. Kept in the file: it decides for a new file only; `setTimeZone` changes it. */
+  readonly timeZone?: string
+  readonly readOnly?: boolean
+  /** How much memory SQLite may use for pages, in MiB. Default 8 for writing, 64 for reading. */
+  readonly cacheMiB?: number
+  /** How long a write waits for another writer, in ms. Default 5000. */
+  readonly busyTimeoutMs?: number
+  /** FULL (default) survives power loss once a write resolved; NORMAL only a crash of the process. */
+  readonly synchronous?: 'full' | 'normal'
+}
+
+/** An open ledger. One process may hold several; several processes may write one file. */
+export interface Store {
+  readonly path: string
+  /** IANA name of the reporting zone. */
+  readonly timeZone: string
+  /**
+   * Writes a batch in one transaction. Writes of one store run one after the other.
+   * @throws StoreError; nothing of the batch is then in the ledger, and it may be written again (`retryable` says whether that helps)
+   */
+  write(batch: Batch): Promise<WriteOutcome>
+  /** Runs a query. Text only from tables of names in code; every value bound. */
+  all<Row>(sql: string, ...values: SqliteValue[]): Promise<Row[]>
+  /** Adds to durable counters by name (drops, faults of reading, …). */
+  count(counts: ReadonlyMap<string, number>): Promise<void>
+  counters(): Promise<ReadonlyMap<string, number>>
+  /** Computes all rollups anew from the calls. */
+  rebuildRollups(): Promise<void>
+  /** Changes the reporting zone and rebuilds the rollups, in one transaction. @throws RangeError for an unknown zone */
+  setTimeZone(timeZone: string): Promise<void>
+  /** Checks the file against itself: integrity, references, rollups against calls. Reads only. */
+  verify(): Promise<Verification>
+  /** Waits for running writes, then closes. */
+  close(): Promise<void>
+}

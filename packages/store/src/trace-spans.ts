@@ -1,0 +1,168 @@
+import type { Identity } from '@spanledger/conventions'
+
+import type { SpanLink, WrittenCall } from './batch.ts'
+import { settleTrace, type Decision, type TraceSpan } from './settle.ts'
+import type { Sqlite } from './sqlite.ts'
+
+/** What a batch means for the traces it touches. */
+export interface TraceChanges {
+  /** The verdict on each unsettled call of the batch. */
+  readonly decisions: ReadonlyMap<WrittenCall, Decision>
+  /** Calls already in the ledger whose verdict is another one now. */
+  readonly revised: readonly { readonly span: TraceSpan; readonly decision: Decision }[]
+}
+
+/** Spans are kept this long after they came in; what arrives later for their trace is decided on its own. */
+export const TRACE_DAYS = 7
+/** Larger traces are decided on their newest spans only, so that one endless trace cannot stall all writes. */
+export const MAX_TRACE_SPANS = 20_000
+
+const DAY_MS = 86_400_000
+
+/** Decides the traces of a batch anew with what it brings, and remembers it. Inside a transaction. */
+export async function growTraces(
+  db: Sqlite,
+  { calls, links, nowMs }: { calls: readonly WrittenCall[]; links: readonly SpanLink[]; nowMs: number },
+): Promise<TraceChanges> {
+  const spanOfCall = new Map(calls.map((call) => [call, spanOf(call)]))
+  const fresh = [...spanOfCall.values(), ...links.map(linkSpan)]
+  const known = await readTraces(db, new Set(fresh.map((span) => span.traceId)))
+  const decisions = new Map<WrittenCall, Decision>()
+  const revised: { span: TraceSpan; decision: Decision }[] = []
+  const added: TraceSpan[] = []
+  for (const [traceId, spans] of groupByTrace(fresh)) {
+    const before = known.get(traceId) ?? []
+    const keys = new Set(before.map(keyOf))
+    const newSpans = spans.filter((span) => !keys.has(keyOf(span)) && keys.add(keyOf(span)))
+    added.push(...newSpans)
+    const was = settleTrace(before)
+    const is = settleTrace([...before, ...newSpans])
+    for (const [span, decision] of was) {
+      const now = is.get(span)
+      if (now !== undefined && !sameDecision(decision, now)) revised.push({ span, decision: now })
+    }
+    for (const [call, span] of spanOfCall) {
+      if (span.traceId !== traceId) continue
+      const decision = is.get(span)
+      if (decision !== undefined) decisions.set(call, decision)
+    }
+  }
+  await insertSpans(db, added, Math.floor(nowMs / DAY_MS))
+  return { decisions, revised }
+}
+
+/** Forgets the spans that have had their days. Inside a transaction. */
+export async function forgetOldTraces(db: Sqlite, nowMs: number): Promise<void> {
+  await db.run('DELETE FROM trace_spans WHERE seen_day < ?', Math.floor(nowMs / DAY_MS) - TRACE_DAYS)
+}
+
+function spanOf(call: WrittenCall): TraceSpan {
+  return {
+    traceId: call.traceId,
+    spanId: call.spanId,
+    parentSpanId: call.parentSpanId,
+    startMs: call.startMs,
+    role: call.role,
+    hasUsage: call.usage !== undefined,
+    responseId: call.responseId,
+    identity: { user: call.user, session: call.session, properties: call.properties },
+    resourceIdentity: call.resourceIdentity,
+  }
+}
+
+function linkSpan(link: SpanLink): TraceSpan {
+  return { ...link, role: 'other', hasUsage: false, responseId: undefined, resourceIdentity: undefined }
+}
+
+function keyOf(span: TraceSpan): string {
+  return `${span.spanId} ${span.startMs}`
+}
+
+function groupByTrace(spans: readonly TraceSpan[]): Map<string, TraceSpan[]> {
+  const groups = new Map<string, TraceSpan[]>()
+  for (const span of spans) {
+    const group = groups.get(span.traceId)
+    if (group === undefined) groups.set(span.traceId, [span])
+    else group.push(span)
+  }
+  return groups
+}
+
+function sameDecision(a: Decision, b: Decision): boolean {
+  return a.counted === b.counted && encodeIdentity(a.identity) === encodeIdentity(b.identity)
+}
+
+type SpanRow = [
+  traceId: string,
+  spanId: string,
+  startMs: number,
+  parentSpanId: string | null,
+  role: TraceSpan['role'],
+  hasUsage: 0 | 1,
+  responseId: string | null,
+  identity: string | null,
+  resourceIdentity: string | null,
+]
+
+async function readTraces(db: Sqlite, traceIds: ReadonlySet<string>): Promise<Map<string, TraceSpan[]>> {
+  const [row] = await db.all<{ spans: string }>(
+    `SELECT json_group_array(json_array(lower(hex(t.trace_id)), lower(hex(t.span_id)), t.start_ms, lower(hex(t.parent_span_id)), t.role,
+       t.has_usage, t.response_id, t.identity, t.resource_identity)) AS spans
+     FROM (SELECT unhex(value) AS trace_id FROM json_each(?)) AS wanted, trace_spans AS t
+     WHERE t.trace_id = wanted.trace_id
+       AND (SELECT count(*) FROM (SELECT 1 FROM trace_spans WHERE trace_id = wanted.trace_id LIMIT ${MAX_TRACE_SPANS + 1})) <= ${MAX_TRACE_SPANS}`,
+    JSON.stringify([...traceIds]),
+  )
+  const spans = (JSON.parse(row?.spans ?? '[]') as SpanRow[]).map(
+    ([traceId, spanId, startMs, parentSpanId, role, hasUsage, responseId, identity, resourceIdentity]): TraceSpan => ({
+      traceId,
+      spanId,
+      startMs,
+      parentSpanId: parentSpanId === null || parentSpanId === '' ? undefined : parentSpanId,
+      role,
+      hasUsage: hasUsage === 1,
+      responseId: responseId ?? undefined,
+      identity: identity === null ? undefined : decodeIdentity(identity),
+      resourceIdentity: resourceIdentity === null ? undefined : decodeIdentity(resourceIdentity),
+    }),
+  )
+  return groupByTrace(spans)
+}
+
+async function insertSpans(db: Sqlite, spans: readonly TraceSpan[], seenDay: number): Promise<void> {
+  if (spans.length === 0) return
+  await db.run(
+    `INSERT OR IGNORE INTO trace_spans (trace_id, span_id, start_ms, parent_span_id, role, has_usage, response_id, identity, resource_identity, seen_day)
+     SELECT unhex(value->>0), unhex(value->>1), value->>2, unhex(value->>3), value->>4, value->>5, value->>6, value->>7, value->>8, value->>9
+     FROM jsonb_each(?)`,
+    JSON.stringify(
+      spans.map((span) => [
+        span.traceId,
+        span.spanId,
+        span.startMs,
+        span.parentSpanId ?? null,
+        span.role,
+        span.hasUsage ? 1 : 0,
+        span.responseId ?? null,
+        span.identity === undefined ? null : encodeIdentity(span.identity),
+        span.resourceIdentity === undefined ? null : encodeIdentity(span.resourceIdentity),
+        seenDay,
+      ]),
+    ),
+  )
+}
+
+/** Properties in the order of their keys, so that equal identities are equal texts. */
+function encodeIdentity({ user, session, properties }: Identity): string {
+  const sorted = [...properties].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, { name, value }]) => [key, name, value])
+  return JSON.stringify([user ?? null, session ?? null, sorted])
+}
+
+function decodeIdentity(text: string): Identity {
+  const [user, session, properties] = JSON.parse(text) as [string | null, string | null, [string, string, string][]]
+  return {
+    user: user ?? undefined,
+    session: session ?? undefined,
+    properties: new Map(properties.map(([key, name, value]) => [key, { name, value }])),
+  }
+}

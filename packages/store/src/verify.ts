@@ -1,0 +1,85 @@
+import { compareRollups, createTemporaryRollups, fillRollups } from './rollups.ts'
+import type { Sqlite } from './sqlite.ts'
+import type { Zone } from './zone.ts'
+
+/** The outcome of `verify`: one line per check. */
+export interface Verification {
+  readonly ok: boolean
+  readonly checks: readonly Check[]
+}
+
+export interface Check {
+  readonly name: string
+  readonly ok: boolean
+  /** What was compared, or what is wrong. */
+  readonly detail: string
+}
+
+/** Checks a file against itself. Reads one consistent state; writes nothing but temporary tables. */
+export async function verifyLedger(db: Sqlite, zone: Zone): Promise<Verification> {
+  await db.exec('BEGIN')
+  try {
+    const checks = [
+      await checkPragma(db, { name: 'integrity', pragma: 'integrity_check', good: 'ok' }),
+      await checkPragma(db, { name: 'references', pragma: 'foreign_key_check', good: undefined }),
+      ...(await checkRollups(db, zone)),
+      await checkSeen(db, 'users'),
+      await checkSeen(db, 'sessions'),
+      await checkTotals(db),
+    ]
+    return { ok: checks.every((check) => check.ok), checks }
+  } finally {
+    await db.exec('ROLLBACK')
+  }
+}
+
+async function checkPragma(
+  db: Sqlite,
+  { name, pragma, good }: { name: string; pragma: string; good: string | undefined },
+): Promise<Check> {
+  const rows = await db.all<Record<string, string>>(`PRAGMA ${pragma}`)
+  const found = rows.map((row) => Object.values(row).join(' '))
+  const bad = found.filter((line) => line !== good)
+  return { name, ok: bad.length === 0, detail: bad.length === 0 ? `PRAGMA ${pragma}: nothing wrong` : bad.slice(0, 5).join('; ') }
+}
+
+async function checkRollups(db: Sqlite, zone: Zone): Promise<Check[]> {
+  await createTemporaryRollups(db)
+  await fillRollups(db, zone, 'temp')
+  const compared = await compareRollups(db)
+  return [...compared].map(([table, { rows, differing }]) => ({
+    name: table,
+    ok: differing === 0,
+    detail: differing === 0 ? `${rows} rows equal what the calls give` : `${differing} rows differ from what the calls give; run: spanledger verify --repair`,
+  }))
+}
+
+async function checkSeen(db: Sqlite, table: 'users' | 'sessions'): Promise<Check> {
+  const id = table === 'users' ? 'user_id' : 'session_id'
+  const [row] = await db.all<{ differing: number }>(
+    `SELECT count(*) AS differing FROM ${table} AS t
+     LEFT JOIN (SELECT ${id}, min(start_ms) AS first_ms, max(start_ms) AS last_ms FROM llm_calls WHERE counted = 1 GROUP BY ${id}) AS c ON c.${id} = t.${id}
+     WHERE t.first_ms IS NOT c.first_ms OR t.last_ms IS NOT c.last_ms`,
+  )
+  const differing = row?.differing ?? 0
+  return {
+    name: `${table} seen`,
+    ok: differing === 0,
+    detail: differing === 0 ? 'first and last calls agree' : `${differing} ${table} have a first or last call that no call has`,
+  }
+}
+
+/** Three ways to the total: the calls, the users' months, the segments' days. */
+async function checkTotals(db: Sqlite): Promise<Check> {
+  const [sums] = await db.all<{ calls: string; users: string; segments: string }>(
+    `SELECT (SELECT count(*) || ' calls, ' || coalesce(sum(cost_nano_usd), 0) FROM llm_calls WHERE counted = 1) AS calls,
+      (SELECT coalesce(sum(requests), 0) || ' calls, ' || coalesce(sum(cost_nano_usd), 0) FROM rollup_users WHERE bucket % 100 = 0) AS users,
+      (SELECT coalesce(sum(requests), 0) || ' calls, ' || coalesce(sum(cost_nano_usd), 0) FROM rollup_segments WHERE bucket % 100 <> 0) AS segments`,
+  )
+  const ok = sums !== undefined && sums.calls === sums.users && sums.calls === sums.segments
+  return {
+    name: 'totals',
+    ok,
+    detail: ok ? `${sums.calls} nano-USD, however summed` : `calls: ${sums?.calls}; users: ${sums?.users}; segments: ${sums?.segments} (nano-USD)`,
+  }
+}
