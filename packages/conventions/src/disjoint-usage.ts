@@ -25,8 +25,8 @@ export interface Counting {
 }
 
 /**
- * Makes an emitter's counts disjoint. Whether `input` holds the cached tokens is decided in this order: arithmetic that
- * leaves no choice, then what is known of the emitter, then the conventions' rule (it does).
+ * Makes an emitter's counts disjoint. Whether `input` holds the cached tokens, and `output` the reasoning, is decided in
+ * this order: arithmetic that leaves no choice, then what is known of the emitter, then the conventions' rule (they do).
  * @returns undefined when no count was given: nothing reported is not 0
  */
 export function disjointUsage(counts: TokenCounts, counting: Counting = {}): Usage | undefined {
@@ -43,8 +43,9 @@ export function disjointUsage(counts: TokenCounts, counting: Counting = {}): Usa
   const [audioIn, imageIn, textIn] = shareOut(Math.max(uncached, 0), audioInput, imageInput)
 
   const output = counts.output ?? 0
-  const reasoning = counts.reasoning ?? 0
-  const outputHasReasoning = reasoning <= output && counting.outputIncludesReasoning !== false
+  const outputHasReasoning = outputIncludesReasoning(counts, cacheRead + cacheWrite, counting)
+  // What claims to be part of the output cannot be more than it: OpenRouter was seen to send 11 of 10.
+  const reasoning = outputHasReasoning ? Math.min(counts.reasoning ?? 0, output) : (counts.reasoning ?? 0)
   const [audioOut, imageOut, textOut] = shareOut(
     outputHasReasoning ? output - reasoning : output,
     counts.audioOutput ?? 0,
@@ -67,10 +68,28 @@ export function disjointUsage(counts: TokenCounts, counting: Counting = {}): Usa
 }
 
 function inputIncludesCache(counts: TokenCounts, cached: number, counting: Counting): boolean {
-  const input = counts.input ?? 0
-  if (input < cached) return false
-  if (cached > 0 && counts.total !== undefined && counts.total === input + (counts.output ?? 0) + cached) return false
+  if ((counts.input ?? 0) < cached) return false
+  const unsaid = beyondInputAndOutput(counts)
+  const reasoning = counts.reasoning ?? 0
+  if (cached > 0 && unsaid === cached && unsaid !== reasoning) return false
+  if (cached > 0 && reasoning > 0 && unsaid === cached + reasoning) return false
   return counting.inputIncludesCache ?? true
+}
+
+function outputIncludesReasoning(counts: TokenCounts, cached: number, counting: Counting): boolean {
+  const reasoning = counts.reasoning ?? 0
+  const unsaid = beyondInputAndOutput(counts)
+  if (unsaid === 0) return true
+  if (reasoning > (counts.output ?? 0)) return false
+  // xAI's total is input + output + reasoning, though it speaks OpenAI's format, where output holds the reasoning.
+  if (reasoning > 0 && unsaid === reasoning && (unsaid !== cached || counting.inputIncludesCache === true)) return false
+  if (reasoning > 0 && cached > 0 && unsaid === cached + reasoning) return false
+  return counting.outputIncludesReasoning ?? true
+}
+
+/** What the emitter's total counts beside its input and output; undefined where it says no total. */
+function beyondInputAndOutput({ input = 0, output = 0, total }: TokenCounts): number | undefined {
+  return total === undefined ? undefined : total - input - output
 }
 
 /** Splits `whole` into the two named parts and the rest; parts that claim more than there is get what there is, in order. */

@@ -1,3 +1,8 @@
+export { anthropicMessagesStream, readAnthropicMessages } from './answers/anthropic-messages.ts'
+export type { AnswerOptions, AnswerStream, ProviderAnswer } from './answers/answer.ts'
+export { openaiChatStream, readOpenaiChat } from './answers/openai-chat.ts'
+export { readOpenaiEmbeddings } from './answers/openai-embeddings.ts'
+export { openaiResponsesStream, readOpenaiResponses } from './answers/openai-responses.ts'
 export { attributes, olderAttributes, PROPERTY_PREFIX, spanledgerAttributes } from './attributes.ts'
 export { disjointUsage, type Counting, type TokenCounts } from './disjoint-usage.ts'
 export { classifyError, type ErrorClass, type ErrorFacts } from './error-class.ts'

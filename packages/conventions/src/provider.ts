@@ -29,7 +29,7 @@ const canonicalByAlias: ReadonlyMap<string, string> = new Map(
     cerebras: [],
     alibaba: ['dashscope', 'qwen'],
     zai: ['z.ai', 'z_ai', 'zhipu', 'zhipuai'],
-  }).flatMap(([id, aliases]) => [[id, id], ...aliases.map((alias) => [alias, id] as const)] as const),
+  }).flatMap(([id, aliases]) => [id, ...aliases].map((alias) => [alias, id] as const)),
 )
 
 /** A provider's canonical id; a name that is not known is kept in lower case; `unknown` where there is none. */
