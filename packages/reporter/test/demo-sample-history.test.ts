@@ -164,7 +164,17 @@ describe('what the calls look like', () => {
 
   it('fails in every class that users meet, and some of those calls are tried again in the same session', () => {
     expect(new Set(calls.map(({ errorClass }) => errorClass))).toEqual(
-      new Set([undefined, 'rate_limit', 'timeout', 'server_error', 'context_length', 'content_filter', 'cancelled', 'truncated']),
+      new Set([
+        undefined,
+        'rate_limit',
+        'timeout',
+        'server_error',
+        'model_error',
+        'context_length',
+        'content_filter',
+        'cancelled',
+        'truncated',
+      ]),
     )
     const bySession = [...callsBy('session').values()]
     const triedAgain = bySession.filter((all) =>

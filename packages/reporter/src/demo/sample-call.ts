@@ -47,7 +47,7 @@ export function sampleCall(plan: CallPlan): SampleCall {
   const model: SampleModel = sampleModels[plan.modelName]
   const isEmbedding = plan.modelName === 'text-embedding-3-small'
   const streamed = !isEmbedding && plan.random() < sampleFeatures[plan.feature].streamedShare
-  const failure = pick(plan.random, failuresOf(plan))
+  const failure = pick(plan.random, failuresOf(plan, model))
   const tokens = tokensOf(plan, model)
   const outputTokens = isEmbedding ? 0 : tokens.output + tokens.reasoning
   const firstChunkMs = logNormal(plan.random, model.timeToFirstChunkMs, 0.45) + tokens.reasoning * (1000 / model.tokensPerSecond)
@@ -180,39 +180,66 @@ export interface Failure {
   readonly isRetried: boolean
 }
 
-const rateLimited: Failure = {
-  errorType: 'rate_limit_exceeded',
-  status: 429,
-  message: 'Rate limit reached. Please try again later.',
-  durationMs: 140,
+const timedOut: Failure = {
+  errorType: 'APIConnectionTimeoutError',
+  status: undefined,
+  message: 'Request timed out.',
+  durationMs: 30_000,
   isRetried: true,
 }
-const otherFailures: Weighted<Failure> = [
-  [{ errorType: 'overloaded_error', status: 529, message: 'Overloaded', durationMs: 400, isRetried: true }, 30],
-  [{ errorType: 'server_error', status: 500, message: 'The server had an error.', durationMs: 1900, isRetried: true }, 25],
-  [{ errorType: 'APIConnectionTimeoutError', status: undefined, message: 'Request timed out.', durationMs: 30_000, isRetried: true }, 20],
-  [
-    {
-      errorType: 'context_length_exceeded',
-      status: 400,
-      message: 'The prompt is longer than the context window.',
-      durationMs: 260,
-      isRetried: false,
-    },
-    10,
+const cancelled: Failure = {
+  errorType: 'cancelled',
+  status: undefined,
+  message: 'The app cancelled the call.',
+  durationMs: 2400,
+  isRetried: false,
+}
+
+interface ProviderFailures {
+  readonly rateLimited: Failure
+  readonly others: Weighted<Failure>
+}
+
+/** In each provider's own words, as the instrumentation takes them over. */
+const anthropicFailures: ProviderFailures = {
+  rateLimited: { errorType: 'rate_limit_error', status: 429, message: 'Number of requests exceeded.', durationMs: 140, isRetried: true },
+  others: [
+    [{ errorType: 'overloaded_error', status: 529, message: 'Overloaded', durationMs: 400, isRetried: true }, 45],
+    [{ errorType: 'api_error', status: 500, message: 'Internal server error', durationMs: 1900, isRetried: true }, 15],
+    [timedOut, 20],
+    [{ errorType: 'invalid_request_error', status: 400, message: 'prompt is too long', durationMs: 260, isRetried: false }, 10],
+    [cancelled, 10],
   ],
-  [{ errorType: 'content_policy_violation', status: 400, message: 'The request was refused.', durationMs: 310, isRetried: false }, 5],
-  [{ errorType: 'cancelled', status: undefined, message: undefined, durationMs: 2400, isRetried: false }, 10],
-]
+}
+const openaiFailures: ProviderFailures = {
+  rateLimited: { errorType: 'rate_limit_exceeded', status: 429, message: 'Rate limit reached.', durationMs: 140, isRetried: true },
+  others: [
+    [{ errorType: 'server_error', status: 500, message: 'The server had an error.', durationMs: 1900, isRetried: true }, 50],
+    [timedOut, 20],
+    [
+      {
+        errorType: 'context_length_exceeded',
+        status: 400,
+        message: 'The prompt is longer than the context window.',
+        durationMs: 260,
+        isRetried: false,
+      },
+      12,
+    ],
+    [{ errorType: 'content_policy_violation', status: 400, message: 'The request was refused.', durationMs: 310, isRetried: false }, 6],
+    [cancelled, 12],
+  ],
+}
 
 /** Out of 1,000 calls: those that work, those over the rate limit, and those that fail in other ways. */
-function failuresOf({ user, plan, daysAgo }: CallPlan): Weighted<Failure | undefined> {
+function failuresOf({ user, plan, daysAgo }: CallPlan, { provider }: SampleModel): Weighted<Failure | undefined> {
+  const { rateLimited, others } = provider === 'anthropic' ? anthropicFailures : openaiFailures
   const limited = user.life === 'abuser' && daysAgo <= 6 ? 300 : plan === 'free' ? 12 : 3
-  const total = otherFailures.reduce((sum, [, weight]) => sum + weight, 0)
-  const others = user.life === 'at_risk' ? 45 : 14
+  const failed = user.life === 'at_risk' ? 45 : 14
+  const total = others.reduce((sum, [, weight]) => sum + weight, 0)
   return [
-    [undefined, 1000 - limited - others],
+    [undefined, 1000 - limited - failed],
     [rateLimited, limited],
-    ...otherFailures.map(([failure, weight]) => [failure, (others * weight) / total] as const),
+    ...others.map(([failure, weight]) => [failure, (failed * weight) / total] as const),
   ]
 }
