@@ -1,1 +1,7 @@
-export {}
+export { checkSetup, type SetupFinding } from './check-setup.ts'
+export { currentIdentity, withProperties, withSession, withUser, type Properties, type UserOptions } from './context.ts'
+export { IdentitySpanProcessor } from './identity-span-processor.ts'
+export { instrument, type InstrumentOptions } from './instrument.ts'
+export { instrumentationState, type FailurePlace, type InstrumentationState, type SdkModuleState } from './instrumentation-state.ts'
+export { LlmInstrumentation } from './llm-instrumentation.ts'
+export type { BaggageOptions, LlmInstrumentationOptions } from './options.ts'

@@ -1,0 +1,189 @@
+import type { Attributes } from '@opentelemetry/api'
+import {
+  attributes as names,
+  spanledgerAttributes as ours,
+  totalOutputTokens,
+  usageOf,
+  type AnswerStream,
+  type ProviderAnswer,
+  type Usage,
+} from '@spanledger/conventions'
+
+import { answerAttributes } from './answer-attributes.ts'
+import { errorFacts, type ErrorFacts } from './error-facts.ts'
+import { charactersIn, estimateTokens, inputCharacters } from './estimate.ts'
+import { counted, countFailure, guarded } from './instrumentation-state.ts'
+import type { LlmApi } from './llm-apis.ts'
+import { forgetOpenCall, watchOpenCall, type OpenCall } from './open-calls.ts'
+import { isObject } from './sdk-shapes.ts'
+
+/** What a call needs to know of its request. */
+export interface CallRequest {
+  readonly api: LlmApi
+  readonly body: Readonly<Record<string, unknown>>
+  readonly model: string
+  readonly provider: string
+  /** We asked for usage where the app did not: what comes of it is hidden from the app. */
+  readonly hidesUsage: boolean
+}
+
+/** How a call ended, as its span will say it. */
+export interface CallOutcome {
+  readonly attributes: Attributes
+  readonly error: { readonly message: string | undefined } | undefined
+}
+
+/** What becomes of the span when the call is over. */
+export type FinishSpan = (outcome: CallOutcome) => void
+
+/**
+ * One call from its start to its end, which comes exactly once, whatever happens first; nothing here throws. The call
+ * holds no stream, promise or response, so those that the app drops can be collected.
+ */
+export class LiveCall implements OpenCall {
+  /** Set when the SDK starts to parse the response. */
+  parsing = false
+  /** Set when the app asked for the response unparsed. */
+  unparsed = false
+  waitsForApp = false
+  progress = 0
+  readonly #request: CallRequest
+  readonly #finishSpan: FinishSpan
+  readonly #startedAtMs = performance.now()
+  #stream: AnswerStream | undefined
+  #signal: AbortSignal | undefined
+  #firstChunkAfterMs: number | undefined
+  #outputCharacters = 0
+  #httpStatus: number | undefined
+  #isOver = false
+
+  constructor(request: CallRequest, finishSpan: FinishSpan) {
+    this.#request = request
+    this.#finishSpan = finishSpan
+    counted.startedCalls++
+    watchOpenCall(this)
+  }
+
+  /** The response's headers are there; from now on it is the app that decides how it goes on. */
+  arrived(response: { readonly status?: unknown }): void {
+    if (typeof response.status === 'number') this.#httpStatus = response.status
+    this.waitsForApp = true
+    this.progress++
+  }
+
+  /** The whole answer, as the SDK parsed it. */
+  answered(body: unknown): void {
+    if (this.#isOver) return
+    const { api, provider } = this.#request
+    this.#end(() => {
+      const answer = api.readAnswer(body, { provider })
+      if (answer.usage !== undefined || !api.isEstimated || !isObject(body))
+        return answerAttributes(api, answer, answer.usage ? 'reported' : 'missing')
+      return answerAttributes(api, this.#estimated(answer, charactersIn(body)), 'estimated')
+    })
+  }
+
+  /** The answer is a stream; its chunks come as the app reads them. */
+  streaming(signal: AbortSignal | undefined): void {
+    this.#stream = this.#request.api.openStream({ provider: this.#request.provider })
+    this.#signal = signal
+    this.progress++
+  }
+
+  /** @returns whether the app may see the chunk; false for the one that only we asked for */
+  chunk(chunk: unknown): boolean {
+    this.progress++
+    try {
+      this.#firstChunkAfterMs ??= performance.now() - this.#startedAtMs
+      this.#outputCharacters += this.#request.api.charactersIn(chunk)
+      this.#stream?.event(chunk)
+      return this.#request.hidesUsage ? showWithoutUsage(chunk) : true
+    } catch (error) {
+      countFailure('stream', error)
+      return true
+    }
+  }
+
+  /** The server has sent all it will send. */
+  streamEnded(): void {
+    // The SDKs end a stream quietly when its request is aborted.
+    if (this.#signal?.aborted === true)
+      this.#endFailed({ type: 'cancelled', message: 'The app cancelled the call.', httpStatus: undefined })
+    else this.#end(() => this.#streamedAttributes(true))
+  }
+
+  /** The app stopped reading: no failure, but not the whole answer either. */
+  streamLeft(): void {
+    this.#end(() => this.#streamedAttributes(false))
+  }
+
+  failed(error: unknown): void {
+    if (!this.#isOver) this.#endFailed(errorFacts(error))
+  }
+
+  /** The answer went to the app unread by us, or the app never read it. */
+  abandon(): void {
+    this.#end(() => (this.#stream === undefined ? missing() : this.#streamedAttributes(false)))
+  }
+
+  #endFailed({ type, message, httpStatus }: ErrorFacts): void {
+    this.#httpStatus = httpStatus ?? this.#httpStatus
+    this.#end(() => ({ ...(this.#stream !== undefined && this.#streamedAttributes(false)), [names.errorType]: type }), { message })
+  }
+
+  #end(describe: () => Attributes, error?: CallOutcome['error']): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    counted.endedCalls++
+    forgetOpenCall(this)
+    const attributes = guarded('answer', describe) ?? missing()
+    if (this.#httpStatus !== undefined) attributes[names.httpResponseStatusCode] = this.#httpStatus
+    guarded('end', () => this.#finishSpan({ attributes, error }))
+  }
+
+  /** What the chunks said; where they said too little of the usage, the rest is estimated from the length of the text. */
+  #streamedAttributes(endedWell: boolean): Attributes {
+    const { api } = this.#request
+    const answer = this.#stream?.result()
+    if (answer === undefined || this.#firstChunkAfterMs === undefined) return missing()
+    const isComplete = answer.finishReason !== undefined || (endedWell && !api.alwaysSaysWhyItEnds)
+    const attributes =
+      answer.usage === undefined
+        ? answerAttributes(api, this.#estimated(answer, this.#outputCharacters), 'estimated')
+        : isComplete
+          ? answerAttributes(api, answer, 'reported')
+          : answerAttributes(api, this.#atLeast(answer, answer.usage), 'partial')
+    attributes[names.responseTimeToFirstChunk] = this.#firstChunkAfterMs / 1000
+    return attributes
+  }
+
+  #estimated(answer: ProviderAnswer, outputCharacters: number): ProviderAnswer {
+    const model = answer.model ?? this.#request.model
+    return {
+      ...answer,
+      usage: usageOf({
+        inputTokens: estimateTokens(inputCharacters(this.#request.body), model),
+        outputTokens: estimateTokens(outputCharacters, model),
+      }),
+    }
+  }
+
+  /** The input is known from the first event; of the output only what was read, and no provider bills less than that. */
+  #atLeast(answer: ProviderAnswer, usage: Usage): ProviderAnswer {
+    const unreported = estimateTokens(this.#outputCharacters, answer.model ?? this.#request.model) - totalOutputTokens(usage)
+    if (unreported <= 0) return answer
+    return { ...answer, parts: undefined, usage: { ...usage, outputTokens: usage.outputTokens + unreported } }
+  }
+}
+
+function missing(): Attributes {
+  return { [ours.usageQuality]: 'missing' }
+}
+
+/** Takes out of a chunk what the server only sent because we asked for usage. */
+function showWithoutUsage(chunk: unknown): boolean {
+  if (!isObject(chunk) || !('usage' in chunk)) return true
+  if (chunk['usage'] === null) delete chunk['usage']
+  else if (Array.isArray(chunk['choices']) && chunk['choices'].length === 0) return false
+  return true
+}
