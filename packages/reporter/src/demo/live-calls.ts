@@ -35,8 +35,10 @@ interface Tally {
 /** A day of each user. */
 const people: Readonly<Record<string, (clients: Clients, tally: Tally) => Promise<void>>> = {
   'ada@example.com': (clients, tally) =>
-    withUser('ada@example.com', { sessionId: 'ada-review-1', properties: { plan: 'enterprise', feature: 'code_review' } }, () =>
-      reviewCode(clients, tally),
+    withUser(
+      'ada@example.com',
+      { sessionId: 'ada-review-1', properties: { plan: 'enterprise', feature: 'code_review', environment: 'production' } },
+      () => reviewCode(clients, tally),
     ),
   'ben@example.com': (clients, tally) =>
     withUser('ben@example.com', { sessionId: 'ben-chat-1', properties: { plan: 'pro', feature: 'chat', environment: 'production' } }, () =>
