@@ -1,1 +1,9 @@
-export {}
+export { alwaysRecord, type WrappedSampler } from './always-record.ts'
+export { drainSpool } from './drain-spool.ts'
+export { LedgerSpanExporter, type ExportResult, type LedgerSpanExporterOptions } from './ledger-span-exporter.ts'
+export { LedgerSpanProcessor, type LedgerSpanProcessorOptions, type LedgerSpanProcessorState } from './ledger-span-processor.ts'
+export type { WriterState } from './ledger-writer.ts'
+export type { Replayed } from './replay.ts'
+export { settings, storeSetting, type Setting, type Settings } from './settings.ts'
+export type { EndedSpan, HrTime, SpanIds, StartedSpan } from './span-shape.ts'
+export { toSpanRecord } from './to-span-record.ts'

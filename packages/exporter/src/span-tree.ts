@@ -1,0 +1,215 @@
+import { mergeIdentities, readCall, readSpanIdentity, type Identity, type LlmCall } from '@spanledger/conventions'
+import type { Batch, SpanLink, WrittenCall } from '@spanledger/store'
+
+import type { EndedSpan, StartedSpan } from './span-shape.ts'
+import { toSpanRecord } from './to-span-record.ts'
+
+/** A span of this process, followed from its start until what it means for the ledger is known. */
+export interface SpanNode {
+  readonly parent: SpanNode | undefined
+  readonly tree: SpanTree
+  /** Until it is read. */
+  span: StartedSpan | EndedSpan | undefined
+  ended: boolean
+  /** By estimate, while it waits. */
+  bytes: number
+  hasChildren: boolean
+  /** Whether the store needs to hear of it: it stands between or around calls that are not settled. */
+  wanted: boolean
+  /** Once it was read: one of the two. */
+  call: LlmCall | undefined
+  link: SpanLink | undefined
+}
+
+/** A local root and all that was started below it in this process. */
+export interface SpanTree {
+  /** How many of its spans have started and were not read yet. */
+  openSpans: number
+  /** True while nothing outside of it can matter: its root is the root of the trace, and no span of it was missed. */
+  whole: boolean
+  /** True once calls of it were written before all of it was known: from then on the store decides on its calls. */
+  handedOver: boolean
+  /** Calls that were read and not written yet. */
+  calls: SpanNode[]
+}
+
+/**
+ * Follows the spans of a process and decides what the store is told of them.
+ *
+ * A call is settled (written as it stands, the cheap way) if, when its turn to be written comes, its whole trace is known
+ * here and leaves no question: the local root is the root of the trace and every span below it has ended, no call has a
+ * span below it (that span might be, or lead to, another call), and no two calls carry one provider response id. It then
+ * has user, session and properties from itself, else from the nearest ancestor, else from the resource, also where an
+ * ancestor got them after the call had ended.
+ *
+ * Everything else is handed over: the calls of the tree unsettled, with what they say themselves, and a link for each
+ * ancestor and for each client or producer span below a call as these end. The store then decides as if all had come from
+ * elsewhere.
+ */
+export interface SpanTrees {
+  start(span: StartedSpan, parentIds: object | undefined): void
+  /** @returns the node to be read later */
+  end(span: EndedSpan): SpanNode
+  /** A span that ended and will not be read. */
+  miss(node: SpanNode): void
+  read(node: SpanNode): void
+  /** How many calls and links wait for `take`. */
+  readonly waiting: number
+  /** What is to be written now. `final`: no live span will end any more, so ancestors are told of as they are. */
+  take(final?: boolean): Batch
+}
+
+/** Ancestors that still live when the process ends are told of only as far as they are remembered: the newest this many. */
+const MAX_LIVE_WANTED = 10_000
+const CLIENT = 2
+const PRODUCER = 3
+
+export function followSpans({ linkAllSpans = false }: { linkAllSpans?: boolean } = {}): SpanTrees {
+  // By the object that a span and its children share in all SDKs: nothing is left behind when a span is forgotten.
+  const nodes = new WeakMap<object, SpanNode>()
+  const liveWanted = new Set<SpanNode>()
+  let treesWithCalls = new Set<SpanTree>()
+  let callCount = 0
+  let links: SpanLink[] = []
+
+  const want = (node: SpanNode): void => {
+    if (node.wanted) return
+    node.wanted = true
+    if (node.link !== undefined) links.push(node.link)
+    else if (!node.ended) {
+      liveWanted.add(node)
+      if (liveWanted.size > MAX_LIVE_WANTED) for (const oldest of liveWanted) if (liveWanted.delete(oldest)) break
+    }
+  }
+
+  const handOver = (node: SpanNode, call: LlmCall): WrittenCall => {
+    for (let above = node.parent; above !== undefined; above = above.parent) want(above)
+    return call
+  }
+
+  return {
+    start: (span, parentIds) => {
+      const parent = parentIds === undefined ? undefined : nodes.get(parentIds)
+      const tree = parent?.tree ?? { openSpans: 0, whole: parentIds === undefined, handedOver: linkAllSpans, calls: [] }
+      if (parent !== undefined) parent.hasChildren = true
+      tree.openSpans++
+      nodes.set(span.spanContext(), newNode(span, parent, tree))
+    },
+    end: (span) => {
+      // A span that was not seen to start: the processor came later, or another one hands on copies.
+      const node =
+        nodes.get(span.spanContext()) ?? newNode(span, undefined, { openSpans: 1, whole: false, handedOver: linkAllSpans, calls: [] })
+      node.span = span
+      node.ended = true
+      return node
+    },
+    miss: (node) => {
+      node.span = undefined
+      node.tree.openSpans--
+      node.tree.whole = false
+      liveWanted.delete(node)
+    },
+    read: (node) => {
+      const record = toSpanRecord(node.span as EndedSpan)
+      const { kind } = node.span as EndedSpan
+      node.span = undefined
+      liveWanted.delete(node)
+      node.call = readCall(record, 'app')
+      const identity = node.call === undefined ? readSpanIdentity(record) : undefined
+      // Nothing from here on throws.
+      node.tree.openSpans--
+      if (node.call !== undefined) {
+        node.tree.calls.push(node)
+        treesWithCalls.add(node.tree)
+        callCount++
+        return
+      }
+      node.link = toLink(record, identity)
+      if (node.wanted || linkAllSpans) {
+        node.wanted = true
+        links.push(node.link)
+      } else if (node.parent !== undefined && (kind === CLIENT || kind === PRODUCER)) {
+        const path = pathToCall(node.parent)
+        if (path !== undefined) for (const between of [node, ...path]) want(between)
+      }
+    },
+    get waiting() {
+      return callCount + links.length
+    },
+    take: (final = false) => {
+      const calls: WrittenCall[] = []
+      for (const tree of treesWithCalls) {
+        tree.handedOver ||= !isSettled(tree)
+        for (const node of tree.calls) {
+          const { call } = node
+          if (call !== undefined) calls.push(tree.handedOver ? handOver(node, call) : settle(node, call))
+        }
+        tree.calls = []
+      }
+      if (final) {
+        for (const node of liveWanted) {
+          const link = linkOfLive(node)
+          if (link !== undefined) links.push(link)
+        }
+        liveWanted.clear()
+      }
+      const batch = { calls, links }
+      treesWithCalls = new Set()
+      callCount = 0
+      links = []
+      return batch
+    },
+  }
+}
+
+function newNode(span: StartedSpan | EndedSpan, parent: SpanNode | undefined, tree: SpanTree): SpanNode {
+  return { parent, tree, span, ended: false, bytes: 0, hasChildren: false, wanted: false, call: undefined, link: undefined }
+}
+
+function isSettled(tree: SpanTree): boolean {
+  if (!tree.whole || tree.openSpans > 0) return false
+  if (tree.calls.some((node) => node.hasChildren || hasCallAbove(node))) return false
+  if (tree.calls.length === 1) return true
+  const responseIds = tree.calls.flatMap((node) => node.call?.responseId ?? [])
+  return new Set(responseIds).size === responseIds.length
+}
+
+/** Only of spans started after all of their trace here had ended: else the call above has children and is asked first. */
+function hasCallAbove(node: SpanNode): boolean {
+  for (let above = node.parent; above !== undefined; above = above.parent) if (above.call !== undefined) return true
+  return false
+}
+
+function settle(node: SpanNode, call: LlmCall): WrittenCall {
+  const identities: Identity[] = [call]
+  for (let above = node.parent; above !== undefined; above = above.parent) {
+    if (above.link?.identity !== undefined) identities.push(above.link.identity)
+  }
+  if (call.resourceIdentity !== undefined) identities.push(call.resourceIdentity)
+  if (identities.length === 1) return { ...call, settled: true }
+  return { ...call, ...mergeIdentities(identities), settled: true }
+}
+
+/** The spans from `node` up to, without, the nearest call; undefined where there is none above. */
+function pathToCall(node: SpanNode): SpanNode[] | undefined {
+  const path: SpanNode[] = []
+  for (let at: SpanNode | undefined = node; at !== undefined; at = at.parent) {
+    // One that still lives says by now what it is: the conventions want the operation to be set at the start.
+    if (at.call !== undefined || (at.span !== undefined && readCall(toSpanRecord(at.span as EndedSpan), 'app') !== undefined)) return path
+    path.push(at)
+  }
+  return undefined
+}
+
+function linkOfLive(node: SpanNode): SpanLink | undefined {
+  if (node.span === undefined) return undefined
+  const record = toSpanRecord(node.span as EndedSpan)
+  return readCall(record, 'app') === undefined ? toLink(record, readSpanIdentity(record)) : undefined
+}
+
+/** What the store needs to know of a span that is no call. */
+export function toLink(span: Pick<SpanLink, 'traceId' | 'spanId' | 'parentSpanId' | 'startMs'>, identity: Identity | undefined): SpanLink {
+  const { traceId, spanId, parentSpanId } = span
+  const isEmpty = identity?.user === undefined && identity?.session === undefined && (identity?.properties.size ?? 0) === 0
+  return { traceId, spanId, parentSpanId, startMs: Math.floor(span.startMs), identity: isEmpty ? undefined : identity }
+}
