@@ -21,7 +21,7 @@ const iterations = [
 ]
 
 const isPresent = existsSync(shared)
-describe.skipIf(!isPresent)(isPresent ? 'every field of an answer' : 'skipped: ../shared not present', () => {
+describe.skipIf(!isPresent)(`every field of an answer${isPresent ? '' : ' (skipped: ../shared not present)'}`, () => {
   it.each([
     ['openai', '/v1/chat/completions', { model: 'gpt-4.1', messages: [user] }, { cacheWrite5mTokens: 1 }],
     ['openai', '/v1/chat/completions', { model: 'gpt-4.1', messages: [user], stream: true, stream_options: { include_usage: true } }, {}],
