@@ -94,9 +94,13 @@ function charactersInChoices(chunk: unknown): number {
     const { delta, text } = choice
     if (typeof text === 'string') sum += text.length
     if (!isObject(delta)) continue
-    const { content, tool_calls: toolCalls, refusal } = delta
-    if (typeof content === 'string') sum += content.length
-    if (typeof refusal === 'string') sum += refusal.length
+    const { content, tool_calls: toolCalls } = delta
+    // DeepSeek and others name thinking `reasoning_content`, OpenRouter `reasoning`.
+    const said =
+      content === '' || content === undefined || content === null
+        ? (delta['reasoning_content'] ?? delta['reasoning'] ?? delta['refusal'])
+        : content
+    if (typeof said === 'string') sum += said.length
     if (Array.isArray(toolCalls)) for (const call of toolCalls as unknown[]) sum += argumentCharacters(call)
   }
   return sum
