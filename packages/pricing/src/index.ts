@@ -1,1 +1,7 @@
-export {}
+export { CATALOGUE_SOURCE } from './catalogue.ts'
+export type { PriceOverride } from './overrides.ts'
+export { costOf, openPriceBook, type Cost, type Explanation, type PriceBook, type PriceBookOptions, type PricedCall } from './price-book.ts'
+export { PriceBookError } from './price-book-error.ts'
+export type { ModelPrice, PriceUsed } from './price-used.ts'
+export type { ResolutionStep, Unpriced, UnpricedReason } from './resolution.ts'
+export type { PricedUnit } from './unit-prices.ts'
