@@ -2,8 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   // Tests run on the sources; only child processes (the command line, preloads) run on the built files.
-  resolve: { conditions: ['@spanledger/source', 'node', 'import', 'module', 'default'] },
-  ssr: { resolve: { conditions: ['@spanledger/source', 'node', 'import', 'module', 'default'] } },
+  resolve: { conditions: ['@spanledger/source', 'node', 'import', 'default'] },
+  ssr: { resolve: { conditions: ['@spanledger/source', 'node', 'import', 'default'] } },
   test: {
     include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts', 'examples/*/*.test.ts'],
     testTimeout: 60_000,

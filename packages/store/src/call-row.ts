@@ -1,6 +1,7 @@
 import { usageBuckets, type Usage } from '@spanledger/conventions'
 
 import { usageColumns } from './measures.ts'
+import { SLOTS } from './properties.ts'
 
 /** A row of llm_calls, ids as hex. */
 export interface CallRow {
@@ -20,7 +21,8 @@ export interface CallRow {
   readonly reportedCostNanoUsd: number | null
   /** All 0 where nothing was reported. */
   readonly usage: Usage
-  readonly slots: readonly (number | null)[]
+  /** All null where undefined. */
+  readonly slots: readonly (number | null)[] | undefined
   readonly overflow: string | null
   readonly parts: string | null
 }
@@ -41,35 +43,22 @@ const columns = [
   'cost_nano_usd',
   'reported_cost_nano_usd',
   ...usageBuckets.map((bucket) => usageColumns[bucket]),
-  ...Array.from({ length: 8 }, (_, n) => `p${n + 1}`),
+  ...Array.from({ length: SLOTS }, (_, n) => `p${n + 1}`),
   'overflow',
   'parts',
 ]
 
-/** Binds a JSON array of what `encodeCallRow` returns. */
+/** Binds a JSON array of rows from `encodeCallRow`. */
 export const insertCalls = `INSERT INTO llm_calls (${columns.join(', ')})
   SELECT ${columns.map((column, n) => (column.endsWith('_id') && n < 3 ? `unhex(value->>${n})` : `value->>${n}`)).join(', ')}
   FROM jsonb_each(?)`
 
-export function encodeCallRow(row: CallRow): (string | number | null)[] {
-  return [
-    row.startMs,
-    row.spanId,
-    row.traceId,
-    row.userId,
-    row.sessionId,
-    row.modelId,
-    row.kindId,
-    row.priceId,
-    row.segmentId,
-    row.counted ? 1 : 0,
-    row.latencyMs,
-    row.ttftMs,
-    row.costNanoUsd,
-    row.reportedCostNanoUsd,
-    ...usageBuckets.map((bucket) => row.usage[bucket]),
-    ...row.slots,
-    row.overflow,
-    row.parts,
-  ]
+/** A row as JSON text. Built by hand: it is the one thing written per call, and half the cost of JSON.stringify on an array. */
+export function encodeCallRow(row: CallRow): string {
+  let text = `[${row.startMs},"${row.spanId}","${row.traceId}",${row.userId},${row.sessionId},${row.modelId},${row.kindId},${row.priceId},${row.segmentId},${row.counted ? 1 : 0},${row.latencyMs},${row.ttftMs},${row.costNanoUsd},${row.reportedCostNanoUsd}`
+  for (const bucket of usageBuckets) text += `,${row.usage[bucket]}`
+  text += row.slots === undefined ? noSlots : `,${row.slots.map(String).join(',')}`
+  return `${text},${row.overflow === null ? 'null' : JSON.stringify(row.overflow)},${row.parts === null ? 'null' : JSON.stringify(row.parts)}]`
 }
+
+const noSlots = ',null'.repeat(SLOTS)

@@ -7,26 +7,30 @@ import type { Sqlite } from './sqlite.ts'
 
 /** Gives ids to all that repeats in calls. */
 export interface Interning {
-  /** Interns what the calls of a batch name. Inside a transaction. */
-  intern(calls: readonly InternedCall[]): Promise<CallIds>
-  internIdentities(identities: readonly Identity[]): Promise<IdentityIds>
+  /** The ids of what each call names, in order. Inside a transaction. */
+  intern(calls: readonly NamedCall[]): Promise<InternedCall[]>
+  internIdentities(identities: readonly Identity[]): Promise<IdentityIds[]>
   /** Forgets all ids: after a rollback they may be other ones. */
   forget(): void
 }
 
-export interface InternedCall {
+/** A call with all that names something. */
+export interface NamedCall {
   readonly call: LlmCall
   readonly identity: Identity
   readonly cost: Cost
 }
 
 export interface IdentityIds {
-  ofIdentity(identity: Identity): { userId: number; sessionId: number }
-  place(identity: Identity): PlacedProperties
+  readonly userId: number
+  readonly sessionId: number
+  readonly placed: PlacedProperties
 }
 
-export interface CallIds extends IdentityIds {
-  ofCall(call: LlmCall, cost: Cost): { modelId: number; kindId: number; priceId: number }
+export interface InternedCall extends IdentityIds, NamedCall {
+  readonly modelId: number
+  readonly kindId: number
+  readonly priceId: number
 }
 
 export function openInterning(db: Sqlite): Interning {
@@ -37,41 +41,40 @@ export function openInterning(db: Sqlite): Interning {
   const prices = openDictionary(db, { table: 'prices', id: 'price_id', columns: ['price'] })
   const properties = openProperties(db)
 
-  const userOf = ({ user }: Identity): number => (user === undefined ? 0 : users.id([user]))
-  const internIdentities = async (identities: readonly Identity[]): Promise<IdentityIds> => {
-    await users.intern(identities.flatMap(({ user }) => (user === undefined ? [] : [[user]])))
-    await sessions.intern(
-      identities.flatMap((identity) => (identity.session === undefined ? [] : [[userOf(identity), identity.session]])),
-    )
-    return {
-      ofIdentity: (identity) => ({
-        userId: userOf(identity),
-        sessionId: identity.session === undefined ? 0 : sessions.id([userOf(identity), identity.session]),
-      }),
-      place: await properties.intern(identities),
-    }
+  const internIdentities = async (identities: readonly Identity[]): Promise<IdentityIds[]> => {
+    const userIds = (await users.intern(identities.map(({ user }): Entry => [user ?? NOBODY]))).ids
+    const sessionEntries = identities.map(({ session }, n): Entry => (session === undefined ? noSession : [userIds[n] ?? 0, session]))
+    const sessionIds = (await sessions.intern(sessionEntries)).ids
+    const placed = await properties.place(identities)
+    return placed.map((place, n) => ({ userId: userIds[n] ?? 0, sessionId: sessionIds[n] ?? 0, placed: place }))
   }
   return {
     internIdentities,
     intern: async (calls) => {
-      const identityIds = await internIdentities(calls.map(({ identity }) => identity))
-      await models.intern(calls.map(({ call }) => modelEntry(call)))
-      await kinds.intern(calls.map(({ call }) => kindEntry(call)))
-      await prices.intern(calls.map(({ cost }) => [priceText(cost)]))
-      return {
-        ...identityIds,
-        ofCall: (call, cost) => ({
-          modelId: models.id(modelEntry(call)),
-          kindId: kinds.id(kindEntry(call)),
-          priceId: prices.id([priceText(cost)]),
-        }),
-      }
+      const identities = await internIdentities(calls.map(({ identity }) => identity))
+      const modelIds = (await models.intern(calls.map(({ call }) => modelEntry(call)))).ids
+      const kindIds = (await kinds.intern(calls.map(({ call }) => kindEntry(call)))).ids
+      const priceIds = (await prices.intern(calls.map(({ cost }) => [priceText(cost)]))).ids
+      return calls.map((named, n) => ({
+        ...named,
+        ...(identities[n] ?? nobody),
+        modelId: modelIds[n] ?? 0,
+        kindId: kindIds[n] ?? 0,
+        priceId: priceIds[n] ?? 0,
+      }))
     },
     forget: () => {
       for (const dictionary of [users, sessions, models, kinds, prices, properties]) dictionary.forget()
     },
   }
 }
+
+/** Nobody with nothing. */
+export const nobody: IdentityIds = { userId: 0, sessionId: 0, placed: { segmentId: 0, slots: undefined, overflow: null, featureId: 0 } }
+
+/** The names of the rows with id 0; no user can be called so, see `readId`. */
+const NOBODY = '(none)'
+const noSession: Entry = [0, '(none)']
 
 const kindColumns = [
   'operation',

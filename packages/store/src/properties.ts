@@ -6,8 +6,8 @@ import type { Sqlite } from './sqlite.ts'
 /** Where the properties of one call stand in its row. */
 export interface PlacedProperties {
   readonly segmentId: number
-  /** value_id by slot 1..8, at index slot - 1. */
-  readonly slots: readonly (number | null)[]
+  /** value_id by slot 1..8, at index slot - 1; all null where undefined. */
+  readonly slots: readonly (number | null)[] | undefined
   /** JSON object by canonical key, or null. */
   readonly overflow: string | null
   /** value_id of property "feature", 0 where there is none or it is not interned. */
@@ -15,8 +15,8 @@ export interface PlacedProperties {
 }
 
 export interface Properties {
-  /** Interns what the calls of a batch carry. @returns a function that places the properties of any of them */
-  intern(identities: readonly Identity[]): Promise<(identity: Identity) => PlacedProperties>
+  /** Interns and places what calls carry, in order. Inside a transaction. */
+  place(identities: readonly Identity[]): Promise<PlacedProperties[]>
   forget(): void
 }
 
@@ -28,13 +28,20 @@ export const MAX_SLOT_VALUES = 50_000
 export const MAX_KEYS = 1000
 /** Whenever there are this many more sets, the key with the most values leaves them. */
 export const MAX_SEGMENTS_PER_STEP = 20_000
-const SLOTS = 8
+export const SLOTS = 8
 
 interface PropertyKey {
   readonly keyId: number
   readonly place: 'segment' | 'slot' | 'overflow'
   readonly slot: number | null
-  readonly valueCount: number
+}
+
+/** A call's property that is interned, by the position of its call. */
+interface InternedProperty {
+  readonly position: number
+  readonly key: string
+  readonly value: string
+  readonly keyId: number
 }
 
 export function openProperties(db: Sqlite): Properties {
@@ -48,24 +55,21 @@ export function openProperties(db: Sqlite): Properties {
     const [version] = await db.all<{ data_version: number }>('PRAGMA data_version')
     if (!force && version?.data_version === dataVersion) return
     dataVersion = version?.data_version ?? -1
-    const rows = await db.all<PropertyKey & { key: string }>(
-      'SELECT key, key_id AS keyId, place, slot, value_count AS valueCount FROM property_keys',
-    )
+    const rows = await db.all<PropertyKey & { key: string }>('SELECT key, key_id AS keyId, place, slot FROM property_keys')
     keys = new Map(rows.map((row) => [row.key, row]))
   }
 
   return {
-    intern: async (identities) => {
+    place: async (identities) => {
       await refreshKeys(dataVersion === -1)
       if (await addKeys(db, keys, identities)) await refreshKeys(true)
-      const added = await values.intern(interned(identities, keys))
+      const interned = internedProperties(identities, keys)
+      const { ids, added } = await values.intern(interned.map(({ keyId, value }): Entry => [keyId, value]))
       if (added.length > 0) {
         await countValues(db, added)
-        await movePlaces(db)
-        await refreshKeys(true)
+        if (await moveKeys(db)) await refreshKeys(true)
       }
-      const sets = await internSegments(db, segments, new Map(identities.map((identity) => [identity, segmentOf(identity, keys, values)])))
-      return (identity) => place(identity, sets.get(identity) ?? '', { keys, values, segments })
+      return placeAll(db, { identities, interned, valueIds: ids, keys, segments })
     },
     forget: () => {
       values.forget()
@@ -86,18 +90,20 @@ async function addKeys(db: Sqlite, keys: ReadonlyMap<string, PropertyKey>, ident
   return true
 }
 
-function* interned(identities: readonly Identity[], keys: ReadonlyMap<string, PropertyKey>): Generator<Entry> {
-  for (const { properties } of identities) {
-    for (const [key, { value }] of properties) {
+function internedProperties(identities: readonly Identity[], keys: ReadonlyMap<string, PropertyKey>): InternedProperty[] {
+  const interned: InternedProperty[] = []
+  for (let position = 0; position < identities.length; position++) {
+    for (const [key, { value }] of identities[position]?.properties ?? []) {
       const known = keys.get(key)
-      if (known !== undefined && known.place !== 'overflow') yield [known.keyId, value]
+      if (known !== undefined && known.place !== 'overflow') interned.push({ position, key, value, keyId: known.keyId })
     }
   }
+  return interned
 }
 
-async function countValues(db: Sqlite, added: readonly Entry[]): Promise<void> {
+async function countValues(db: Sqlite, added: readonly { readonly entry: Entry }[]): Promise<void> {
   const counts = new Map<number, number>()
-  for (const [keyId] of added) counts.set(Number(keyId), (counts.get(Number(keyId)) ?? 0) + 1)
+  for (const { entry } of added) counts.set(Number(entry[0]), (counts.get(Number(entry[0])) ?? 0) + 1)
   await db.run(
     `UPDATE property_keys SET value_count = value_count + added.count
      FROM (SELECT value->>0 AS key_id, value->>1 AS count FROM jsonb_each(?)) AS added WHERE property_keys.key_id = added.key_id`,
@@ -106,8 +112,10 @@ async function countValues(db: Sqlite, added: readonly Entry[]): Promise<void> {
 }
 
 /** Moves keys that have grown too many values. Calls written before keep theirs where they are; readers look in all places. */
-async function movePlaces(db: Sqlite): Promise<void> {
-  await db.run(`UPDATE property_keys SET place = 'overflow' WHERE place = 'slot' AND value_count > ${MAX_SLOT_VALUES}`)
+async function moveKeys(db: Sqlite): Promise<boolean> {
+  const overflowed = await db.run(
+    `UPDATE property_keys SET place = 'overflow' WHERE place = 'slot' AND value_count > ${MAX_SLOT_VALUES}`,
+  )
   const grown = await db.all<{ key_id: number }>(
     `SELECT key_id FROM property_keys WHERE place = 'segment' AND (value_count > ${MAX_SEGMENT_VALUES} OR key_id = (
        SELECT key_id FROM property_keys WHERE place = 'segment' AND (SELECT count(*) FROM segments) >
@@ -124,68 +132,59 @@ async function movePlaces(db: Sqlite): Promise<void> {
       key_id,
     )
   }
+  return overflowed > 0 || grown.length > 0
 }
 
-/** The value_ids of the keys that are kept in sets, ascending. */
-function segmentOf(identity: Identity, keys: ReadonlyMap<string, PropertyKey>, values: Dictionary): { keyId: number; valueId: number }[] {
-  const members: { keyId: number; valueId: number }[] = []
-  for (const [key, { value }] of identity.properties) {
-    const known = keys.get(key)
-    if (known?.place === 'segment') members.push({ keyId: known.keyId, valueId: values.id([known.keyId, value]) })
-  }
-  return members.sort((a, b) => a.valueId - b.valueId)
-}
-
-/** @returns the set of each identity, as the table names it */
-async function internSegments(
-  db: Sqlite,
-  segments: Dictionary,
-  membersByIdentity: ReadonlyMap<Identity, readonly { keyId: number; valueId: number }[]>,
-): Promise<ReadonlyMap<Identity, string>> {
-  const sets = new Map<Identity, string>()
-  const membersBySet = new Map<string, readonly { keyId: number; valueId: number }[]>()
-  for (const [identity, members] of membersByIdentity) {
-    const set = members.map(({ valueId }) => valueId).join(',')
-    sets.set(identity, set)
-    membersBySet.set(set, members)
-  }
-  const added = await segments.intern([...membersBySet.keys()].map((set) => [set]))
-  if (added.length > 0) {
-    const rows = added.flatMap(([set]) =>
-      (membersBySet.get(String(set)) ?? []).map(({ keyId, valueId }) => [segments.id([String(set)]), keyId, valueId]),
-    )
-    await db.run(
-      'INSERT INTO segment_values (segment_id, key_id, value_id) SELECT value->>0, value->>1, value->>2 FROM jsonb_each(?)',
-      JSON.stringify(rows),
-    )
-  }
-  return sets
-}
-
-interface Interned {
+interface Placing {
+  readonly identities: readonly Identity[]
+  readonly interned: readonly InternedProperty[]
+  readonly valueIds: readonly number[]
   readonly keys: ReadonlyMap<string, PropertyKey>
-  readonly values: Dictionary
   readonly segments: Dictionary
 }
 
-function place(identity: Identity, set: string, { keys, values, segments }: Interned): PlacedProperties {
-  const slots: (number | null)[] = Array.from({ length: SLOTS }, () => null)
-  const overflow: [string, string][] = []
-  let featureId = 0
-  for (const [key, { value }] of identity.properties) {
+async function placeAll(db: Sqlite, { identities, interned, valueIds, keys, segments }: Placing): Promise<PlacedProperties[]> {
+  const members: { keyId: number; valueId: number }[][] = identities.map(() => [])
+  const slots: ((number | null)[] | undefined)[] = identities.map(() => undefined)
+  const features: number[] = identities.map(() => 0)
+  for (let n = 0; n < interned.length; n++) {
+    const { position, key, keyId } = interned[n] ?? { position: -1, key: '', keyId: 0 }
+    const valueId = valueIds[n] ?? 0
     const known = keys.get(key)
-    if (known === undefined || known.place === 'overflow') {
-      overflow.push([key, value])
-      continue
-    }
-    const valueId = values.id([known.keyId, value])
-    if (key === 'feature') featureId = valueId
-    if (known.place === 'slot' && known.slot !== null) slots[known.slot - 1] = valueId
+    // A key that this very batch has pushed into the overflow is found there, see overflowOf.
+    if (known === undefined || known.place === 'overflow') continue
+    if (key === 'feature') features[position] = valueId
+    if (known.place === 'segment') members[position]?.push({ keyId, valueId })
+    else if (known.slot !== null) (slots[position] ??= Array.from({ length: SLOTS }, () => null))[known.slot - 1] = valueId
   }
-  return {
-    segmentId: set === '' ? 0 : segments.id([set]),
-    slots,
-    overflow: overflow.length === 0 ? null : JSON.stringify(Object.fromEntries(overflow.sort(([a], [b]) => (a < b ? -1 : 1)))),
-    featureId,
+  const sets = members.map((set) => (set.length < 2 ? set : set.sort((a, b) => a.valueId - b.valueId)).map(({ valueId }) => valueId).join(','))
+  const { ids, added } = await segments.intern(sets.map((set): Entry => [set]))
+  if (added.length > 0) await insertSegmentValues(db, added, new Map(sets.map((set, n) => [set, members[n] ?? []])))
+  return identities.map((identity, n) => ({
+    segmentId: ids[n] ?? 0,
+    slots: slots[n],
+    overflow: overflowOf(identity, keys),
+    featureId: features[n] ?? 0,
+  }))
+}
+
+async function insertSegmentValues(
+  db: Sqlite,
+  added: readonly { readonly entry: Entry; readonly id: number }[],
+  members: ReadonlyMap<string, readonly { keyId: number; valueId: number }[]>,
+): Promise<void> {
+  const rows = added.flatMap(({ entry, id }) => (members.get(String(entry[0])) ?? []).map(({ keyId, valueId }) => [id, keyId, valueId]))
+  await db.run(
+    'INSERT INTO segment_values (segment_id, key_id, value_id) SELECT value->>0, value->>1, value->>2 FROM jsonb_each(?)',
+    JSON.stringify(rows),
+  )
+}
+
+function overflowOf({ properties }: Identity, keys: ReadonlyMap<string, PropertyKey>): string | null {
+  let overflow: [string, string][] | undefined
+  for (const [key, { value }] of properties) {
+    const place = keys.get(key)?.place
+    if (place === undefined || place === 'overflow') (overflow ??= []).push([key, value])
   }
+  return overflow === undefined ? null : JSON.stringify(Object.fromEntries(overflow.sort(([a], [b]) => (a < b ? -1 : 1))))
 }

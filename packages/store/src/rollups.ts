@@ -1,16 +1,15 @@
-import { usageBuckets, type CallOrigin, type CallStatus, type UsageQuality } from '@spanledger/conventions'
+import { usageBuckets, usageOf, type CallOrigin, type CallStatus, type Usage, type UsageQuality } from '@spanledger/conventions'
 
 import { decodeCounts, durationBucket, encodeCounts } from './counts.ts'
 import { measureColumns, usageColumns } from './measures.ts'
 import type { Sqlite } from './sqlite.ts'
-import { monthOf, type Zone } from './zone.ts'
+import { addDays, monthOf, type Zone } from './zone.ts'
 
 /** What a counted call adds to the rollups. */
 export interface Contribution {
   readonly startMs: number
   readonly userId: number
   readonly modelId: number
-  readonly segmentId: number
   /** value_id of property "feature", 0 for none. */
   readonly featureId: number
   readonly status: CallStatus
@@ -19,172 +18,257 @@ export interface Contribution {
   readonly latencyMs: number
   readonly ttftMs: number | null
   readonly costNanoUsd: number | null
-  /** In the order of `usageBuckets`. */
-  readonly tokens: readonly number[]
+  readonly usage: Usage
 }
 
-/** What a set of calls adds to (or takes from) the rollups, summed up row by row. */
+/** What a set of calls adds to (or takes from) the rollups: by day, then by id. Months follow from days. */
 export interface RollupDelta {
-  readonly users: Map<string, RowDelta>
-  readonly segments: Map<string, RowDelta>
+  readonly users: Map<number, Map<number, RowDelta>>
+  readonly models: Map<number, Map<number, RowDelta>>
 }
 
 interface RowDelta {
-  /** The row's key, as stored: bucket first. */
-  readonly key: readonly number[]
-  /** In the order of `measureColumns`; the cost apart, because a batch may cost more than a double holds exactly. */
+  /** In the order of `measureColumns`, but for the cost. */
   readonly measures: number[]
+  /** Apart, because a batch may cost more than a double holds exactly. */
   costNanoUsd: bigint
-  /** Counts by blob column, in the order of the table's. */
-  readonly counts: readonly Map<number, number>[]
+  firstMs: number
+  lastMs: number
+  /** By packed column: what is counted one more for each time it stands here. */
+  readonly added: readonly number[][]
+  /** And one less. */
+  readonly removed: readonly number[][]
 }
 
-/** The two rollup tables: their keys and their packed columns. */
+/** The two rollup tables: the id in their key, and their packed columns. */
 const tables = {
-  users: { table: 'rollup_users', key: ['bucket', 'user_id'], packed: ['latency', 'ttft', 'models', 'features'] },
-  segments: { table: 'rollup_segments', key: ['bucket', 'segment_id', 'model_id'], packed: ['latency', 'ttft'] },
+  users: { table: 'rollup_users', id: 'user_id', packed: ['latency', 'ttft', 'models', 'features'], bounds: true },
+  models: { table: 'rollup_models', id: 'model_id', packed: ['latency', 'ttft'], bounds: false },
 } as const
+
+type TableName = keyof typeof tables
 
 /** Where rollups are kept: in the file, or in a temporary schema to compare with. */
 export type RollupSchema = 'main' | 'temp'
 
 export function emptyDelta(): RollupDelta {
-  return { users: new Map(), segments: new Map() }
+  return { users: new Map(), models: new Map() }
 }
 
-/** Adds what a call contributes; `sign` -1 takes it away again. */
-export function addContribution(delta: RollupDelta, call: Contribution, zone: Zone, sign: 1 | -1): void {
+/** Adds what a call contributes; with sign -1 takes it away again. */
+export function addContribution(delta: RollupDelta, call: Contribution, zone: Zone, sign: 1 | -1 = 1): void {
   const day = zone.day(call.startMs)
-  for (const bucket of [day, monthOf(day)]) {
-    const user = rowOf(delta.users, [bucket, call.userId], tables.users.packed.length)
-    addCall(user, call, sign)
-    addCount(user.counts[2], call.modelId, sign)
-    if (call.featureId !== 0) addCount(user.counts[3], call.featureId, sign)
-    addCall(rowOf(delta.segments, [bucket, call.segmentId, call.modelId], tables.segments.packed.length), call, sign)
+  const bucket = durationBucket(call.latencyMs)
+  const ttftBucket = call.ttftMs === null ? undefined : durationBucket(call.ttftMs)
+  const user = rowOf(delta.users, day, call.userId, 4)
+  const model = rowOf(delta.models, day, call.modelId, 2)
+  for (const row of [user, model]) {
+    addMeasures(row, call, sign)
+    const counts = sign === 1 ? row.added : row.removed
+    counts[0]?.push(bucket)
+    if (ttftBucket !== undefined) counts[1]?.push(ttftBucket)
   }
+  const counts = sign === 1 ? user.added : user.removed
+  counts[2]?.push(call.modelId)
+  if (call.featureId !== 0) counts[3]?.push(call.featureId)
+  if (sign === -1) return
+  user.firstMs = Math.min(user.firstMs, call.startMs)
+  user.lastMs = Math.max(user.lastMs, call.startMs)
 }
 
-function rowOf(rows: Map<string, RowDelta>, key: readonly number[], packed: number): RowDelta {
-  const name = key.join()
-  let row = rows.get(name)
-  if (row === undefined) {
-    row = {
-      key,
-      measures: Array.from({ length: measureColumns.length }, () => 0),
-      costNanoUsd: 0n,
-      counts: Array.from({ length: packed }, () => new Map<number, number>()),
-    }
-    rows.set(name, row)
-  }
+function rowOf(rows: Map<number, Map<number, RowDelta>>, day: number, id: number, packed: 2 | 4): RowDelta {
+  let byId = rows.get(day)
+  if (byId === undefined) rows.set(day, (byId = new Map()))
+  let row = byId.get(id)
+  if (row === undefined) byId.set(id, (row = emptyRow(packed)))
   return row
 }
 
-const FIRST_TOKEN_MEASURE = measureColumns.indexOf(usageColumns[usageBuckets[0]])
-const LATENCY_MEASURE = measureColumns.indexOf('latency_ms_sum')
-const COST_MEASURE = measureColumns.indexOf('cost_nano_usd')
-
-/** The leading measures, in the order of `measureColumns`. */
-const countsOf = (call: Contribution): readonly boolean[] => [
-  true,
-  call.status === 'error',
-  call.status === 'cancelled',
-  call.costNanoUsd === null,
-  call.quality === 'estimated' || call.quality === 'partial',
-  call.quality === 'missing',
-  call.origin === 'sample',
-]
-
-function addCall(row: RowDelta, call: Contribution, sign: 1 | -1): void {
-  const { measures } = row
-  const flags = countsOf(call)
-  for (let n = 0; n < flags.length; n++) if (flags[n] === true) measures[n] = (measures[n] ?? 0) + sign
-  if (call.costNanoUsd !== null && call.costNanoUsd !== 0) row.costNanoUsd += BigInt(sign * call.costNanoUsd)
-  for (let n = 0; n < call.tokens.length; n++) {
-    const tokens = call.tokens[n] ?? 0
-    if (tokens !== 0) measures[FIRST_TOKEN_MEASURE + n] = (measures[FIRST_TOKEN_MEASURE + n] ?? 0) + sign * tokens
+function emptyRow(packed: 2 | 4): RowDelta {
+  return {
+    measures: noMeasures.slice(),
+    costNanoUsd: 0n,
+    firstMs: Number.MAX_SAFE_INTEGER,
+    lastMs: -1,
+    added: packed === 2 ? [[], []] : [[], [], [], []],
+    removed: packed === 2 ? [[], []] : [[], [], [], []],
   }
-  measures[LATENCY_MEASURE] = (measures[LATENCY_MEASURE] ?? 0) + sign * call.latencyMs
-  addCount(row.counts[0], durationBucket(call.latencyMs), sign)
-  if (call.ttftMs !== null) addCount(row.counts[1], durationBucket(call.ttftMs), sign)
 }
 
-function addCount(counts: Map<number, number> | undefined, key: number, n: number): void {
-  counts?.set(key, (counts.get(key) ?? 0) + n)
+const noMeasures = measureColumns.map(() => 0)
+const FIRST_TOKEN = measureColumns.indexOf(usageColumns[usageBuckets[0]])
+const COST = measureColumns.indexOf('cost_nano_usd')
+
+/** Which of the counting measures a call adds 1 to, in the order of `measureColumns`. */
+const counting: readonly ((call: Contribution) => boolean)[] = [
+  () => true,
+  ({ status }) => status === 'error',
+  ({ status }) => status === 'cancelled',
+  ({ costNanoUsd }) => costNanoUsd === null,
+  ({ quality }) => quality === 'estimated' || quality === 'partial',
+  ({ quality }) => quality === 'missing',
+  ({ origin }) => origin === 'sample',
+]
+
+function addMeasures(row: RowDelta, call: Contribution, sign: 1 | -1): void {
+  const { measures } = row
+  for (let n = 0; n < counting.length; n++) if (counting[n]?.(call) === true) measures[n] = (measures[n] ?? 0) + sign
+  if (call.costNanoUsd !== null) row.costNanoUsd += BigInt(sign * call.costNanoUsd)
+  let at = FIRST_TOKEN
+  for (const bucket of usageBuckets) {
+    const tokens = call.usage[bucket]
+    if (tokens !== 0) measures[at] = (measures[at] ?? 0) + sign * tokens
+    at++
+  }
+  measures[at] = (measures[at] ?? 0) + sign * call.latencyMs
 }
 
 /** Adds a delta to the tables. Inside a transaction. */
 export async function applyDelta(db: Sqlite, delta: RollupDelta, schema: RollupSchema = 'main'): Promise<void> {
-  await applyRows(db, [...delta.users.values()], 'users', schema)
-  await applyRows(db, [...delta.segments.values()], 'segments', schema)
+  await applyRows(db, withMonths(delta.users, 4), 'users', schema)
+  await applyRows(db, withMonths(delta.models, 2), 'models', schema)
 }
 
-async function applyRows(db: Sqlite, deltas: readonly RowDelta[], name: keyof typeof tables, schema: RollupSchema): Promise<void> {
-  if (deltas.length === 0) return
-  const { key, packed, table } = tables[name]
-  const activeDays = name === 'users' ? ['active_days'] : []
-  const join = key.map((column, n) => `r.${column} = j.value->>${n}`).join(' AND ')
-  // One JSON text out and one in: npm sqlite3 pays per value that crosses into JavaScript (about half a microsecond).
-  const [found] = await db.all<{ rows: string }>(
-    `SELECT json_group_array(json_array(${key.map((column) => `r.${column}`).join(', ')}, r.requests,
-       ${packed.map((column) => `hex(r.${column})`).join(', ')})) AS rows
-     FROM jsonb_each(?) AS j JOIN ${schema}.${table} AS r ON ${join}`,
-    JSON.stringify(deltas.map((row) => row.key)),
-  )
-  const known = new Map<string, { requests: number; packed: string[] }>()
-  for (const row of JSON.parse(found?.rows ?? '[]') as (number | string)[][]) {
-    known.set(row.slice(0, key.length).join(), { requests: Number(row[key.length]), packed: row.slice(key.length + 1).map(String) })
+interface KeyedDelta {
+  readonly bucket: number
+  readonly id: number
+  readonly row: RowDelta
+}
+
+function withMonths(days: ReadonlyMap<number, ReadonlyMap<number, RowDelta>>, packed: 2 | 4): KeyedDelta[] {
+  const months = new Map<number, Map<number, RowDelta>>()
+  const rows: KeyedDelta[] = []
+  for (const [day, byId] of days) {
+    for (const [id, row] of byId) {
+      rows.push({ bucket: day, id, row })
+      const month = rowOf(months, monthOf(day), id, packed)
+      for (let n = 0; n < row.measures.length; n++) month.measures[n] = (month.measures[n] ?? 0) + (row.measures[n] ?? 0)
+      month.costNanoUsd += row.costNanoUsd
+      month.firstMs = Math.min(month.firstMs, row.firstMs)
+      month.lastMs = Math.max(month.lastMs, row.lastMs)
+      for (let n = 0; n < packed; n++) {
+        month.added[n]?.push(...(row.added[n] ?? []))
+        month.removed[n]?.push(...(row.removed[n] ?? []))
+      }
+    }
   }
-  const days = name === 'users' ? changeOfActiveDays(deltas, known) : undefined
-  const rows = deltas.map((row) => [
-    ...row.key,
-    ...row.measures.map((measure, n) => (n === COST_MEASURE ? String(row.costNanoUsd) : measure)),
-    ...(days === undefined ? [] : [days.get(row.key.join()) ?? 0]),
-    ...row.counts.map((counts, n) => mergeCounts(known.get(row.key.join())?.packed[n] ?? '', counts)),
-  ])
-  const sums = [...measureColumns, ...activeDays]
-  const values = [
-    ...key.map((_, n) => `value->>${n}`),
-    ...sums.map((_, n) => `CAST(value->>${key.length + n} AS INTEGER)`),
-    ...packed.map((_, n) => `unhex(value->>${key.length + sums.length + n})`),
-  ]
-  await db.run(
-    `INSERT INTO ${schema}.${table} (${[...key, ...sums, ...packed].join(', ')}) SELECT ${values.join(', ')} FROM jsonb_each(?) WHERE true
-     ON CONFLICT (${key.join(', ')}) DO UPDATE SET ${[
-       ...sums.map((column) => `${column} = ${column} + excluded.${column}`),
-       ...packed.map((column) => `${column} = excluded.${column}`),
-     ].join(', ')}`,
-    JSON.stringify(rows),
-  )
-  const shrunk = deltas.filter((row) => (row.measures[0] ?? 0) <= 0).map((row) => row.key)
+  for (const [bucket, byId] of months) for (const [id, row] of byId) rows.push({ bucket, id, row })
+  return rows
+}
+
+interface KnownRow {
+  readonly requests: number
+  readonly packed: readonly string[]
+}
+
+async function applyRows(db: Sqlite, deltas: readonly KeyedDelta[], name: TableName, schema: RollupSchema): Promise<void> {
+  if (deltas.length === 0) return
+  const known = await readKnown(db, deltas, name, schema)
+  const days = changeOfActiveDays(deltas, known)
+  const rows = deltas.map(({ bucket, id, row }) => {
+    const before = known.get(keyOf(bucket, id))
+    const measures = row.measures.map((measure, n) => (n === COST ? `"${row.costNanoUsd}"` : measure))
+    const bounds = tables[name].bounds ? `,${days.get(keyOf(bucket, id)) ?? 0},${row.firstMs},${row.lastMs}` : ''
+    const packed = row.added.map((added, n) => `,"${mergeCounts(before?.packed[n] ?? '', added, row.removed[n] ?? [])}"`)
+    return `[${bucket},${id},${measures.join(',')}${bounds}${packed.join('')}]`
+  })
+  await db.run(upserts[name](schema), `[${rows.join(',')}]`)
+  const shrunk = deltas.filter(({ row }) => (row.measures[0] ?? 0) <= 0).map(({ bucket, id }) => [bucket, id])
   if (shrunk.length > 0) {
+    const { table, id } = tables[name]
     await db.run(
-      `DELETE FROM ${schema}.${table} WHERE requests = 0 AND (${key.join(', ')}) IN (
-         SELECT ${key.map((_, n) => `value->>${n}`).join(', ')} FROM jsonb_each(?))`,
+      `DELETE FROM ${schema}.${table} WHERE requests = 0 AND (bucket, ${id}) IN (SELECT value->>0, value->>1 FROM jsonb_each(?))`,
       JSON.stringify(shrunk),
     )
   }
 }
 
+async function readKnown(db: Sqlite, deltas: readonly KeyedDelta[], name: TableName, schema: RollupSchema): Promise<Map<string, KnownRow>> {
+  const { table, id, packed } = tables[name]
+  // One JSON text out and one in: npm sqlite3 pays per value that crosses into JavaScript (about half a microsecond).
+  const [found] = await db.all<{ rows: string }>(
+    `SELECT json_group_array(json_array(r.bucket, r.${id}, r.requests, ${packed.map((column) => `hex(r.${column})`).join(', ')})) AS rows
+     FROM jsonb_each(?) AS j JOIN ${schema}.${table} AS r ON r.bucket = j.value->>0 AND r.${id} = j.value->>1`,
+    `[${deltas.map((delta) => `[${delta.bucket},${delta.id}]`).join(',')}]`,
+  )
+  const known = new Map<string, KnownRow>()
+  for (const [bucket, rowId, requests, ...blobs] of JSON.parse(found?.rows ?? '[]') as [number, number, number, ...string[]][]) {
+    known.set(keyOf(bucket, rowId), { requests, packed: blobs })
+  }
+  return known
+}
+
+function keyOf(bucket: number, id: number): string {
+  return `${bucket} ${id}`
+}
+
+/** Binds a JSON array of rows; sums are added, bounds widened, packed columns replaced. */
+const upserts = {
+  users: (schema: RollupSchema) => upsert('users', schema),
+  models: (schema: RollupSchema) => upsert('models', schema),
+}
+
+function upsert(name: TableName, schema: RollupSchema): string {
+  const { table, id, packed, bounds } = tables[name]
+  const sums = bounds ? [...measureColumns, 'active_days'] : measureColumns
+  const columns = ['bucket', id, ...sums, ...(bounds ? ['first_ms', 'last_ms'] : []), ...packed]
+  const values = columns.map((column, n) => {
+    if (column === 'cost_nano_usd') return `CAST(value->>${n} AS INTEGER)`
+    return (packed as readonly string[]).includes(column) ? `unhex(value->>${n})` : `value->>${n}`
+  })
+  const changes = [
+    ...sums.map((column) => `${column} = ${column} + excluded.${column}`),
+    ...(bounds ? ['first_ms = min(first_ms, excluded.first_ms)', 'last_ms = max(last_ms, excluded.last_ms)'] : []),
+    ...packed.map((column) => `${column} = excluded.${column}`),
+  ]
+  return `INSERT INTO ${schema}.${table} (${columns.join(', ')}) SELECT ${values.join(', ')} FROM jsonb_each(?) WHERE true
+    ON CONFLICT (bucket, ${id}) DO UPDATE SET ${changes.join(', ')}`
+}
+
 /** A day row is one active day; a month row gains or loses those whose day rows appear or vanish. */
-function changeOfActiveDays(deltas: readonly RowDelta[], known: ReadonlyMap<string, { requests: number }>): Map<string, number> {
+function changeOfActiveDays(deltas: readonly KeyedDelta[], known: ReadonlyMap<string, KnownRow>): ReadonlyMap<string, number> {
   const change = new Map<string, number>()
-  for (const { key, measures } of deltas) {
-    const [bucket = 0, userId = 0] = key
+  for (const { bucket, id, row } of deltas) {
     if (bucket === monthOf(bucket)) continue
-    const before = known.get(key.join())?.requests ?? 0
-    const days = Number(before + (measures[0] ?? 0) > 0) - Number(before > 0)
-    change.set(key.join(), days)
-    const month = [monthOf(bucket), userId].join()
+    const before = known.get(keyOf(bucket, id))?.requests ?? 0
+    const days = Number(before + (row.measures[0] ?? 0) > 0) - Number(before > 0)
+    if (days === 0) continue
+    change.set(keyOf(bucket, id), days)
+    const month = keyOf(monthOf(bucket), id)
     change.set(month, (change.get(month) ?? 0) + days)
   }
   return change
 }
 
-function mergeCounts(packedHex: string, added: Map<number, number>): string {
-  if (packedHex !== '') {
-    for (const [key, count] of decodeCounts(Buffer.from(packedHex, 'hex'))) added.set(key, (added.get(key) ?? 0) + count)
-  }
-  return Buffer.from(encodeCounts(added)).toString('hex')
+function mergeCounts(packedHex: string, added: readonly number[], removed: readonly number[]): string {
+  const counts = packedHex === '' ? new Map<number, number>() : decodeCounts(Buffer.from(packedHex, 'hex'))
+  for (const key of added) counts.set(key, (counts.get(key) ?? 0) + 1)
+  for (const key of removed) counts.set(key, (counts.get(key) ?? 0) - 1)
+  return Buffer.from(encodeCounts(counts)).toString('hex')
+}
+
+/**
+ * Computes first_ms and last_ms of the users' rows anew where calls were taken away: bounds cannot be subtracted.
+ * Inside a transaction, after `applyDelta`.
+ */
+export async function rereadBounds(db: Sqlite, delta: RollupDelta, zone: Zone): Promise<void> {
+  const rows = withMonths(delta.users, 4)
+    .filter(({ row }) => row.removed.some((keys) => keys.length > 0))
+    .map(({ bucket, id }) => {
+      const first = bucket === monthOf(bucket) ? bucket + 1 : bucket
+      const next = bucket === monthOf(bucket) ? monthOf(addDays(bucket + 1, 31)) + 1 : addDays(bucket, 1)
+      return [bucket, id, zone.startOfDay(first), zone.startOfDay(next)]
+    })
+  if (rows.length === 0) return
+  await db.run(
+    `UPDATE rollup_users SET first_ms = seen.first_ms, last_ms = seen.last_ms
+     FROM (SELECT j.value->>0 AS bucket, j.value->>1 AS user_id, min(c.start_ms) AS first_ms, max(c.start_ms) AS last_ms
+           FROM jsonb_each(?) AS j JOIN llm_calls AS c
+             ON c.user_id = j.value->>1 AND c.start_ms >= j.value->>2 AND c.start_ms < j.value->>3 AND c.counted = 1
+           GROUP BY j.key) AS seen
+     WHERE rollup_users.bucket = seen.bucket AND rollup_users.user_id = seen.user_id`,
+    JSON.stringify(rows),
+  )
 }
 
 /** Rows of calls a rebuild reads at a time. */
@@ -206,7 +290,7 @@ export async function* readContributions(db: Sqlite): AsyncGenerator<Contributio
 type ContributionRow = [startMs: number, spanId: string, traceId: string, counted: number, ...rest: (number | string | null)[]]
 
 /** The columns of a contribution, of `llm_calls AS c JOIN kinds AS k`; calls before this file had a feature have none. */
-export const contributionColumns = `c.start_ms, hex(c.span_id), hex(c.trace_id), c.counted, c.user_id, c.model_id, c.segment_id,
+export const contributionColumns = `c.start_ms, hex(c.span_id), hex(c.trace_id), c.counted, c.user_id, c.model_id,
   coalesce((SELECT v.value_id FROM segment_values AS v WHERE v.segment_id = c.segment_id AND v.key_id =
       (SELECT key_id FROM property_keys WHERE key = 'feature')),
     CASE (SELECT slot FROM property_keys WHERE key = 'feature') WHEN 1 THEN c.p1 WHEN 2 THEN c.p2 WHEN 3 THEN c.p3 WHEN 4 THEN c.p4
@@ -221,12 +305,11 @@ const contributionsAfter = `SELECT json_group_array(json_array(${contributionCol
 
 /** A row of `contributionColumns`. */
 export function toContribution(row: readonly (number | string | null)[]): Contribution {
-  const [startMs, , , , userId, modelId, segmentId, featureId, status, quality, origin, latencyMs, ttftMs, costNanoUsd, ...tokens] = row
+  const [startMs, , , , userId, modelId, featureId, status, quality, origin, latencyMs, ttftMs, costNanoUsd, ...tokens] = row
   return {
     startMs: Number(startMs),
     userId: Number(userId),
     modelId: Number(modelId),
-    segmentId: Number(segmentId),
     featureId: Number(featureId),
     status: status as CallStatus,
     quality: quality as UsageQuality,
@@ -234,7 +317,7 @@ export function toContribution(row: readonly (number | string | null)[]): Contri
     latencyMs: Number(latencyMs),
     ttftMs: ttftMs === null || ttftMs === undefined ? null : Number(ttftMs),
     costNanoUsd: costNanoUsd === null || costNanoUsd === undefined ? null : Number(costNanoUsd),
-    tokens: tokens.map(Number),
+    usage: usageOf(Object.fromEntries(usageBuckets.map((bucket, n) => [bucket, Number(tokens[n])]))),
   }
 }
 
@@ -242,21 +325,21 @@ export function toContribution(row: readonly (number | string | null)[]): Contri
 export async function fillRollups(db: Sqlite, zone: Zone, schema: RollupSchema): Promise<void> {
   for await (const calls of readContributions(db)) {
     const delta = emptyDelta()
-    for (const call of calls) addContribution(delta, call, zone, 1)
+    for (const call of calls) addContribution(delta, call, zone)
     await applyDelta(db, delta, schema)
   }
 }
 
 /** Empties the rollup tables of the file. */
 export async function clearRollups(db: Sqlite): Promise<void> {
-  await db.exec('DELETE FROM rollup_users; DELETE FROM rollup_segments')
+  await db.exec('DELETE FROM rollup_users; DELETE FROM rollup_models')
 }
 
 /** Creates empty rollup tables in the temporary schema, to compute into and compare. */
 export async function createTemporaryRollups(db: Sqlite): Promise<void> {
-  for (const { table, key } of Object.values(tables)) {
+  for (const { table, id } of Object.values(tables)) {
     await db.exec(`DROP TABLE IF EXISTS temp.${table}; CREATE TEMP TABLE ${table} AS SELECT * FROM main.${table} WHERE false;
-      CREATE UNIQUE INDEX temp.${table}_key ON ${table} (${key.join(', ')})`)
+      CREATE UNIQUE INDEX temp.${table}_key ON ${table} (bucket, ${id})`)
   }
 }
 

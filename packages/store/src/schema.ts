@@ -19,16 +19,14 @@ export const migrations: readonly string[] = [
     count INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
 
-  -- first_ms and last_ms are of counted calls, NULL where there are none.
   CREATE TABLE users (
     user_id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    first_ms INTEGER,
-    last_ms INTEGER
+    name TEXT NOT NULL UNIQUE
   ) STRICT;
   INSERT INTO users (user_id, name) VALUES (0, '(none)');
 
-  -- A session belongs to a user: two users may both have a session "1".
+  -- A session belongs to a user: two users may both have a session "1". first_ms and last_ms are the starts of its first and
+  -- last counted call, NULL where it has none.
   CREATE TABLE sessions (
     session_id INTEGER PRIMARY KEY,
     user_id INTEGER NOT NULL REFERENCES users,
@@ -146,11 +144,14 @@ export const migrations: readonly string[] = [
 
   -- Sums by day (bucket 20260131) and by month (bucket 20260100) of the reporting zone. latency, ttft: counts by bucket of
   -- a logarithmic histogram; models, features: counts by model_id, by value_id of property "feature"; see counts.ts.
+  -- first_ms, last_ms: the starts of the first and last call in the bucket.
   CREATE TABLE rollup_users (
     bucket INTEGER NOT NULL,
     user_id INTEGER NOT NULL,
     ${measureColumns.map((column) => `${column} INTEGER NOT NULL`).join(', ')},
     active_days INTEGER NOT NULL,
+    first_ms INTEGER NOT NULL,
+    last_ms INTEGER NOT NULL,
     latency BLOB NOT NULL,
     ttft BLOB NOT NULL,
     models BLOB NOT NULL,
@@ -158,14 +159,13 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (bucket, user_id)
   ) STRICT, WITHOUT ROWID;
 
-  CREATE TABLE rollup_segments (
+  CREATE TABLE rollup_models (
     bucket INTEGER NOT NULL,
-    segment_id INTEGER NOT NULL,
     model_id INTEGER NOT NULL,
     ${measureColumns.map((column) => `${column} INTEGER NOT NULL`).join(', ')},
     latency BLOB NOT NULL,
     ttft BLOB NOT NULL,
-    PRIMARY KEY (bucket, segment_id, model_id)
+    PRIMARY KEY (bucket, model_id)
   ) STRICT, WITHOUT ROWID;
   `,
 ]

@@ -23,6 +23,7 @@ interface Driver {
   readonly Database: new (path: string, mode: number, done: (error: Error | null) => void) => DriverDatabase
 }
 interface DriverDatabase {
+  serialize(): void
   exec(sql: string, done: (error: Error | null) => void): void
   run(sql: string, values: SqliteValue[], done: (this: { changes: number }, error: Error | null) => void): void
   all(sql: string, values: SqliteValue[], done: (error: Error | null, rows: unknown[]) => void): void
@@ -42,6 +43,8 @@ export async function openSqlite(path: string, mode: 'read' | 'write'): Promise<
       else reject(toStoreError(error, path))
     })
   })
+  // Without this, statements that are not awaited one by one may overtake each other.
+  database.serialize()
   return {
     exec: (sql) =>
       new Promise((resolve, reject) => {

@@ -23,8 +23,7 @@ export async function verifyLedger(db: Sqlite, zone: Zone): Promise<Verification
       await checkPragma(db, { name: 'integrity', pragma: 'integrity_check', good: 'ok' }),
       await checkPragma(db, { name: 'references', pragma: 'foreign_key_check', good: undefined }),
       ...(await checkRollups(db, zone)),
-      await checkSeen(db, 'users'),
-      await checkSeen(db, 'sessions'),
+      await checkSessions(db),
       await checkTotals(db),
     ]
     return { ok: checks.every((check) => check.ok), checks }
@@ -54,32 +53,32 @@ async function checkRollups(db: Sqlite, zone: Zone): Promise<Check[]> {
   }))
 }
 
-async function checkSeen(db: Sqlite, table: 'users' | 'sessions'): Promise<Check> {
-  const id = table === 'users' ? 'user_id' : 'session_id'
+async function checkSessions(db: Sqlite): Promise<Check> {
   const [row] = await db.all<{ differing: number }>(
-    `SELECT count(*) AS differing FROM ${table} AS t
-     LEFT JOIN (SELECT ${id}, min(start_ms) AS first_ms, max(start_ms) AS last_ms FROM llm_calls WHERE counted = 1 GROUP BY ${id}) AS c ON c.${id} = t.${id}
-     WHERE t.first_ms IS NOT c.first_ms OR t.last_ms IS NOT c.last_ms`,
+    `SELECT count(*) AS differing FROM sessions AS s
+     LEFT JOIN (SELECT session_id, min(start_ms) AS first_ms, max(start_ms) AS last_ms FROM llm_calls WHERE counted = 1 GROUP BY session_id) AS c
+       ON c.session_id = s.session_id
+     WHERE s.session_id <> 0 AND (s.first_ms IS NOT c.first_ms OR s.last_ms IS NOT c.last_ms)`,
   )
   const differing = row?.differing ?? 0
   return {
-    name: `${table} seen`,
+    name: 'sessions',
     ok: differing === 0,
-    detail: differing === 0 ? 'first and last calls agree' : `${differing} ${table} have a first or last call that no call has`,
+    detail: differing === 0 ? 'first and last calls agree with the calls' : `${differing} sessions have a first or last call that no call has`,
   }
 }
 
-/** Three ways to the total: the calls, the users' months, the segments' days. */
+/** Three ways to the total: the calls, the users' months, the models' days. */
 async function checkTotals(db: Sqlite): Promise<Check> {
-  const [sums] = await db.all<{ calls: string; users: string; segments: string }>(
+  const [sums] = await db.all<{ calls: string; users: string; models: string }>(
     `SELECT (SELECT count(*) || ' calls, ' || coalesce(sum(cost_nano_usd), 0) FROM llm_calls WHERE counted = 1) AS calls,
       (SELECT coalesce(sum(requests), 0) || ' calls, ' || coalesce(sum(cost_nano_usd), 0) FROM rollup_users WHERE bucket % 100 = 0) AS users,
-      (SELECT coalesce(sum(requests), 0) || ' calls, ' || coalesce(sum(cost_nano_usd), 0) FROM rollup_segments WHERE bucket % 100 <> 0) AS segments`,
+      (SELECT coalesce(sum(requests), 0) || ' calls, ' || coalesce(sum(cost_nano_usd), 0) FROM rollup_models WHERE bucket % 100 <> 0) AS models`,
   )
-  const ok = sums !== undefined && sums.calls === sums.users && sums.calls === sums.segments
+  const ok = sums !== undefined && sums.calls === sums.users && sums.calls === sums.models
   return {
     name: 'totals',
     ok,
-    detail: ok ? `${sums.calls} nano-USD, however summed` : `calls: ${sums?.calls}; users: ${sums?.users}; segments: ${sums?.segments} (nano-USD)`,
+    detail: ok ? `${sums.calls} nano-USD, however summed` : `calls: ${sums?.calls}; users: ${sums?.users}; models: ${sums?.models} (nano-USD)`,
   }
 }

@@ -1,11 +1,21 @@
-import { usageBuckets, usageOf } from '@spanledger/conventions'
+import { usageOf } from '@spanledger/conventions'
 import type { PriceBook } from '@spanledger/pricing'
 
 import type { Batch, WriteOutcome, WrittenCall } from './batch.ts'
 import { encodeCallRow, insertCalls, type CallRow } from './call-row.ts'
-import type { Interning } from './interning.ts'
-import { addContribution, applyDelta, contributionColumns, emptyDelta, toContribution, type Contribution, type RollupDelta } from './rollups.ts'
-import { touchSeen, rereadSeen } from './seen.ts'
+import { nobody, type InternedCall, type Interning } from './interning.ts'
+import { SLOTS } from './properties.ts'
+import {
+  addContribution,
+  applyDelta,
+  contributionColumns,
+  emptyDelta,
+  rereadBounds,
+  toContribution,
+  type Contribution,
+  type RollupDelta,
+} from './rollups.ts'
+import { rereadSessions, touchSessions } from './sessions.ts'
 import type { Decision, TraceSpan } from './settle.ts'
 import type { Sqlite } from './sqlite.ts'
 import { growTraces } from './trace-spans.ts'
@@ -38,9 +48,10 @@ export async function writeBatch(context: WriteContext, batch: Batch): Promise<W
   const { decisions, revised } = await decide(context, fresh, batch)
 
   const delta = emptyDelta()
-  const uncounted = await insertFresh(context, { fresh, decisions, delta })
+  const uncounted = await insertFresh(context, { calls: fresh, decisions, delta })
   if (revised.length > 0) await revise(context, revised, delta)
   await applyDelta(db, delta)
+  if (revised.length > 0) await rereadBounds(db, delta, context.zone)
 
   const duplicates = batch.calls.length - (counters.get('refused_start_time') ?? 0) - fresh.length
   for (const call of fresh) for (const fault of call.faults) addTo(counters, fault)
@@ -89,55 +100,77 @@ async function decide(
   return growTraces(db, { calls: open, links, nowMs: nowMs() })
 }
 
-async function insertFresh(
-  context: WriteContext,
-  { fresh, decisions, delta }: { fresh: readonly WrittenCall[]; decisions: ReadonlyMap<WrittenCall, Decision>; delta: RollupDelta },
-): Promise<number> {
-  if (fresh.length === 0) return 0
-  const { db, interning, priceBook, zone } = context
-  const settled = fresh.map((call) => {
-    const { counted, identity } = decisions.get(call) ?? { counted: call.role === 'call' || call.usage !== undefined, identity: call }
-    const cost = priceBook.costOf({ ...call, at: call.startMs })
-    return { call, counted, identity, cost }
+interface Fresh {
+  readonly calls: readonly WrittenCall[]
+  readonly decisions: ReadonlyMap<WrittenCall, Decision>
+  readonly delta: RollupDelta
+}
+
+/** @returns how many of the calls do not count */
+async function insertFresh({ db, interning, priceBook, zone }: WriteContext, { calls, decisions, delta }: Fresh): Promise<number> {
+  if (calls.length === 0) return 0
+  const priced = calls.map((call) => {
+    const { usage, parts, provider, model, requestedModel, serviceTier } = call
+    const cost = priceBook.costOf({ usage, parts, provider, model, requestedModel, serviceTier, at: call.startMs })
+    return { call, cost, identity: decisions.get(call)?.identity ?? call }
   })
-  const ids = await interning.intern(settled)
-  const rows: CallRow[] = []
-  const counted: Contribution[] = []
-  for (const { call, counted: counts, identity, cost } of settled) {
-    const placed = ids.place(identity)
-    const usage = call.usage ?? usageOf({})
-    const row: CallRow = {
-      startMs: call.startMs,
-      spanId: call.spanId,
-      traceId: call.traceId,
-      ...ids.ofIdentity(identity),
-      ...ids.ofCall(call, cost),
-      segmentId: placed.segmentId,
-      counted: counts,
-      latencyMs: call.durationMs,
-      ttftMs: call.timeToFirstTokenMs ?? null,
-      costNanoUsd: cost.costNanoUsd ?? null,
-      reportedCostNanoUsd: call.reportedCostNanoUsd ?? null,
-      usage,
-      slots: placed.slots,
-      overflow: placed.overflow,
-      parts: call.parts === undefined ? null : JSON.stringify(call.parts),
-    }
-    rows.push(row)
-    if (!counts) continue
-    counted.push({
-      ...row,
-      featureId: placed.featureId,
-      status: call.status,
-      quality: call.usageQuality,
-      origin: call.origin,
-      tokens: usageBuckets.map((bucket) => usage[bucket]),
-    })
+  const interned = await interning.intern(priced)
+  // A call that was not decided with its trace counts, unless it may only repeat what others used and used nothing.
+  const rows = interned.map((one) => rowOf(one, decisions.get(one.call)?.counted ?? (one.call.role === 'call' || one.call.usage !== undefined)))
+  // SQLite inserts on a thread of its own while the sums are made here; the statements of a connection run in order.
+  const inserted = db.run(insertCalls, `[${rows.map(encodeCallRow).join(',')}]`)
+  let uncounted = 0
+  for (let n = 0; n < rows.length; n++) {
+    const row = rows[n]
+    const one = interned[n]
+    if (row === undefined || one === undefined) continue
+    if (row.counted) addContribution(delta, contributionOf(row, one), zone)
+    else uncounted++
   }
-  await db.run(insertCalls, JSON.stringify(rows.map(encodeCallRow)))
-  for (const contribution of counted) addContribution(delta, contribution, zone, 1)
-  await touchSeen(db, rows)
-  return fresh.length - counted.length
+  await inserted
+  await touchSessions(db, rows)
+  return uncounted
+}
+
+const nothing = usageOf({})
+
+function rowOf({ call, cost, userId, sessionId, modelId, kindId, priceId, placed }: InternedCall, counted: boolean): CallRow {
+  return {
+    startMs: call.startMs,
+    spanId: call.spanId,
+    traceId: call.traceId,
+    userId,
+    sessionId,
+    modelId,
+    kindId,
+    priceId,
+    segmentId: placed.segmentId,
+    counted,
+    latencyMs: call.durationMs,
+    ttftMs: call.timeToFirstTokenMs ?? null,
+    costNanoUsd: cost.costNanoUsd ?? null,
+    reportedCostNanoUsd: call.reportedCostNanoUsd ?? null,
+    usage: call.usage ?? nothing,
+    slots: placed.slots,
+    overflow: placed.overflow,
+    parts: call.parts === undefined ? null : JSON.stringify(call.parts),
+  }
+}
+
+function contributionOf(row: CallRow, { call, placed }: InternedCall): Contribution {
+  return {
+    startMs: row.startMs,
+    userId: row.userId,
+    modelId: row.modelId,
+    featureId: placed.featureId,
+    status: call.status,
+    quality: call.usageQuality,
+    origin: call.origin,
+    latencyMs: row.latencyMs,
+    ttftMs: row.ttftMs,
+    costNanoUsd: row.costNanoUsd,
+    usage: row.usage,
+  }
 }
 
 /** Calls in the ledger that now count otherwise, or for somebody else: their row and their share of the rollups change. */
@@ -149,36 +182,24 @@ async function revise(
   const keys = JSON.stringify(revised.map(({ span }) => [span.startMs, span.spanId, span.traceId]))
   const before = await readContributionsOf(db, keys)
   const ids = await interning.internIdentities(revised.map(({ decision }) => decision.identity))
-  await db.run(
-    `UPDATE llm_calls SET counted = j.counted, user_id = j.user_id, session_id = j.session_id, segment_id = j.segment_id,
-       ${Array.from({ length: 8 }, (_, n) => `p${n + 1} = j.p${n + 1}`).join(', ')}, overflow = j.overflow
-     FROM (SELECT value->>0 AS start_ms, unhex(value->>1) AS span_id, unhex(value->>2) AS trace_id, value->>3 AS counted, value->>4 AS user_id,
-       value->>5 AS session_id, value->>6 AS segment_id, ${Array.from({ length: 8 }, (_, n) => `value->>${n + 7} AS p${n + 1}`).join(', ')},
-       value->>15 AS overflow FROM jsonb_each(?)) AS j
-     WHERE llm_calls.start_ms = j.start_ms AND llm_calls.span_id = j.span_id AND llm_calls.trace_id = j.trace_id`,
-    JSON.stringify(
-      revised.map(({ span, decision }) => {
-        const placed = ids.place(decision.identity)
-        const { userId, sessionId } = ids.ofIdentity(decision.identity)
-        return [
-          span.startMs,
-          span.spanId,
-          span.traceId,
-          decision.counted ? 1 : 0,
-          userId,
-          sessionId,
-          placed.segmentId,
-          ...placed.slots,
-          placed.overflow,
-        ]
-      }),
-    ),
-  )
+  const rows = revised.map(({ span, decision }, n) => {
+    const { userId, sessionId, placed } = ids[n] ?? nobody
+    const slots = placed.slots ?? Array.from({ length: SLOTS }, () => null)
+    return [span.startMs, span.spanId, span.traceId, Number(decision.counted), userId, sessionId, placed.segmentId, ...slots, placed.overflow]
+  })
+  await db.run(updateCalls, JSON.stringify(rows))
   const after = await readContributionsOf(db, keys)
   for (const { counted, contribution } of before) if (counted) addContribution(delta, contribution, zone, -1)
-  for (const { counted, contribution } of after) if (counted) addContribution(delta, contribution, zone, 1)
-  await rereadSeen(db, new Set([...before, ...after].map(({ contribution }) => contribution.userId)))
+  for (const { counted, contribution } of after) if (counted) addContribution(delta, contribution, zone)
+  await rereadSessions(db, new Set([...before, ...after].map(({ contribution }) => contribution.userId)))
 }
+
+const slotColumns = Array.from({ length: SLOTS }, (_, n) => `p${n + 1}`)
+const revisedColumns = ['counted', 'user_id', 'session_id', 'segment_id', ...slotColumns, 'overflow']
+const updateCalls = `UPDATE llm_calls SET ${revisedColumns.map((column) => `${column} = j.${column}`).join(', ')}
+  FROM (SELECT value->>0 AS start_ms, unhex(value->>1) AS span_id, unhex(value->>2) AS trace_id,
+      ${revisedColumns.map((column, n) => `value->>${n + 3} AS ${column}`).join(', ')} FROM jsonb_each(?)) AS j
+  WHERE llm_calls.start_ms = j.start_ms AND llm_calls.span_id = j.span_id AND llm_calls.trace_id = j.trace_id`
 
 async function readContributionsOf(db: Sqlite, keys: string): Promise<{ counted: boolean; contribution: Contribution }[]> {
   const [row] = await db.all<{ rows: string }>(

@@ -1,0 +1,36 @@
+import type { CallRow } from './call-row.ts'
+import type { Sqlite } from './sqlite.ts'
+
+/** Widens first_ms and last_ms of sessions to the counted rows of a batch. Inside a transaction. */
+export async function touchSessions(db: Sqlite, rows: readonly CallRow[]): Promise<void> {
+  const ranges = new Map<number, [id: number, firstMs: number, lastMs: number]>()
+  for (const { counted, sessionId, startMs } of rows) {
+    if (!counted || sessionId === 0) continue
+    const range = ranges.get(sessionId)
+    if (range === undefined) ranges.set(sessionId, [sessionId, startMs, startMs])
+    else {
+      range[1] = Math.min(range[1], startMs)
+      range[2] = Math.max(range[2], startMs)
+    }
+  }
+  if (ranges.size === 0) return
+  await db.run(
+    `UPDATE sessions SET first_ms = min(coalesce(sessions.first_ms, seen.first_ms), seen.first_ms),
+       last_ms = max(coalesce(sessions.last_ms, seen.last_ms), seen.last_ms)
+     FROM (SELECT value->>0 AS id, value->>1 AS first_ms, value->>2 AS last_ms FROM jsonb_each(?)) AS seen
+     WHERE sessions.session_id = seen.id`,
+    JSON.stringify([...ranges.values()]),
+  )
+}
+
+/** Computes first_ms and last_ms of these users' sessions anew: for when a call was taken from one. Inside a transaction. */
+export async function rereadSessions(db: Sqlite, userIds: ReadonlySet<number>): Promise<void> {
+  await db.run(
+    `UPDATE sessions SET first_ms = seen.first_ms, last_ms = seen.last_ms
+     FROM (SELECT s.session_id, min(c.start_ms) AS first_ms, max(c.start_ms) AS last_ms
+           FROM sessions AS s LEFT JOIN llm_calls AS c ON c.user_id = s.user_id AND c.session_id = s.session_id AND c.counted = 1
+           WHERE s.user_id IN (SELECT value FROM json_each(?)) AND s.session_id <> 0 GROUP BY s.session_id) AS seen
+     WHERE sessions.session_id = seen.session_id`,
+    JSON.stringify([...userIds]),
+  )
+}
