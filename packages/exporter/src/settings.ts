@@ -69,7 +69,8 @@ export function readSettings(options: Partial<Settings>, env: Readonly<Record<st
 function parse(setting: Setting, text: string | undefined): unknown {
   if (text === undefined || text === '' || typeof setting.default === 'string') return text === '' ? undefined : text
   if (typeof setting.default === 'boolean') return text === 'true' ? true : text === 'false' ? false : text
-  return Number(text)
+  const number = Number(text)
+  return Number.isNaN(number) ? text : number
 }
 
 function valid(setting: Setting, value: unknown, name: string): string | number | boolean | undefined {
