@@ -5,15 +5,40 @@
 export type Counts = ReadonlyMap<number, number>
 
 export function encodeCounts(counts: Counts): Uint8Array {
-  const bytes: number[] = []
-  let previous = 0
-  for (const [key, count] of [...counts].sort(([a], [b]) => a - b)) {
-    if (count === 0) continue
-    pushVarint(bytes, key - previous)
-    pushVarint(bytes, count)
-    previous = key
+  const writer = { at: 0, previous: 0 }
+  for (const [key, count] of [...counts].sort(([a], [b]) => a - b)) write(writer, key, count)
+  return Uint8Array.prototype.slice.call(scratch, 0, writer.at)
+}
+
+/** Packed counts, in hex, with each of `added` counted once more and each of `removed` once less. */
+export function mergeCounts(packedHex: string, added: readonly number[], removed?: readonly number[]): string {
+  if (packedHex === '' && added.length < 2 && removed === undefined) {
+    const writer = { at: 0, previous: 0 }
+    for (const key of added) write(writer, key, 1)
+    return scratch.toString('hex', 0, writer.at)
   }
-  return Uint8Array.from(bytes)
+  const counts = decodeCounts(Buffer.from(packedHex, 'hex'))
+  for (const key of added) counts.set(key, (counts.get(key) ?? 0) + 1)
+  for (const key of removed ?? []) counts.set(key, (counts.get(key) ?? 0) - 1)
+  return Buffer.from(encodeCounts(counts)).toString('hex')
+}
+
+let scratch = Buffer.alloc(1024)
+
+function write(writer: { at: number; previous: number }, key: number, count: number): void {
+  if (count === 0) return
+  if (writer.at + 20 > scratch.length) scratch = Buffer.concat([scratch], scratch.length * 2)
+  writer.at = writeVarint(writer.at, key - writer.previous)
+  writer.at = writeVarint(writer.at, count)
+  writer.previous = key
+}
+
+function writeVarint(at: number, value: number): number {
+  let rest = value
+  let end = at
+  for (; rest >= 128; rest = Math.floor(rest / 128)) scratch[end++] = (rest % 128) | 128
+  scratch[end++] = rest
+  return end
 }
 
 /** @throws RangeError when the bytes are not what `encodeCounts` wrote */
@@ -34,15 +59,6 @@ export function decodeCounts(bytes: Uint8Array): Map<number, number> {
     counts.set(key, varint())
   }
   return counts
-}
-
-function pushVarint(bytes: number[], value: number): void {
-  let rest = value
-  while (rest >= 128) {
-    bytes.push((rest % 128) | 128)
-    rest = Math.floor(rest / 128)
-  }
-  bytes.push(rest)
 }
 
 /**

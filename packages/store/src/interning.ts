@@ -1,7 +1,7 @@
 import type { Identity, LlmCall } from '@spanledger/conventions'
 import type { Cost } from '@spanledger/pricing'
 
-import { openDictionary, type Entry } from './dictionary.ts'
+import { openDictionary, type Entry, type Wording } from './dictionary.ts'
 import { openProperties, type PlacedProperties } from './properties.ts'
 import type { Sqlite } from './sqlite.ts'
 
@@ -34,17 +34,16 @@ export interface InternedCall extends IdentityIds, NamedCall {
 }
 
 export function openInterning(db: Sqlite): Interning {
-  const users = openDictionary(db, { table: 'users', id: 'user_id', columns: ['name'] })
-  const sessions = openDictionary(db, { table: 'sessions', id: 'session_id', columns: ['user_id', 'name'] })
-  const models = openDictionary(db, { table: 'models', id: 'model_id', columns: ['provider', 'requested_model', 'model'] })
-  const kinds = openDictionary(db, { table: 'kinds', id: 'kind_id', columns: kindColumns })
-  const prices = openDictionary(db, { table: 'prices', id: 'price_id', columns: ['price'] })
+  const users = openDictionary<Identity>(db, { table: 'users', id: 'user_id', columns: ['name'] }, { key: userName, entry: (who) => [userName(who)] })
+  const sessions = openDictionary<Sitting>(db, { table: 'sessions', id: 'session_id', columns: ['user_id', 'name'] }, sitting)
+  const models = openDictionary<NamedCall>(db, { table: 'models', id: 'model_id', columns: ['provider', 'requested_model', 'model'] }, model)
+  const kinds = openDictionary<NamedCall>(db, { table: 'kinds', id: 'kind_id', columns: kindColumns }, kind)
+  const prices = openDictionary<NamedCall>(db, { table: 'prices', id: 'price_id', columns: ['price'] }, price)
   const properties = openProperties(db)
 
   const internIdentities = async (identities: readonly Identity[]): Promise<IdentityIds[]> => {
-    const userIds = (await users.intern(identities.map(({ user }): Entry => [user ?? NOBODY]))).ids
-    const sessionEntries = identities.map(({ session }, n): Entry => (session === undefined ? noSession : [userIds[n] ?? 0, session]))
-    const sessionIds = (await sessions.intern(sessionEntries)).ids
+    const { ids: userIds } = await users.intern(identities)
+    const { ids: sessionIds } = await sessions.intern(identities.map(({ session }, n) => ({ session, userId: userIds[n] ?? 0 })))
     const placed = await properties.place(identities)
     return placed.map((place, n) => ({ userId: userIds[n] ?? 0, sessionId: sessionIds[n] ?? 0, placed: place }))
   }
@@ -52,16 +51,23 @@ export function openInterning(db: Sqlite): Interning {
     internIdentities,
     intern: async (calls) => {
       const identities = await internIdentities(calls.map(({ identity }) => identity))
-      const modelIds = (await models.intern(calls.map(({ call }) => modelEntry(call)))).ids
-      const kindIds = (await kinds.intern(calls.map(({ call }) => kindEntry(call)))).ids
-      const priceIds = (await prices.intern(calls.map(({ cost }) => [priceText(cost)]))).ids
-      return calls.map((named, n) => ({
-        ...named,
-        ...(identities[n] ?? nobody),
-        modelId: modelIds[n] ?? 0,
-        kindId: kindIds[n] ?? 0,
-        priceId: priceIds[n] ?? 0,
-      }))
+      const { ids: modelIds } = await models.intern(calls)
+      const { ids: kindIds } = await kinds.intern(calls)
+      const { ids: priceIds } = await prices.intern(calls)
+      return calls.map(({ call, identity, cost }, n) => {
+        const { userId, sessionId, placed } = identities[n] ?? nobody
+        return {
+          call,
+          identity,
+          cost,
+          userId,
+          sessionId,
+          placed,
+          modelId: modelIds[n] ?? 0,
+          kindId: kindIds[n] ?? 0,
+          priceId: priceIds[n] ?? 0,
+        }
+      })
     },
     forget: () => {
       for (const dictionary of [users, sessions, models, kinds, prices, properties]) dictionary.forget()
@@ -74,7 +80,25 @@ export const nobody: IdentityIds = { userId: 0, sessionId: 0, placed: { segmentI
 
 /** The names of the rows with id 0; no user can be called so, see `readId`. */
 const NOBODY = '(none)'
-const noSession: Entry = [0, '(none)']
+
+function userName({ user }: Identity): string {
+  return user ?? NOBODY
+}
+
+interface Sitting {
+  readonly userId: number
+  readonly session: string | undefined
+}
+
+const sitting: Wording<Sitting> = {
+  key: ({ userId, session }) => (session === undefined ? `0\u0000${NOBODY}` : `${userId}\u0000${session}`),
+  entry: ({ userId, session }) => (session === undefined ? [0, NOBODY] : [userId, session]),
+}
+
+const model: Wording<NamedCall> = {
+  key: ({ call }) => `${clean(call.provider)}\u0000${call.requestedModel}\u0000${call.model}`,
+  entry: ({ call }) => [clean(call.provider), call.requestedModel, call.model],
+}
 
 const kindColumns = [
   'operation',
@@ -88,26 +112,23 @@ const kindColumns = [
   'origin',
 ] as const
 
-function modelEntry({ provider, requestedModel, model }: LlmCall): Entry {
-  return [clean(provider), requestedModel, model]
-}
+const kindEntry = ({ call }: NamedCall): Entry => [
+  clean(call.operation),
+  call.status,
+  call.errorClass ?? '',
+  call.errorType ?? '',
+  call.finishReason ?? '',
+  call.serviceTier ?? '',
+  call.streamed ? 1 : 0,
+  call.usageQuality,
+  call.origin,
+]
+const kind: Wording<NamedCall> = { key: (named) => kindEntry(named).join('\u0000'), entry: kindEntry }
 
-function kindEntry(call: LlmCall): Entry {
-  return [
-    clean(call.operation),
-    call.status,
-    call.errorClass ?? '',
-    call.errorType ?? '',
-    call.finishReason ?? '',
-    call.serviceTier ?? '',
-    call.streamed ? 1 : 0,
-    call.usageQuality,
-    call.origin,
-  ]
-}
+const price: Wording<NamedCall> = { key: ({ cost }) => priceText(cost), entry: ({ cost }) => [priceText(cost)] }
 
 function clean(text: string): string {
-  return text.toWellFormed().replaceAll('\u0000', '\ufffd')
+  return text.isWellFormed() && !text.includes('\u0000') ? text : text.toWellFormed().replaceAll('\u0000', '\ufffd')
 }
 
 const priceTexts = new WeakMap<object, string>()

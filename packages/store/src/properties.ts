@@ -45,8 +45,16 @@ interface InternedProperty {
 }
 
 export function openProperties(db: Sqlite): Properties {
-  const values = openDictionary(db, { table: 'property_values', id: 'value_id', columns: ['key_id', 'value'] })
-  const segments = openDictionary(db, { table: 'segments', id: 'segment_id', columns: ['value_ids'] })
+  const values = openDictionary<InternedProperty>(
+    db,
+    { table: 'property_values', id: 'value_id', columns: ['key_id', 'value'] },
+    { key: ({ keyId, value }) => `${keyId}\u0000${value}`, entry: ({ keyId, value }) => [keyId, value] },
+  )
+  const segments = openDictionary<string>(
+    db,
+    { table: 'segments', id: 'segment_id', columns: ['value_ids'] },
+    { key: (set) => set, entry: (set) => [set] },
+  )
   let keys = new Map<string, PropertyKey>()
   let dataVersion = -1
 
@@ -64,7 +72,7 @@ export function openProperties(db: Sqlite): Properties {
       await refreshKeys(dataVersion === -1)
       if (await addKeys(db, keys, identities)) await refreshKeys(true)
       const interned = internedProperties(identities, keys)
-      const { ids, added } = await values.intern(interned.map(({ keyId, value }): Entry => [keyId, value]))
+      const { ids, added } = await values.intern(interned)
       if (added.length > 0) {
         await countValues(db, added)
         if (await moveKeys(db)) await refreshKeys(true)
@@ -140,7 +148,7 @@ interface Placing {
   readonly interned: readonly InternedProperty[]
   readonly valueIds: readonly number[]
   readonly keys: ReadonlyMap<string, PropertyKey>
-  readonly segments: Dictionary
+  readonly segments: Dictionary<string>
 }
 
 async function placeAll(db: Sqlite, { identities, interned, valueIds, keys, segments }: Placing): Promise<PlacedProperties[]> {
@@ -158,7 +166,7 @@ async function placeAll(db: Sqlite, { identities, interned, valueIds, keys, segm
     else if (known.slot !== null) (slots[position] ??= Array.from({ length: SLOTS }, () => null))[known.slot - 1] = valueId
   }
   const sets = members.map((set) => (set.length < 2 ? set : set.sort((a, b) => a.valueId - b.valueId)).map(({ valueId }) => valueId).join(','))
-  const { ids, added } = await segments.intern(sets.map((set): Entry => [set]))
+  const { ids, added } = await segments.intern(sets)
   if (added.length > 0) await insertSegmentValues(db, added, new Map(sets.map((set, n) => [set, members[n] ?? []])))
   return identities.map((identity, n) => ({
     segmentId: ids[n] ?? 0,

@@ -1,6 +1,6 @@
 import { usageBuckets, usageOf, type CallOrigin, type CallStatus, type Usage, type UsageQuality } from '@spanledger/conventions'
 
-import { decodeCounts, durationBucket, encodeCounts } from './counts.ts'
+import { durationBucket, mergeCounts } from './counts.ts'
 import { measureColumns, usageColumns } from './measures.ts'
 import type { Sqlite } from './sqlite.ts'
 import { addDays, monthOf, type Zone } from './zone.ts'
@@ -34,10 +34,10 @@ interface RowDelta {
   costNanoUsd: bigint
   firstMs: number
   lastMs: number
-  /** By packed column: what is counted one more for each time it stands here. */
+  /** By packed column: what is counted, once for each time it stands here. */
   readonly added: readonly number[][]
-  /** And one less. */
-  readonly removed: readonly number[][]
+  /** What is counted once less; undefined where nothing was taken away. */
+  removed: readonly number[][] | undefined
 }
 
 /** The two rollup tables: the id in their key, and their packed columns. */
@@ -64,11 +64,11 @@ export function addContribution(delta: RollupDelta, call: Contribution, zone: Zo
   const model = rowOf(delta.models, day, call.modelId, 2)
   for (const row of [user, model]) {
     addMeasures(row, call, sign)
-    const counts = sign === 1 ? row.added : row.removed
+    const counts = countsOf(row, sign)
     counts[0]?.push(bucket)
     if (ttftBucket !== undefined) counts[1]?.push(ttftBucket)
   }
-  const counts = sign === 1 ? user.added : user.removed
+  const counts = countsOf(user, sign)
   counts[2]?.push(call.modelId)
   if (call.featureId !== 0) counts[3]?.push(call.featureId)
   if (sign === -1) return
@@ -91,8 +91,14 @@ function emptyRow(packed: 2 | 4): RowDelta {
     firstMs: Number.MAX_SAFE_INTEGER,
     lastMs: -1,
     added: packed === 2 ? [[], []] : [[], [], [], []],
-    removed: packed === 2 ? [[], []] : [[], [], [], []],
+    removed: undefined,
   }
+}
+
+function countsOf(row: RowDelta, sign: 1 | -1): readonly number[][] {
+  if (sign === 1) return row.added
+  row.removed ??= row.added.map(() => [])
+  return row.removed
 }
 
 const noMeasures = measureColumns.map(() => 0)
@@ -141,19 +147,34 @@ function withMonths(days: ReadonlyMap<number, ReadonlyMap<number, RowDelta>>, pa
   for (const [day, byId] of days) {
     for (const [id, row] of byId) {
       rows.push({ bucket: day, id, row })
-      const month = rowOf(months, monthOf(day), id, packed)
-      for (let n = 0; n < row.measures.length; n++) month.measures[n] = (month.measures[n] ?? 0) + (row.measures[n] ?? 0)
-      month.costNanoUsd += row.costNanoUsd
-      month.firstMs = Math.min(month.firstMs, row.firstMs)
-      month.lastMs = Math.max(month.lastMs, row.lastMs)
-      for (let n = 0; n < packed; n++) {
-        month.added[n]?.push(...(row.added[n] ?? []))
-        month.removed[n]?.push(...(row.removed[n] ?? []))
-      }
+      addToMonth(months, { bucket: monthOf(day), id, row }, packed)
     }
   }
   for (const [bucket, byId] of months) for (const [id, row] of byId) rows.push({ bucket, id, row })
   return rows
+}
+
+/** A month of one day is that day; only where a batch spans several are they added up. */
+function addToMonth(months: Map<number, Map<number, RowDelta>>, { bucket, id, row }: KeyedDelta, packed: 2 | 4): void {
+  let byId = months.get(bucket)
+  if (byId === undefined) months.set(bucket, (byId = new Map()))
+  const one = byId.get(id)
+  if (one === undefined) {
+    byId.set(id, row)
+    return
+  }
+  const both = emptyRow(packed)
+  for (const part of [one, row]) {
+    for (let n = 0; n < part.measures.length; n++) both.measures[n] = (both.measures[n] ?? 0) + (part.measures[n] ?? 0)
+    both.costNanoUsd += part.costNanoUsd
+    both.firstMs = Math.min(both.firstMs, part.firstMs)
+    both.lastMs = Math.max(both.lastMs, part.lastMs)
+    for (let n = 0; n < packed; n++) {
+      for (const key of part.added[n] ?? []) both.added[n]?.push(key)
+      if (part.removed !== undefined) for (const key of part.removed[n] ?? []) countsOf(both, -1)[n]?.push(key)
+    }
+  }
+  byId.set(id, both)
 }
 
 interface KnownRow {
@@ -169,7 +190,7 @@ async function applyRows(db: Sqlite, deltas: readonly KeyedDelta[], name: TableN
     const before = known.get(keyOf(bucket, id))
     const measures = row.measures.map((measure, n) => (n === COST ? `"${row.costNanoUsd}"` : measure))
     const bounds = tables[name].bounds ? `,${days.get(keyOf(bucket, id)) ?? 0},${row.firstMs},${row.lastMs}` : ''
-    const packed = row.added.map((added, n) => `,"${mergeCounts(before?.packed[n] ?? '', added, row.removed[n] ?? [])}"`)
+    const packed = row.added.map((added, n) => `,"${mergeCounts(before?.packed[n] ?? '', added, row.removed?.[n])}"`)
     return `[${bucket},${id},${measures.join(',')}${bounds}${packed.join('')}]`
   })
   await db.run(upserts[name](schema), `[${rows.join(',')}]`)
@@ -240,20 +261,13 @@ function changeOfActiveDays(deltas: readonly KeyedDelta[], known: ReadonlyMap<st
   return change
 }
 
-function mergeCounts(packedHex: string, added: readonly number[], removed: readonly number[]): string {
-  const counts = packedHex === '' ? new Map<number, number>() : decodeCounts(Buffer.from(packedHex, 'hex'))
-  for (const key of added) counts.set(key, (counts.get(key) ?? 0) + 1)
-  for (const key of removed) counts.set(key, (counts.get(key) ?? 0) - 1)
-  return Buffer.from(encodeCounts(counts)).toString('hex')
-}
-
 /**
  * Computes first_ms and last_ms of the users' rows anew where calls were taken away: bounds cannot be subtracted.
  * Inside a transaction, after `applyDelta`.
  */
 export async function rereadBounds(db: Sqlite, delta: RollupDelta, zone: Zone): Promise<void> {
   const rows = withMonths(delta.users, 4)
-    .filter(({ row }) => row.removed.some((keys) => keys.length > 0))
+    .filter(({ row }) => row.removed !== undefined)
     .map(({ bucket, id }) => {
       const first = bucket === monthOf(bucket) ? bucket + 1 : bucket
       const next = bucket === monthOf(bucket) ? monthOf(addDays(bucket + 1, 31)) + 1 : addDays(bucket, 1)

@@ -84,7 +84,7 @@ async function findKnown(db: Sqlite, calls: readonly WrittenCall[]): Promise<Rea
   const [row] = await db.all<{ found: string }>(
     `SELECT json_group_array(j.key) AS found FROM jsonb_each(?) AS j
      JOIN llm_calls AS c ON c.start_ms = j.value->>0 AND c.span_id = unhex(j.value->>1) AND c.trace_id = unhex(j.value->>2)`,
-    JSON.stringify(calls.map((call) => [call.startMs, call.spanId, call.traceId])),
+    `[${calls.map((call) => `[${call.startMs},"${call.spanId}","${call.traceId}"]`).join(',')}]`,
   )
   return new Set(JSON.parse(row?.found ?? '[]') as number[])
 }
