@@ -1,0 +1,86 @@
+import { formatUsd } from '@spanledger/conventions'
+
+import type { Amount, ColumnType } from './metrics.ts'
+
+/** What a report or query answers; the JSON that people script against. */
+export interface Answer {
+  readonly schema: string
+  readonly params: Readonly<Record<string, unknown>>
+  readonly meta: AnswerMeta
+  readonly columns: readonly Column[]
+  readonly rows: readonly Row[]
+  /** Over all rows before the limit. */
+  readonly totals: Row
+}
+
+export interface AnswerMeta {
+  /** Instants; the period is [from, to). */
+  readonly from: string
+  readonly to: string
+  readonly tz: string
+  readonly as_of: string
+  /** False where the period, or the last step of time in it, has not ended at `as_of`. */
+  readonly complete: boolean
+  readonly requests: number
+  readonly users: number
+  /** Calls without a user, of all. Null where there are none at all. */
+  readonly anonymous_share: number | null
+  readonly unpriced_requests: number
+  /** How many rows there are before the limit. */
+  readonly rows: number
+  readonly warnings: readonly string[]
+}
+
+export interface Column {
+  readonly key: string
+  readonly type: ColumnType
+  readonly label: string
+}
+
+export type Cell = string | number | null
+export type Row = Readonly<Record<string, Cell>>
+
+/** A row whose money is still bigint and whose times are still ms, for sorting. */
+export type RawRow = ReadonlyMap<string, Amount | string>
+
+/** A row as answered: money as decimal text, times in ISO 8601. */
+export function formatRow(row: RawRow, columns: readonly Column[]): Row {
+  return Object.fromEntries(columns.map(({ key, type }) => [key, formatCell(row.get(key) ?? null, type)]))
+}
+
+function formatCell(value: Amount | string, type: ColumnType): Cell {
+  if (value === null || typeof value === 'string') return value
+  if (type === 'usd') return formatUsd(value)
+  if (type === 'time') return new Date(Number(value)).toISOString()
+  return typeof value === 'bigint' ? Number(value) : value
+}
+
+/** The order of two values of a column; unknown comes last in either direction. */
+export function compareCells(a: Amount | string, b: Amount | string, direction: 'asc' | 'desc'): number {
+  if (a === null || b === null) return Number(a === null) - Number(b === null)
+  const order = a < b ? -1 : a > b ? 1 : 0
+  return direction === 'asc' ? order : -order
+}
+
+/** Sorts rows by columns, then by their first texts, so that equal rows always stand in the same order. */
+export function sortRows(
+  rows: readonly RawRow[],
+  order: readonly (readonly [column: string, direction: 'asc' | 'desc'])[],
+  tieBreakers: readonly string[],
+): RawRow[] {
+  const rules = [...order, ...tieBreakers.map((column) => [column, 'asc'] as const)]
+  return rows.toSorted((a, b) => {
+    for (const [column, direction] of rules) {
+      const compared = compareCells(a.get(column) ?? null, b.get(column) ?? null, direction)
+      if (compared !== 0) return compared
+    }
+    return 0
+  })
+}
+
+/** `*_previous` and `*_change` of one number. A change from nothing has no ratio. */
+export function change(current: Amount | string, previous: Amount | string): number | null {
+  if (current === null || previous === null || typeof current === 'string' || typeof previous === 'string') return null
+  const before = Number(previous)
+  return before === 0 ? null : (Number(current) - before) / before
+}

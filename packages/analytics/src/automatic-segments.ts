@@ -1,0 +1,63 @@
+import { daysBetween } from './period.ts'
+
+/** Each user is in exactly one of these at any time; the first that fits, in this order. */
+export const segments = ['churned', 'new', 'at_risk', 'power', 'casual'] as const
+export type Segment = (typeof segments)[number]
+
+/** What a user's segment is decided from. Days are 24 hours before `as_of`. */
+export interface UserActivity {
+  /** Calls in the last 30 days. */
+  readonly last30Days: number
+  /** Calls in the last 14 days. */
+  readonly recent: number
+  /** Calls in the 14 days before those. */
+  readonly prior: number
+}
+
+const DAY_MS = 86_400_000
+/** Where the windows of `UserActivity` begin, in ms before `as_of`. */
+export const activityWindows = { last30Days: 30 * DAY_MS, prior: 28 * DAY_MS, recent: 14 * DAY_MS } as const
+
+const NEW_DAYS = 30
+const AT_RISK_TENURE_DAYS = 28
+const AT_RISK_PRIOR = 5
+const AT_RISK_SHARE = 0.5
+const AT_RISK_P = 0.05
+const POWER_SHARE = 0.1
+
+/**
+ * The least calls in 30 days that make a power user: those of the user at rank ⌈10 %⌉ of all active ones; users with as
+ * many are power users too. Infinite where nobody was active.
+ */
+export function powerThreshold(activities: Iterable<UserActivity>): number {
+  const counts = [...activities].map(({ last30Days }) => last30Days).filter((count) => count > 0)
+  counts.sort((a, b) => b - a)
+  return counts[Math.ceil(POWER_SHARE * counts.length) - 1] ?? Number.POSITIVE_INFINITY
+}
+
+/** The segment of a user, given local days as `yyyymmdd`. */
+export function segmentOf(
+  activity: UserActivity | undefined,
+  { firstDay, asOfDay, powerFrom }: { firstDay: number; asOfDay: number; powerFrom: number },
+): Segment {
+  if (activity === undefined || activity.last30Days === 0) return 'churned'
+  const tenureDays = daysBetween(firstDay, asOfDay)
+  if (tenureDays < NEW_DAYS) return 'new'
+  if (tenureDays >= AT_RISK_TENURE_DAYS && isAtRisk(activity)) return 'at_risk'
+  return activity.last30Days >= powerFrom ? 'power' : 'casual'
+}
+
+function isAtRisk({ recent, prior }: UserActivity): boolean {
+  return prior >= AT_RISK_PRIOR && recent <= AT_RISK_SHARE * prior && binomialTail(recent, recent + prior) < AT_RISK_P
+}
+
+/** P(X <= k) of n fair coins; exact up to rounding. Terms are summed as logarithms because 2^-n alone underflows. */
+export function binomialTail(k: number, n: number): number {
+  let logTerm = -n * Math.LN2
+  let tail = Math.exp(logTerm)
+  for (let i = 1; i <= k; i++) {
+    logTerm += Math.log((n - i + 1) / i)
+    tail += Math.exp(logTerm)
+  }
+  return Math.min(tail, 1)
+}

@@ -1,0 +1,25 @@
+import type { Store } from '@spanledger/store'
+
+/** What a ledger knows of property keys: how they are spelled, and where their values stand. */
+export interface PropertyKey {
+  readonly keyId: number
+  readonly key: string
+  /** As the app spelled it first. */
+  readonly name: string
+  readonly place: 'segment' | 'slot' | 'overflow'
+  readonly slot: number | null
+}
+
+export interface Catalog {
+  readonly keys: ReadonlyMap<string, PropertyKey>
+  /** True when calls may carry keys that have no row of their own, because there are too many. */
+  readonly keysLeftOut: boolean
+}
+
+/** Keys beyond this many have no row of their own (the store's limit). */
+const MAX_KEYS = 1000
+
+export async function readCatalog(store: Store): Promise<Catalog> {
+  const keys = await store.all<PropertyKey>('SELECT key_id AS keyId, key, name, place, slot FROM property_keys ORDER BY key')
+  return { keys: new Map(keys.map((key) => [key.key, key])), keysLeftOut: keys.length >= MAX_KEYS }
+}

@@ -1,0 +1,174 @@
+import type { PropertyKey } from './catalog.ts'
+import { NONE, type ColumnDimension, type Dimension } from './dimensions.ts'
+import { raw, sql, type Fragment } from './fragment.ts'
+import type { Scope, Source } from './scope.ts'
+import type { TimeStep, ZoneOffset } from './time-bucket.ts'
+
+/** Tells whether a text is meant, given SQL that yields it. */
+export type TextTest = (text: Fragment) => Fragment
+
+/** A dictionary table, and the column of each source that points into it. */
+interface Dictionary {
+  readonly table: string
+  readonly id: string
+  readonly pointers: Partial<Record<Source, string>>
+}
+
+const users: Dictionary = { table: 'users', id: 'user_id', pointers: { calls: 'c.user_id', users: 'r.user_id' } }
+const sessions: Dictionary = { table: 'sessions', id: 'session_id', pointers: { calls: 'c.session_id' } }
+const models: Dictionary = { table: 'models', id: 'model_id', pointers: { calls: 'c.model_id', models: 'r.model_id' } }
+const kinds: Dictionary = { table: 'kinds', id: 'kind_id', pointers: { calls: 'c.kind_id' } }
+
+/** `text` yields the dimension's value from a row `t` of the dictionary, NULL for none. */
+const columns: Readonly<Record<ColumnDimension, { dictionary: Dictionary; text: string; alsoIs?: string }>> = {
+  user: { dictionary: users, text: 'iif(t.user_id = 0, NULL, t.name)' },
+  session: { dictionary: sessions, text: 'iif(t.session_id = 0, NULL, t.name)' },
+  provider: { dictionary: models, text: 't.provider' },
+  model: { dictionary: models, text: "t.requested_model || '/' || t.provider", alsoIs: 't.requested_model' },
+  requested_model: { dictionary: models, text: 't.requested_model' },
+  response_model: { dictionary: models, text: 't.model' },
+  operation: { dictionary: kinds, text: "nullif(t.operation, '')" },
+  status: { dictionary: kinds, text: 't.status' },
+  error: { dictionary: kinds, text: "nullif(t.error_class, '')" },
+  error_type: { dictionary: kinds, text: "nullif(t.error_type, '')" },
+  finish_reason: { dictionary: kinds, text: "nullif(t.finish_reason, '')" },
+  service_tier: { dictionary: kinds, text: "nullif(t.service_tier, '')" },
+  usage_quality: { dictionary: kinds, text: 't.usage_quality' },
+  origin: { dictionary: kinds, text: 't.origin' },
+}
+
+/** Users and sessions are many, so calls are grouped by their ids; other values are grouped as text. */
+const groupedById = new Set<Dictionary>([users, sessions])
+
+/** How a dimension is read from a source. */
+export interface DimensionSql {
+  /** What calls are grouped by; NULL for none. */
+  readonly key: Fragment
+  /** The value as shown, from the key's name in an outer query. */
+  readonly label: (key: string) => Fragment
+  /** Tables the key needs beside the source. */
+  readonly joins: readonly Fragment[]
+}
+
+/** @returns undefined where the source does not know the dimension */
+export function dimensionSql(dimension: Dimension, source: Source, scope: Scope): DimensionSql | undefined {
+  switch (dimension.kind) {
+    case 'column':
+      return columnSql(dimension.name, source)
+    case 'property':
+      return propertySql(scope.catalog.keys.get(dimension.key), dimension.key, source)
+    case 'segment':
+      return segmentSql(source, scope)
+    case 'time':
+      return timeSql(dimension.step, source, scope.offsets)
+  }
+}
+
+function columnSql(name: ColumnDimension, source: Source): DimensionSql | undefined {
+  const { dictionary, text } = columns[name]
+  const pointer = dictionary.pointers[source]
+  if (pointer === undefined) return undefined
+  if (groupedById.has(dictionary)) {
+    return {
+      key: raw(pointer),
+      label: (key) => raw(`(SELECT ${text} FROM ${dictionary.table} AS t WHERE t.${dictionary.id} = ${key})`),
+      joins: [],
+    }
+  }
+  const alias = dictionary.table
+  return {
+    key: raw(text.replaceAll(/\bt\./g, `${alias}.`)),
+    label: raw,
+    joins: [raw(`JOIN ${alias} ON ${alias}.${dictionary.id} = ${pointer}`)],
+  }
+}
+
+/** The id of a call's value among the key's interned values. Calls keep a value in the place that the key had at the time. */
+function valueId({ keyId, slot }: PropertyKey): Fragment {
+  const inSegment = sql`(SELECT s.value_id FROM segment_values AS s WHERE s.segment_id = c.segment_id AND s.key_id = ${keyId})`
+  return slot === null ? inSegment : sql`coalesce(c.${raw(`p${slot}`)}, ${inSegment})`
+}
+
+function valueText(id: Fragment): Fragment {
+  return sql`(SELECT v.value FROM property_values AS v WHERE v.value_id = ${id})`
+}
+
+function propertySql(key: PropertyKey | undefined, name: string, source: Source): DimensionSql | undefined {
+  if (source !== 'calls') return undefined
+  const overflow = sql`(SELECT o.value FROM json_each(c.overflow) AS o WHERE o.key = ${name})`
+  if (key === undefined) return { key: sql`nullif(${overflow}, ${NONE})`, label: raw, joins: [] }
+  const id = valueId(key)
+  // Only a key that ran out of room has values that are not interned; then equal values are found by their text.
+  if (key.place === 'overflow') return { key: sql`nullif(coalesce(${valueText(id)}, ${overflow}), ${NONE})`, label: raw, joins: [] }
+  const none = sql`(SELECT n.value_id FROM property_values AS n WHERE n.key_id = ${key.keyId} AND n.value = ${NONE})`
+  return { key: sql`nullif(${id}, ${none})`, label: (alias) => valueText(raw(alias)), joins: [] }
+}
+
+function segmentSql(source: Source, { segmentOfUser }: Scope): DimensionSql | undefined {
+  const pointer = users.pointers[source]
+  if (pointer === undefined) return undefined
+  const pairs = JSON.stringify([...segmentOfUser])
+  return {
+    key: raw('in_segment.segment'),
+    label: raw,
+    joins: [
+      sql`LEFT JOIN (SELECT value->>0 AS user_id, value->>1 AS segment FROM json_each(${pairs})) AS in_segment ON in_segment.user_id = ${raw(pointer)}`,
+    ],
+  }
+}
+
+/** The same keys as `timeKey` in time-bucket.ts gives. */
+function timeSql(step: TimeStep, source: Source, offsets: readonly ZoneOffset[]): DimensionSql | undefined {
+  if (source !== 'calls') return step === 'hour' ? undefined : { key: raw('b.time_key'), label: raw, joins: [] }
+  const local = sql`(c.start_ms + ${offsetSql(offsets)})`
+  const keys: Record<TimeStep, Fragment> = {
+    hour: sql`c.start_ms - ${local} % 3600000`,
+    day: sql`${local} / 86400000`,
+    week: sql`(${local} / 86400000 + 3) / 7`,
+    month: sql`CAST(strftime('%Y%m', ${local} / 1000, 'unixepoch') AS INTEGER)`,
+  }
+  return { key: keys[step], label: raw, joins: [] }
+}
+
+/** The zone's offset at a call's start. */
+function offsetSql(offsets: readonly ZoneOffset[]): Fragment {
+  const [first, ...later] = offsets
+  let offset = sql`${first?.offsetMs ?? 0}`
+  for (const { sinceMs, offsetMs } of later) offset = sql`iif(c.start_ms >= ${sinceMs}, ${offsetMs}, ${offset})`
+  return offset
+}
+
+/** The local day of a call as a number, for counting days. */
+export function localDaySql({ offsets }: Scope): Fragment {
+  return sql`(c.start_ms + ${offsetSql(offsets)}) / 86400000`
+}
+
+/**
+ * SQL that is 1 for calls with a value that passes a test and 0 for all others, those without a value included.
+ * `exactly` says that the test compares whole values.
+ * @returns undefined where the source does not know the dimension
+ */
+export function matchSql(
+  dimension: Dimension,
+  { source, scope, test, exactly = false }: { source: Source; scope: Scope; test: TextTest; exactly?: boolean },
+): Fragment | undefined {
+  if (dimension.kind === 'property') return matchProperty(dimension.key, { source, scope, test })
+  if (dimension.kind !== 'column') return undefined
+  const { dictionary, text, alsoIs } = columns[dimension.name]
+  const pointer = dictionary.pointers[source]
+  if (pointer === undefined) return undefined
+  const either = exactly && alsoIs !== undefined ? sql`(${test(raw(text))} OR ${test(raw(alsoIs))})` : test(raw(text))
+  return sql`${raw(pointer)} IN (SELECT t.${raw(dictionary.id)} FROM ${raw(dictionary.table)} AS t WHERE ${raw(text)} IS NOT NULL AND ${either})`
+}
+
+function matchProperty(name: string, { source, scope, test }: { source: Source; scope: Scope; test: TextTest }): Fragment | undefined {
+  const key = scope.catalog.keys.get(name)
+  if (source !== 'calls') return undefined
+  const overflow = sql`EXISTS (SELECT 1 FROM json_each(c.overflow) AS t WHERE t.key = ${name} AND t.value <> ${NONE} AND ${test(raw('t.value'))})`
+  if (key === undefined) return overflow
+  const values = sql`(SELECT t.value_id FROM property_values AS t WHERE t.key_id = ${key.keyId} AND t.value <> ${NONE} AND ${test(raw('t.value'))})`
+  const inSegment = sql`c.segment_id IN (SELECT s.segment_id FROM segment_values AS s WHERE s.key_id = ${key.keyId} AND s.value_id IN ${values})`
+  const inSlot = key.slot === null ? undefined : sql`ifnull(c.${raw(`p${key.slot}`)} IN ${values}, 0)`
+  const places = [inSegment, inSlot, key.place === 'overflow' ? overflow : undefined].filter((place) => place !== undefined)
+  return places.reduce((a, b) => sql`(${a} OR ${b})`)
+}

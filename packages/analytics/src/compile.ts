@@ -1,0 +1,151 @@
+import type { Dimension } from './dimensions.ts'
+import { dimensionSql, localDaySql, type DimensionSql } from './compile-dimension.ts'
+import { filterSql } from './compile-filter.ts'
+import { join, raw, sql, type Fragment } from './fragment.ts'
+import { sumNames, type Need, type SumName } from './metrics.ts'
+import type { Scope, Source } from './scope.ts'
+import type { TimeStep } from './time-bucket.ts'
+
+/** One reading of one source: which groups, and what of each. */
+export interface Reading {
+  readonly source: Source
+  readonly dimensions: readonly Dimension[]
+  readonly sums: readonly SumName[]
+  /** What is read of each group beside its sums; only from sources that have it. */
+  readonly needs: readonly Exclude<Need, 'latency' | 'ttft'>[]
+}
+
+/** How the calls of `source` name each sum. */
+const callSums: Readonly<Record<SumName, string>> = {
+  requests: 'count(*)',
+  errors: "sum(kinds.status = 'error')",
+  cancelled: "sum(kinds.status = 'cancelled')",
+  unpriced_requests: 'sum(c.cost_nano_usd IS NULL)',
+  estimated_requests: "sum(kinds.usage_quality IN ('estimated', 'partial'))",
+  missing_usage_requests: "sum(kinds.usage_quality = 'missing')",
+  samples: "sum(kinds.origin = 'sample')",
+  cost_nano_usd: 'sum(c.cost_nano_usd)',
+  ...(Object.fromEntries(
+    sumNames.filter((name) => name.endsWith('_tokens') || name === 'web_searches').map((name) => [name, `sum(c.${name})`]),
+  ) as Record<Extract<SumName, `${string}_tokens`> | 'web_searches', string>),
+  latency_ms_sum: 'sum(c.latency_ms)',
+}
+
+/** The columns each need adds, in order. */
+const needColumns: Readonly<Record<Reading['needs'][number], Partial<Record<Source, (scope: Scope) => Fragment[]>>>> = {
+  users: {
+    calls: () => [raw('count(DISTINCT nullif(c.user_id, 0))')],
+    users: () => [raw('count(DISTINCT nullif(r.user_id, 0))')],
+  },
+  sessions: { calls: () => [raw('count(DISTINCT nullif(c.session_id, 0))')] },
+  active_days: {
+    calls: (scope) => [sql`count(DISTINCT iif(c.user_id = 0, NULL, c.user_id || ' ' || ${localDaySql(scope)}))`],
+    users: () => [raw('sum(iif(r.user_id = 0, 0, r.active_days))')],
+  },
+  extent: { calls: () => [raw('min(c.start_ms)'), raw('max(c.start_ms)'), raw('max(c.start_ms + c.latency_ms)')] },
+}
+
+/** How many columns each need adds. */
+export const needWidth: Readonly<Record<Reading['needs'][number], number>> = { users: 1, sessions: 1, active_days: 1, extent: 3 }
+
+/** Whether a source can give a need. */
+export function gives(source: Source, need: Need): boolean {
+  if (need === 'latency' || need === 'ttft') return true
+  return needColumns[need][source] !== undefined
+}
+
+/**
+ * One JSON text of rows `[key, label, …, sum, …, need, …]`; the cost as text, because it may pass 2^53.
+ * @returns undefined where the source cannot answer
+ */
+export function compileGroups(reading: Reading, scope: Scope): Fragment | undefined {
+  const base = compileBase(reading, scope)
+  if (base === undefined) return undefined
+  const { source, sums, needs } = reading
+  const columns = [
+    ...sums.map((name) => {
+      const sum = raw(source === 'calls' ? callSums[name] : `sum(r.${name})`)
+      return name === 'cost_nano_usd' ? sql`CAST(coalesce(${sum}, 0) AS TEXT)` : sql`coalesce(${sum}, 0)`
+    }),
+    ...needs.flatMap((need) => needColumns[need][source]?.(scope) ?? []),
+  ]
+  const named = [...base.keys, ...columns.map((column, n) => sql`${column} AS ${raw(`s${n}`)}`)]
+  const outer = [...base.dimensions.flatMap(({ label }, n) => [raw(`k${n}`), label(`k${n}`)]), ...columns.map((_, n) => raw(`s${n}`))]
+  return sql`SELECT json_group_array(json_array(${join(outer, ', ')})) AS rows FROM (
+    SELECT ${join(named, ', ')} ${base.from} ${base.groupBy(base.dimensions.map((_, n) => `k${n}`))})`
+}
+
+/** One JSON text of rows `[key, …, duration bucket, count]` from calls, `[key, …, packed counts as hex]` from rollups. */
+export function compileHistogram(column: 'latency' | 'ttft', reading: Omit<Reading, 'sums' | 'needs'>, scope: Scope): Fragment | undefined {
+  const base = compileBase({ ...reading, sums: [], needs: [] }, scope)
+  if (base === undefined) return undefined
+  const aliases = base.dimensions.map((_, n) => `k${n}`)
+  if (reading.source !== 'calls') {
+    const outer = [...aliases, 'packed'].map(raw)
+    return sql`SELECT json_group_array(json_array(${join(outer, ', ')})) AS rows FROM (
+      SELECT ${join([...base.keys, raw(`hex(r.${column}) AS packed`)], ', ')} ${base.from})`
+  }
+  const ms = `c.${column}_ms`
+  const outer = [...aliases, 'bucket', 'n'].map(raw)
+  return sql`SELECT json_group_array(json_array(${join(outer, ', ')})) AS rows FROM (
+    SELECT ${join([...base.keys, raw(`${durationBucketSql(ms)} AS bucket`), raw('count(*) AS n')], ', ')}
+    ${base.from} AND ${raw(ms)} IS NOT NULL ${base.groupBy([...aliases, 'bucket'])})`
+}
+
+/** The bucket of a duration in the rollups' histograms: `durationBucket` of the store, in SQL. */
+export function durationBucketSql(ms: string): string {
+  return `CAST(iif(${ms} <= 0, 0, ceil(log2(max(${ms}, 1)) * 32 - 1e-9) + 1) AS INTEGER)`
+}
+
+interface Base {
+  readonly dimensions: readonly DimensionSql[]
+  readonly keys: readonly Fragment[]
+  /** FROM and WHERE; more conditions may follow with AND. */
+  readonly from: Fragment
+  readonly groupBy: (columns: readonly string[]) => Fragment
+}
+
+function compileBase({ source, dimensions, sums }: Reading, scope: Scope): Base | undefined {
+  const compiled = dimensions.map((dimension) => dimensionSql(dimension, source, scope))
+  const where = scope.where === undefined ? raw('1') : filterSql(scope.where, source, scope)
+  const from = fromSql(source, dimensions, scope)
+  if (where === undefined || from === undefined || !compiled.every((one) => one !== undefined)) return undefined
+  const joins = new Map(compiled.flatMap(({ joins: all }) => all).map((one) => [one.text, one]))
+  if (source === 'calls' && sums.some((name) => callSums[name].includes('kinds.'))) {
+    const kinds = raw('JOIN kinds ON kinds.kind_id = c.kind_id')
+    joins.set(kinds.text, kinds)
+  }
+  const only = scope.userIds === undefined ? raw('1') : usersSql(source, scope.userIds)
+  if (only === undefined) return undefined
+  return {
+    dimensions: compiled,
+    keys: compiled.map(({ key }, n) => sql`${key} AS ${raw(`k${n}`)}`),
+    from: sql`${from.tables} ${join([...joins.values()], ' ')} WHERE ${from.period} AND ${only} AND ${where}`,
+    groupBy: (columns) => (columns.length === 0 ? raw('') : raw(`GROUP BY ${columns.join(', ')}`)),
+  }
+}
+
+function usersSql(source: Source, userIds: readonly number[]): Fragment | undefined {
+  if (source === 'models') return undefined
+  return sql`${raw(source === 'calls' ? 'c' : 'r')}.user_id IN (SELECT value FROM json_each(${JSON.stringify(userIds)}))`
+}
+
+function fromSql(source: Source, dimensions: readonly Dimension[], scope: Scope): { tables: Fragment; period: Fragment } | undefined {
+  if (source === 'calls') {
+    const { fromMs, toMs } = scope.period
+    return {
+      tables: raw('FROM llm_calls AS c'),
+      period: sql`c.counted = 1 AND c.start_ms >= ${fromMs} AND c.start_ms < ${toMs}`,
+    }
+  }
+  if (scope.buckets === undefined) return undefined
+  const steps = dimensions.flatMap((dimension): TimeStep[] => (dimension.kind === 'time' ? [dimension.step] : []))
+  if (steps.includes('hour')) return undefined
+  const pairs = JSON.stringify(scope.buckets.pairs(steps[0]))
+  const table = raw(source === 'users' ? 'rollup_users' : 'rollup_models')
+  // CROSS JOIN keeps the order: for each bucket a seek into the rollup's key, which begins with it.
+  return {
+    tables: sql`FROM (SELECT value->>0 AS bucket, value->>1 AS time_key FROM json_each(${pairs})) AS b CROSS JOIN ${table} AS r`,
+    period: raw('r.bucket = b.bucket'),
+  }
+}

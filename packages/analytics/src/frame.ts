@@ -1,0 +1,172 @@
+import type { Store, Zone } from '@spanledger/store'
+
+import type { AnswerMeta } from './answer.ts'
+import { bucketsOf, zoneOf } from './buckets.ts'
+import { readCatalog, type Catalog } from './catalog.ts'
+import { resolveDimension, unknownProperty, type Dimension } from './dimensions.ts'
+import { namesIn, type FilterNode } from './filter.ts'
+import type { MetricName } from './metrics.ts'
+import { resolvePeriod, type Period, type PeriodWords } from './period.ts'
+import { QueryError } from './query-error.ts'
+import { readGroups, type FoundGroup } from './read-groups.ts'
+import { readSegments, segmentsOfUsers, type UserSegments } from './read-segments.ts'
+import type { Scope } from './scope.ts'
+import { endOfLastBucket, zoneOffsets } from './time-bucket.ts'
+
+/** When and where a question is asked. */
+export interface Clock {
+  readonly asOfMs: number
+  /** IANA name of the zone of local days. */
+  readonly timeZone: string
+}
+
+/** What all readings of one question share. */
+export interface Frame {
+  readonly store: Store
+  readonly clock: Clock
+  readonly zone: Zone
+  readonly catalog: Catalog
+  /** As asked for. */
+  readonly period: Period
+  readonly dimensions: readonly Dimension[]
+  readonly where: FilterNode | undefined
+  readonly segmentOfUser: ReadonlyMap<number, string>
+  /** The automatic segments at `as_of`; read once, when first asked for. */
+  readonly segments: () => Promise<UserSegments>
+}
+
+/** What a frame is made from. */
+export interface FrameWords extends PeriodWords {
+  readonly by: readonly string[]
+  readonly where: FilterNode | undefined
+}
+
+export async function openFrame(store: Store, clock: Clock, words: FrameWords): Promise<Frame> {
+  const zone = zoneOf(clock.timeZone)
+  const catalog = await readCatalog(store)
+  const dimensions = words.by.map((name) => resolveDimension(name, catalog))
+  checkDimensions(dimensions, words.by)
+  const [first] = await store.all<{ start_ms: number }>('SELECT start_ms FROM llm_calls WHERE counted = 1 ORDER BY start_ms LIMIT 1')
+  const firstMs = first === undefined ? clock.asOfMs : zone.startOfDay(zone.day(first.start_ms))
+  const named = [
+    ...dimensions.map(({ kind }) => kind),
+    ...(words.where === undefined ? [] : namesIn(words.where)).map((name) => name.toLowerCase()),
+  ]
+  let read: Promise<UserSegments> | undefined
+  const userSegments = (): Promise<UserSegments> => (read ??= readSegments(store, clock))
+  return {
+    store,
+    clock,
+    zone,
+    catalog,
+    period: resolvePeriod(words, { zone, asOfMs: clock.asOfMs, firstMs }),
+    dimensions,
+    where: words.where,
+    segmentOfUser: named.includes('segment') ? await segmentsOfUsers(store, await userSegments(), clock.asOfMs) : new Map(),
+    segments: userSegments,
+  }
+}
+
+function checkDimensions(dimensions: readonly Dimension[], given: readonly string[]): void {
+  if (dimensions.filter(({ kind }) => kind === 'time').length > 1) {
+    throw new QueryError('A question may be split by one step of time only.', { given: given.join(',') })
+  }
+  const seen = new Set<string>()
+  for (const [n, dimension] of dimensions.entries()) {
+    const name = JSON.stringify(dimension)
+    if (seen.has(name)) throw new QueryError(`${JSON.stringify(given[n])} is named twice in by.`, { given: given[n] ?? '' })
+    seen.add(name)
+  }
+}
+
+/** The calls of a period that a frame is about; what starts at `as_of` or later is not yet there. */
+export async function scopeOf(frame: Frame, period: Period, restrict: { userIds?: readonly number[] } = {}): Promise<Scope> {
+  const known = { fromMs: period.fromMs, toMs: Math.max(period.fromMs, Math.min(period.toMs, frame.clock.asOfMs)) }
+  return {
+    catalog: frame.catalog,
+    period: known,
+    where: frame.where,
+    ...restrict,
+    offsets: zoneOffsets(frame.zone.name, known),
+    buckets: await bucketsOf(frame.store, known, frame.zone),
+    segmentOfUser: frame.segmentOfUser,
+  }
+}
+
+const totalMetrics: readonly MetricName[] = [
+  'requests',
+  'users',
+  'unpriced_requests',
+  'estimated_requests',
+  'missing_usage_requests',
+  'sample_requests',
+]
+
+/** All calls of a scope as one group, with what the meta data needs. */
+export async function readTotals(frame: Frame, scope: Scope, metrics: readonly MetricName[]): Promise<FoundGroup['group']> {
+  const [total] = await readGroups(frame.store, scope, { dimensions: [], metrics: [...new Set([...metrics, ...totalMetrics])] })
+  return total?.group ?? { sums: new Map(), costNanoUsd: 0n }
+}
+
+/** The meta data of an answer. */
+export async function metaOf(
+  frame: Frame,
+  scope: Scope,
+  { total, rows, warnings }: { total: FoundGroup['group']; rows: number; warnings: readonly string[] },
+): Promise<AnswerMeta> {
+  const { store, clock, period, zone } = frame
+  const requests = total.sums.get('requests') ?? 0
+  const [anonymous] = await readGroups(
+    store,
+    { ...scope, userIds: scope.userIds?.filter((id) => id === 0) ?? [0] },
+    { dimensions: [], metrics: ['requests'] },
+  )
+  const time = frame.dimensions.find(({ kind }) => kind === 'time')
+  const endMs = time?.kind === 'time' ? endOfLastBucket(time.step, period.toMs, zone) : period.toMs
+  return {
+    from: new Date(period.fromMs).toISOString(),
+    to: new Date(period.toMs).toISOString(),
+    tz: zone.name,
+    as_of: new Date(clock.asOfMs).toISOString(),
+    complete: endMs <= clock.asOfMs,
+    requests,
+    users: total.users ?? 0,
+    anonymous_share: requests === 0 ? null : (anonymous?.group.sums.get('requests') ?? 0) / requests,
+    unpriced_requests: total.sums.get('unpriced_requests') ?? 0,
+    rows,
+    warnings: [...(await warningsOf(frame, total)), ...warnings],
+  }
+}
+
+/** What a reader of the numbers should know. */
+async function warningsOf(frame: Frame, total: FoundGroup['group']): Promise<string[]> {
+  const requests = total.sums.get('requests') ?? 0
+  const warnings: string[] = []
+  const say = (count: number, words: string): void => {
+    if (count > 0) warnings.push(`${count} of ${requests} requests ${words}`)
+  }
+  say(total.sums.get('samples') ?? 0, 'are sample data')
+  say(total.sums.get('unpriced_requests') ?? 0, 'have no price; costs leave them out (spanledger doctor says which)')
+  say(total.sums.get('estimated_requests') ?? 0, 'have partial or estimated token counts')
+  for (const dimension of frame.dimensions) {
+    const unknown = unknownProperty(dimension, frame.catalog)
+    if (unknown !== undefined) warnings.push(unknown)
+  }
+  for (const name of frame.where === undefined ? [] : namesIn(frame.where)) warnings.push(...unknownInFilter(name, frame.catalog))
+  const [dropped] = await frame.store.all<{ count: number }>("SELECT count FROM counters WHERE name = 'attributes_dropped'")
+  if (dropped !== undefined)
+    warnings.push(`${dropped.count} spans of this ledger came with attributes dropped: user, properties or tokens may be missing`)
+  const [future] = await frame.store.all<{ later: number }>(
+    'SELECT EXISTS (SELECT 1 FROM llm_calls WHERE start_ms >= ? AND start_ms < ?) AS later',
+    frame.clock.asOfMs,
+    Math.max(frame.period.toMs, frame.clock.asOfMs + 1),
+  )
+  if (future?.later === 1) warnings.push('calls that start after as_of are left out')
+  return warnings
+}
+
+function unknownInFilter(name: string, catalog: Catalog): string[] {
+  if (!/^property:/i.test(name.trim())) return []
+  const unknown = unknownProperty(resolveDimension(name, catalog), catalog)
+  return unknown === undefined ? [] : [unknown]
+}

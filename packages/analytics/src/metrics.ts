@@ -1,0 +1,275 @@
+import { divideHalfEven } from '@spanledger/conventions'
+import { quantileMs, type Counts } from '@spanledger/store'
+
+/** How a column's values are to be read and shown. `usd` is decimal text, `rate` is 0..1, `date` and `time` are ISO 8601. */
+export type ColumnType = 'string' | 'int' | 'number' | 'rate' | 'usd' | 'ms' | 'date' | 'time'
+
+/** What is summed over calls; names as in the ledger's rollups. */
+export const sumNames = [
+  'requests',
+  'errors',
+  'cancelled',
+  'unpriced_requests',
+  'estimated_requests',
+  'missing_usage_requests',
+  'samples',
+  'cost_nano_usd',
+  'input_tokens',
+  'cache_read_tokens',
+  'cache_write_5m_tokens',
+  'cache_write_1h_tokens',
+  'output_tokens',
+  'reasoning_tokens',
+  'audio_input_tokens',
+  'audio_cache_read_tokens',
+  'audio_output_tokens',
+  'image_input_tokens',
+  'image_output_tokens',
+  'web_searches',
+  'latency_ms_sum',
+] as const
+export type SumName = (typeof sumNames)[number]
+
+/** What needs more than sums. */
+export type Need = 'users' | 'sessions' | 'active_days' | 'latency' | 'ttft' | 'extent'
+
+/** What is known of a group of calls; what no metric asked for is left out. */
+export interface Group {
+  readonly sums: ReadonlyMap<SumName, number>
+  readonly costNanoUsd: bigint
+  readonly users?: number
+  readonly sessions?: number
+  readonly activeDays?: number
+  readonly latency?: Counts
+  readonly ttft?: Counts
+  readonly firstStartMs?: number
+  readonly lastStartMs?: number
+  readonly lastEndMs?: number
+}
+
+/** A number of a group, before it is written: money is nano-USD as bigint, times are ms. Null is unknown. */
+export type Amount = number | bigint | null
+
+interface Metric {
+  readonly label: string
+  readonly type: ColumnType
+  readonly says: string
+  readonly sums?: readonly SumName[]
+  readonly needs?: readonly Need[]
+  readonly of: (group: Group) => Amount
+}
+
+const count =
+  (name: SumName) =>
+  ({ sums }: Group): number =>
+    sums.get(name) ?? 0
+
+/** Tokens are unknown where no call of the group reported any usage. */
+const tokens =
+  (...names: readonly SumName[]) =>
+  (group: Group): number | null => {
+    const requests = count('requests')(group)
+    if (requests > 0 && count('missing_usage_requests')(group) === requests) return null
+    return names.reduce((sum, name) => sum + count(name)(group), 0)
+  }
+
+/** Cost is unknown where no call of the group has a price. */
+const cost = (group: Group): bigint | null => {
+  const requests = count('requests')(group)
+  return requests > 0 && count('unpriced_requests')(group) === requests ? null : group.costNanoUsd
+}
+
+const ratio = (part: Amount, whole: Amount): number | null =>
+  part === null || whole === null || Number(whole) === 0 ? null : Number(part) / Number(whole)
+
+const share = (nanoUsd: bigint | null, by: number): bigint | null =>
+  nanoUsd === null || by === 0 ? null : divideHalfEven(nanoUsd, BigInt(by))
+
+/** Quantiles come from the histogram wherever the answer is read from, so that one question has one answer. */
+const quantile = (counts: Counts | undefined, q: number): number | null => {
+  const ms = counts === undefined ? undefined : quantileMs(counts, q)
+  return ms === undefined ? null : Math.round(ms * 10) / 10
+}
+
+const tokenSums: readonly SumName[] = sumNames.filter((name) => name.endsWith('_tokens'))
+const inputSums = ['input_tokens', 'audio_input_tokens', 'image_input_tokens'] as const
+const cacheReadSums = ['cache_read_tokens', 'audio_cache_read_tokens'] as const
+const cacheWriteSums = ['cache_write_5m_tokens', 'cache_write_1h_tokens'] as const
+const outputSums = ['output_tokens', 'audio_output_tokens', 'image_output_tokens'] as const
+const missing = 'missing_usage_requests' as const
+const costSums = ['cost_nano_usd', 'unpriced_requests'] as const
+
+/** Every metric a question may ask for. */
+export const metrics = {
+  requests: { label: 'Requests', type: 'int', says: 'calls, failed ones too', of: count('requests') },
+  users: { label: 'Users', type: 'int', says: 'different users; calls without a user add none', needs: ['users'], of: (g) => g.users ?? 0 },
+  sessions: { label: 'Sessions', type: 'int', says: 'different session ids', needs: ['sessions'], of: (g) => g.sessions ?? 0 },
+  cost_usd: { label: 'Cost', type: 'usd', says: 'sum over priced calls; null where none is', sums: costSums, of: cost },
+  cost_per_request_usd: {
+    label: 'Cost/request',
+    type: 'usd',
+    says: 'cost_usd / requests',
+    sums: costSums,
+    of: (g) => share(cost(g), count('requests')(g)),
+  },
+  cost_per_user_usd: {
+    label: 'Cost/user',
+    type: 'usd',
+    says: 'cost_usd / users',
+    sums: costSums,
+    needs: ['users'],
+    of: (g) => share(cost(g), g.users ?? 0),
+  },
+  input_tokens: {
+    label: 'Input',
+    type: 'int',
+    says: 'neither read from nor written to a cache',
+    sums: [...inputSums, missing],
+    of: tokens(...inputSums),
+  },
+  cache_read_tokens: {
+    label: 'Cache read',
+    type: 'int',
+    says: 'read from a cache',
+    sums: [...cacheReadSums, missing],
+    of: tokens(...cacheReadSums),
+  },
+  cache_write_tokens: {
+    label: 'Cache write',
+    type: 'int',
+    says: 'written to a cache',
+    sums: [...cacheWriteSums, missing],
+    of: tokens(...cacheWriteSums),
+  },
+  output_tokens: {
+    label: 'Output',
+    type: 'int',
+    says: 'visible output, without reasoning',
+    sums: [...outputSums, missing],
+    of: tokens(...outputSums),
+  },
+  reasoning_tokens: {
+    label: 'Reasoning',
+    type: 'int',
+    says: 'thought, not shown',
+    sums: ['reasoning_tokens', missing],
+    of: tokens('reasoning_tokens'),
+  },
+  total_tokens: {
+    label: 'Tokens',
+    type: 'int',
+    says: 'the sum of the five columns input, cache_read, cache_write, output, reasoning',
+    sums: [...tokenSums, missing],
+    of: tokens(...tokenSums),
+  },
+  tokens_per_request: {
+    label: 'Tokens/request',
+    type: 'number',
+    says: 'total_tokens / requests',
+    sums: [...tokenSums, missing],
+    of: (g) => ratio(tokens(...tokenSums)(g), count('requests')(g)),
+  },
+  cache_read_share: {
+    label: 'Cache read %',
+    type: 'rate',
+    says: 'cache_read_tokens / all input tokens',
+    sums: [...inputSums, ...cacheReadSums, ...cacheWriteSums, missing],
+    of: (g) => ratio(tokens(...cacheReadSums)(g), tokens(...inputSums, ...cacheReadSums, ...cacheWriteSums)(g)),
+  },
+  web_searches: {
+    label: 'Web searches',
+    type: 'int',
+    says: 'searches the provider ran',
+    sums: ['web_searches', missing],
+    of: tokens('web_searches'),
+  },
+  errors: { label: 'Errors', type: 'int', says: 'failed calls; cancelled ones are none', sums: ['errors'], of: count('errors') },
+  error_rate: {
+    label: 'Error %',
+    type: 'rate',
+    says: 'errors / requests',
+    sums: ['errors'],
+    of: (g) => ratio(count('errors')(g), count('requests')(g)),
+  },
+  cancelled: { label: 'Cancelled', type: 'int', says: 'calls the app gave up', sums: ['cancelled'], of: count('cancelled') },
+  unpriced_requests: {
+    label: 'Unpriced',
+    type: 'int',
+    says: 'calls whose cost is unknown',
+    sums: ['unpriced_requests'],
+    of: count('unpriced_requests'),
+  },
+  estimated_requests: {
+    label: 'Estimated',
+    type: 'int',
+    says: 'calls whose tokens are partial or estimated',
+    sums: ['estimated_requests'],
+    of: count('estimated_requests'),
+  },
+  missing_usage_requests: {
+    label: 'No usage',
+    type: 'int',
+    says: 'calls that reported no tokens, failed ones too',
+    sums: [missing],
+    of: count(missing),
+  },
+  sample_requests: { label: 'Sample', type: 'int', says: 'calls made up for a demo', sums: ['samples'], of: count('samples') },
+  active_days: { label: 'Active days', type: 'int', says: 'user-days with a call', needs: ['active_days'], of: (g) => g.activeDays ?? 0 },
+  latency_avg_ms: {
+    label: 'Latency avg',
+    type: 'ms',
+    says: 'mean duration',
+    sums: ['latency_ms_sum'],
+    of: (g) => {
+      const mean = ratio(count('latency_ms_sum')(g), count('requests')(g))
+      return mean === null ? null : Math.round(mean * 1000) / 1000
+    },
+  },
+  latency_p50_ms: {
+    label: 'Latency p50',
+    type: 'ms',
+    says: 'median, within 1.1 %',
+    needs: ['latency'],
+    of: (g) => quantile(g.latency, 0.5),
+  },
+  latency_p90_ms: { label: 'Latency p90', type: 'ms', says: 'within 1.1 %', needs: ['latency'], of: (g) => quantile(g.latency, 0.9) },
+  latency_p95_ms: { label: 'Latency p95', type: 'ms', says: 'within 1.1 %', needs: ['latency'], of: (g) => quantile(g.latency, 0.95) },
+  latency_p99_ms: { label: 'Latency p99', type: 'ms', says: 'within 1.1 %', needs: ['latency'], of: (g) => quantile(g.latency, 0.99) },
+  ttft_p50_ms: {
+    label: 'First token p50',
+    type: 'ms',
+    says: 'time to first token of calls that report it, within 1.1 %',
+    needs: ['ttft'],
+    of: (g) => quantile(g.ttft, 0.5),
+  },
+  ttft_p95_ms: { label: 'First token p95', type: 'ms', says: 'within 1.1 %', needs: ['ttft'], of: (g) => quantile(g.ttft, 0.95) },
+  started_at: { label: 'Started', type: 'time', says: 'start of the first call', needs: ['extent'], of: (g) => g.firstStartMs ?? null },
+  last_call_at: { label: 'Last call', type: 'time', says: 'start of the last call', needs: ['extent'], of: (g) => g.lastStartMs ?? null },
+  duration_ms: {
+    label: 'Duration',
+    type: 'ms',
+    says: 'from the start of the first call to the end of the last to end',
+    needs: ['extent'],
+    of: (g) => (g.firstStartMs === undefined || g.lastEndMs === undefined ? null : g.lastEndMs - g.firstStartMs),
+  },
+} as const satisfies Record<string, Metric>
+
+export type MetricName = keyof typeof metrics
+
+/** The same table, for code that does not care which metric it has. */
+export const metricTable: Readonly<Record<MetricName, Metric>> = metrics
+
+export const metricNames = Object.keys(metrics) as MetricName[]
+
+export function isMetric(name: string): name is MetricName {
+  return Object.hasOwn(metrics, name)
+}
+
+/** What has to be read to compute some metrics. */
+export function requirements(names: readonly MetricName[]): { sums: ReadonlySet<SumName>; needs: ReadonlySet<Need> } {
+  const chosen = names.map((name) => metricTable[name])
+  return {
+    sums: new Set<SumName>(['requests', ...chosen.flatMap(({ sums = [] }) => sums)]),
+    needs: new Set(chosen.flatMap(({ needs = [] }) => needs)),
+  }
+}

@@ -1,0 +1,69 @@
+import type { Store } from '@spanledger/store'
+
+import type { Answer } from './answer.ts'
+import { zoneOf } from './buckets.ts'
+import type { Clock } from './frame.ts'
+import { parseInstant } from './period.ts'
+import { QueryError } from './query-error.ts'
+import { parseQuery, type Query } from './query.ts'
+import type { ReportParams } from './report-params.ts'
+import { runReport } from './reports.ts'
+import { runQuery } from './run-query.ts'
+import { openUserMetrics, type UserMetrics } from './user-metrics.ts'
+
+export interface AnalyticsOptions {
+  /** IANA zone of local days; the store's reporting zone by default. Another one is answered from the calls. */
+  readonly timeZone?: string | undefined
+  /** The instant questions are asked at, read once per question; now by default. */
+  readonly now?: (() => number) | undefined
+}
+
+/** Answers questions about a ledger. */
+export interface Analytics {
+  /** @throws QueryError for a question that cannot be answered as asked */
+  query(query: Query): Promise<Answer>
+  /** @throws QueryError for an unknown report, or params it does not take */
+  report(name: string, params?: ReportParams): Promise<Answer>
+  /**
+   * What is known of a user, from a copy in memory: no waiting, never throws. The first use begins to load it, and uses
+   * after a minute begin to renew it; until it is there, and for unknown users, the answer is neutral.
+   */
+  getUserMetrics(userId: string): UserMetrics
+  /** Loads the copy that `getUserMetrics` answers from; resolves when it is there. */
+  loadUserMetrics(): Promise<void>
+}
+
+/**
+ * Analytics over an open store. The store stays the caller's to close.
+ * @throws QueryError for an unknown time zone
+ */
+export function openAnalytics(store: Store, options: AnalyticsOptions = {}): Analytics {
+  const { timeZone, now = Date.now } = options
+  if (timeZone !== undefined) checkZone(timeZone)
+  const clock = (): Clock => ({ asOfMs: now(), timeZone: timeZone ?? store.timeZone })
+  const userMetrics = openUserMetrics(store, clock)
+  return {
+    query: (query) =>
+      Promise.resolve().then(() => runQuery(store, clock(), parseQuery(query), { schema: 'query/v1', params: { ...query } })),
+    report: (name, params = {}) => Promise.resolve().then(() => runReport(store, clock(), name, params)),
+    getUserMetrics: (userId) => userMetrics.of(userId),
+    loadUserMetrics: () => userMetrics.load(),
+  }
+}
+
+function checkZone(name: string): void {
+  try {
+    zoneOf(name)
+  } catch {
+    throw new QueryError(`Unknown time zone ${JSON.stringify(name)}. Give an IANA name such as Europe/Berlin or UTC.`, { given: name })
+  }
+}
+
+/**
+ * An `as of` in words: a date (its end) or an instant, in a zone.
+ * @throws QueryError for what is neither
+ */
+export function parseAsOf(text: string, timeZone: string): number {
+  checkZone(timeZone)
+  return parseInstant('as-of', text, zoneOf(timeZone))
+}

@@ -1,0 +1,106 @@
+import { addDays, type Zone } from '@spanledger/store'
+
+import { QueryError } from './query-error.ts'
+
+/** Instants [fromMs, toMs). */
+export interface Period {
+  readonly fromMs: number
+  readonly toMs: number
+}
+
+/** What a period may be said with; nothing said means all history up to `asOf`. */
+export interface PeriodWords {
+  /** A date (its first instant in the zone) or an instant. */
+  readonly since?: string | undefined
+  /** A date (that day is included) or an instant (not included). */
+  readonly until?: string | undefined
+  /** `28d`, `12w`, `3mo`: so many local days, weeks, months up to the end, today's part included. */
+  readonly last?: string | undefined
+}
+
+/**
+ * The period that words say, in a zone. Without `since` and `last` it begins with `firstMs`.
+ * @throws QueryError for words that are no date, or a period that ends before it begins
+ */
+export function resolvePeriod(words: PeriodWords, { zone, asOfMs, firstMs }: { zone: Zone; asOfMs: number; firstMs: number }): Period {
+  const toMs = words.until === undefined ? asOfMs : parseInstant('until', words.until, zone)
+  if (words.last !== undefined) {
+    if (words.since !== undefined) throw new QueryError('Give either since or last, not both.', { given: 'last' })
+    return { fromMs: startOfLast(words.last, toMs, zone), toMs }
+  }
+  if (words.since === undefined) return { fromMs: Math.min(firstMs, toMs), toMs }
+  const fromMs = parseInstant('since', words.since, zone)
+  if (fromMs >= toMs) {
+    throw new QueryError(
+      `The period ends (${new Date(toMs).toISOString()}) before it begins (${new Date(fromMs).toISOString()}). Give a "since" before "until".`,
+      { given: words.since },
+    )
+  }
+  return { fromMs, toMs }
+}
+
+/**
+ * As many local days right before a period; a period that ends within a day ends at the same time of day before, so that
+ * only parts of equal length are compared.
+ */
+export function previousPeriod({ fromMs, toMs }: Period, zone: Zone): Period {
+  const days = daysBetween(zone.day(fromMs), zone.day(Math.max(toMs - 1, fromMs))) + 1
+  return { fromMs: shiftDays(fromMs, -days, zone), toMs: shiftDays(toMs, -days, zone) }
+}
+
+/** How many days the second is after the first. */
+export function daysBetween(first: number, second: number): number {
+  return Math.round((utcOf(second) - utcOf(first)) / 86_400_000)
+}
+
+/** The same time of a local day, `n` days later; at most that day's last instant where the day is shorter. */
+function shiftDays(ms: number, n: number, zone: Zone): number {
+  const day = zone.day(ms)
+  const target = addDays(day, n)
+  const end = zone.startOfDay(addDays(target, 1))
+  return Math.min(zone.startOfDay(target) + (ms - zone.startOfDay(day)), end)
+}
+
+function startOfLast(text: string, toMs: number, zone: Zone): number {
+  const match = /^(\d{1,4})(d|w|mo)$/.exec(text)
+  const count = Number(match?.[1])
+  if (match === null || count === 0) {
+    throw new QueryError(`Cannot read last ${JSON.stringify(text)}. Write a number of days, weeks or months: 28d, 12w, 3mo.`, {
+      given: text,
+    })
+  }
+  const lastDay = zone.day(toMs - 1)
+  const firstDay = match[2] === 'mo' ? addDays(addMonths(lastDay, -count), 1) : addDays(lastDay, 1 - count * (match[2] === 'w' ? 7 : 1))
+  return zone.startOfDay(firstDay)
+}
+
+/** The same day of another month, or that month's last one. */
+function addMonths(day: number, n: number): number {
+  const months = Math.floor(day / 10_000) * 12 + (Math.floor(day / 100) % 100) - 1 + n
+  const first = Math.floor(months / 12) * 10_000 + ((months % 12) + 1) * 100 + 1
+  const nextFirst = Math.floor((months + 1) / 12) * 10_000 + (((months + 1) % 12) + 1) * 100 + 1
+  const length = daysBetween(first, nextFirst)
+  return first - 1 + Math.min(day % 100, length)
+}
+
+/** @throws QueryError where the text is neither a date nor an instant with its offset */
+export function parseInstant(what: 'since' | 'until' | 'as-of', text: string, zone: Zone): number {
+  const date = /^(\d{4})-(\d{2})-(\d{2})$/.exec(text)
+  if (date !== null) {
+    const day = Number(date[1]) * 10_000 + Number(date[2]) * 100 + Number(date[3])
+    if (new Date(utcOf(day)).toISOString().slice(0, 10) === text) return zone.startOfDay(what === 'since' ? day : addDays(day, 1))
+  } else if (/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})$/.test(text)) {
+    const ms = Date.parse(text)
+    if (Number.isFinite(ms)) return ms
+  }
+  throw new QueryError(
+    `Cannot read ${what} ${JSON.stringify(text)}. Write a date (2026-01-31) or an instant with its offset (2026-01-31T09:00:00Z).`,
+    {
+      given: text,
+    },
+  )
+}
+
+function utcOf(day: number): number {
+  return Date.UTC(Math.floor(day / 10_000), Math.floor((day % 10_000) / 100) - 1, day % 100)
+}

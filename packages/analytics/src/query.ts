@@ -1,0 +1,120 @@
+import { parseFilter, type Filter, type FilterNode } from './filter.ts'
+import { isMetric, metricNames, type MetricName } from './metrics.ts'
+import { QueryError, unknownName } from './query-error.ts'
+import { parseWhere } from './where.ts'
+
+/** A question as data. */
+export interface Query {
+  readonly metrics: readonly string[]
+  readonly by?: readonly string[] | undefined
+  readonly since?: string | undefined
+  readonly until?: string | undefined
+  readonly last?: string | undefined
+  /** A filter as data, or as the text that `parseWhere` reads. */
+  readonly where?: Filter | string | undefined
+  readonly order_by?: readonly Order[] | undefined
+  readonly limit?: number | undefined
+  readonly compare?: 'previous' | undefined
+}
+
+export type Order = readonly [column: string, direction: 'asc' | 'desc']
+
+/** A question that was checked. */
+export interface ParsedQuery {
+  readonly metrics: readonly MetricName[]
+  readonly by: readonly string[]
+  readonly since: string | undefined
+  readonly until: string | undefined
+  readonly last: string | undefined
+  readonly where: FilterNode | undefined
+  readonly orderBy: readonly Order[]
+  readonly limit: number | undefined
+  readonly compare: 'previous' | undefined
+}
+
+const fields = ['metrics', 'by', 'since', 'until', 'last', 'where', 'order_by', 'limit', 'compare']
+const MAX_DIMENSIONS = 8
+
+/**
+ * Checks a question of any origin.
+ * @throws QueryError that names the field, what it holds and what it may hold
+ */
+export function parseQuery(data: unknown): ParsedQuery {
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) {
+    throw new QueryError('A query must be a JSON object, such as {"metrics":["requests","cost_usd"],"by":["user"]}.', {
+      given: typeof data,
+    })
+  }
+  const query = data as Record<string, unknown>
+  for (const field of Object.keys(query)) if (!fields.includes(field)) throw unknownName('field of the query', field, { allowed: fields })
+  const { compare } = query
+  if (compare !== undefined && compare !== 'previous') throw new QueryError('compare may only be "previous".', { given: String(compare) })
+  const by = textList('by', query['by'] ?? [])
+  if (by.length > MAX_DIMENSIONS)
+    throw new QueryError(`At most ${MAX_DIMENSIONS} dimensions are allowed in by.`, { given: String(by.length) })
+  return {
+    metrics: parseMetrics(query['metrics']),
+    by,
+    since: optionalText('since', query['since']),
+    until: optionalText('until', query['until']),
+    last: optionalText('last', query['last']),
+    where: parseWhereField(query['where']),
+    orderBy: parseOrder(query['order_by'] ?? []),
+    limit: parseLimit(query['limit']),
+    compare,
+  }
+}
+
+function parseMetrics(data: unknown): MetricName[] {
+  const names = textList('metrics', data ?? [])
+  if (names.length === 0)
+    throw new QueryError(`metrics must name at least one of: ${metricNames.join(', ')}.`, { given: '[]', allowed: metricNames })
+  return parseMetricNames(names)
+}
+
+/** @throws QueryError with the nearest name, for a name that is no metric */
+export function parseMetricNames(names: readonly string[]): MetricName[] {
+  const unique = new Set<MetricName>()
+  for (const name of names) {
+    if (!isMetric(name)) throw unknownName('metric', name, { allowed: metricNames })
+    unique.add(name)
+  }
+  return [...unique]
+}
+
+/** A filter given as text or as data; nothing for none. */
+export function parseWhereField(where: unknown): FilterNode | undefined {
+  if (where === undefined || where === null || where === '') return undefined
+  return parseFilter(typeof where === 'string' ? parseWhere(where) : where)
+}
+
+function parseOrder(data: unknown): Order[] {
+  if (!Array.isArray(data)) throw new QueryError('order_by must be a list such as [["cost_usd","desc"]].', { given: String(data) })
+  return data.map((one: unknown): Order => {
+    const [column, direction = 'desc'] = Array.isArray(one) ? (one as unknown[]) : [one]
+    if (typeof column !== 'string' || (direction !== 'asc' && direction !== 'desc')) {
+      throw new QueryError('order_by must be a list such as [["cost_usd","desc"]].', { given: JSON.stringify(one) })
+    }
+    return [column, direction]
+  })
+}
+
+/** @throws QueryError for what is no whole number from 1 */
+export function parseLimit(data: unknown): number | undefined {
+  if (data === undefined || data === null) return undefined
+  if (typeof data !== 'number' || !Number.isInteger(data) || data < 1) {
+    throw new QueryError('limit must be a whole number from 1.', { given: String(data) })
+  }
+  return data
+}
+
+function textList(field: string, data: unknown): string[] {
+  if (Array.isArray(data) && data.every((one) => typeof one === 'string')) return data
+  throw new QueryError(`${field} must be a list of texts.`, { given: JSON.stringify(data) ?? 'nothing' })
+}
+
+function optionalText(field: string, data: unknown): string | undefined {
+  if (data === undefined || data === null) return undefined
+  if (typeof data !== 'string') throw new QueryError(`${field} must be a text.`, { given: JSON.stringify(data) })
+  return data
+}

@@ -1,0 +1,141 @@
+import { decodeCounts, type Store } from '@spanledger/store'
+
+import { compileGroups, compileHistogram, gives, needWidth, type Reading } from './compile.ts'
+import type { Dimension } from './dimensions.ts'
+import type { Fragment } from './fragment.ts'
+import { requirements, type Group, type MetricName, type Need, type SumName } from './metrics.ts'
+import type { Scope, Source } from './scope.ts'
+import { readRows } from './snapshot.ts'
+
+/** A group of calls, with what its dimensions are: the key they were grouped by, and the value to show. */
+export interface FoundGroup {
+  readonly keys: readonly Key[]
+  readonly labels: readonly (string | number | null)[]
+  readonly group: Group
+}
+
+export type Key = string | number | null
+
+/** From the least to read to the most. */
+const sources: readonly Source[] = ['models', 'users', 'calls']
+
+/**
+ * Reads what some metrics need of each group of calls, every part from the smallest source that has it. All sources give
+ * the same answer, so which one it was cannot be seen.
+ */
+export async function readGroups(
+  store: Store,
+  scope: Scope,
+  { dimensions, metrics }: { dimensions: readonly Dimension[]; metrics: readonly MetricName[] },
+): Promise<FoundGroup[]> {
+  const { sums, needs } = requirements(metrics)
+  const names = [...sums]
+  const wanted = [...needs].filter((need): need is GroupNeed => need !== 'latency' && need !== 'ttft')
+  const main = sources.find((source) => compileGroups({ source, dimensions, sums: names, needs: [] }, scope) !== undefined) ?? 'calls'
+  const together = wanted.filter((need) => gives(main, need))
+  const found = await readMain(store, scope, { source: main, dimensions, sums: names, needs: together })
+
+  for (const need of wanted) {
+    if (together.includes(need)) continue
+    await readNeed(store, scope, { need, dimensions, found })
+  }
+  for (const column of ['latency', 'ttft'] as const) {
+    if (needs.has(column)) await readHistogram(store, scope, { column, dimensions, found })
+  }
+  return [...found.values()]
+}
+
+type GroupNeed = Exclude<Need, 'latency' | 'ttft'>
+type Found = Map<string, Omit<FoundGroup, 'group'> & { readonly group: Mutable<Group> }>
+type Mutable<T> = { -readonly [Name in keyof T]: T[Name] }
+
+function nameOf(keys: readonly Key[]): string {
+  return JSON.stringify(keys)
+}
+
+async function readMain(store: Store, scope: Scope, reading: Reading): Promise<Found> {
+  const { dimensions, sums, needs } = reading
+  const found: Found = new Map()
+  for (const row of await readRows<Key[]>(store, compiled(compileGroups(reading, scope)))) {
+    const keys = dimensions.map((_, n) => row[n * 2] ?? null)
+    const labels = dimensions.map((_, n) => row[n * 2 + 1] ?? null)
+    const values = row.slice(dimensions.length * 2)
+    const group: Mutable<Group> = { sums: new Map(), costNanoUsd: 0n }
+    const counted = new Map<SumName, number>()
+    for (const [n, name] of sums.entries()) {
+      if (name === 'cost_nano_usd') group.costNanoUsd = BigInt(values[n] ?? 0)
+      else counted.set(name, Number(values[n] ?? 0))
+    }
+    group.sums = counted
+    putNeeds(group, needs, values.slice(sums.length))
+    found.set(nameOf(keys), { keys, labels, group })
+  }
+  return found
+}
+
+function putNeeds(group: Mutable<Group>, needs: readonly GroupNeed[], values: readonly Key[]): void {
+  let at = 0
+  for (const need of needs) {
+    const [first, second, third] = values.slice(at, at + needWidth[need])
+    at += needWidth[need]
+    if (need === 'users') group.users = Number(first ?? 0)
+    else if (need === 'sessions') group.sessions = Number(first ?? 0)
+    else if (need === 'active_days') group.activeDays = Number(first ?? 0)
+    else if (typeof first === 'number') {
+      group.firstStartMs = first
+      group.lastStartMs = Number(second)
+      group.lastEndMs = Number(third)
+    }
+  }
+}
+
+async function readNeed(
+  store: Store,
+  scope: Scope,
+  { need, dimensions, found }: { need: GroupNeed; dimensions: readonly Dimension[]; found: Found },
+): Promise<void> {
+  const statement = firstCompiled((source) =>
+    gives(source, need) ? compileGroups({ source, dimensions, sums: [], needs: [need] }, scope) : undefined,
+  )
+  for (const row of await readRows<Key[]>(store, statement)) {
+    const keys = dimensions.map((_, n) => row[n * 2] ?? null)
+    const one = found.get(nameOf(keys))
+    if (one !== undefined) putNeeds(one.group, [need], row.slice(dimensions.length * 2))
+  }
+}
+
+async function readHistogram(
+  store: Store,
+  scope: Scope,
+  { column, dimensions, found }: { column: 'latency' | 'ttft'; dimensions: readonly Dimension[]; found: Found },
+): Promise<void> {
+  const statement = firstCompiled((source) => compileHistogram(column, { source, dimensions }, scope))
+  for (const row of await readRows<Key[]>(store, statement)) {
+    const keys = row.slice(0, dimensions.length)
+    const one = found.get(nameOf(keys))
+    if (one === undefined) continue
+    const counts = (one.group[column] ??= new Map<number, number>()) as Map<number, number>
+    const [first, second] = row.slice(dimensions.length)
+    if (typeof first === 'string') addCounts(counts, first)
+    else if (typeof first === 'number') counts.set(first, (counts.get(first) ?? 0) + Number(second))
+  }
+}
+
+/** Adds packed counts, as SQLite's hex() writes them. */
+export function addCounts(counts: Map<number, number>, packedHex: string): void {
+  for (const [key, count] of decodeCounts(Buffer.from(packedHex, 'hex'))) counts.set(key, (counts.get(key) ?? 0) + count)
+}
+
+function firstCompiled(compile: (source: Source) => Fragment | undefined): Fragment {
+  for (const source of sources) {
+    const statement = compile(source)
+    if (statement !== undefined) return statement
+  }
+  return compiled(undefined)
+}
+
+function compiled(statement: Fragment | undefined): Fragment {
+  // The calls know every dimension, filter and metric, so this is a fault of ours, never of a question.
+  if (statement === undefined) throw new Error('No source of the ledger can answer this reading.')
+  return statement
+}

@@ -1,0 +1,61 @@
+import { segments } from './automatic-segments.ts'
+import { NONE } from './dimensions.ts'
+import type { Filter, FilterNode } from './filter.ts'
+import { QueryError, unknownName } from './query-error.ts'
+import { parseQuery, parseWhereField, type Order } from './query.ts'
+
+/** What a report may be asked with; names as on the command line. */
+export interface ReportParams {
+  readonly since?: string | undefined
+  readonly until?: string | undefined
+  readonly last?: string | undefined
+  readonly by?: readonly string[] | undefined
+  readonly where?: Filter | string | undefined
+  readonly user?: string | undefined
+  readonly segment?: string | undefined
+  readonly metrics?: readonly string[] | undefined
+  readonly order_by?: readonly Order[] | undefined
+  readonly limit?: number | undefined
+  readonly compare?: 'previous' | undefined
+}
+
+/** Params that were checked. */
+export interface ReportQuery {
+  readonly since: string | undefined
+  readonly until: string | undefined
+  readonly last: string | undefined
+  readonly by: readonly string[]
+  readonly where: FilterNode | undefined
+  readonly user: string | undefined
+  readonly segment: string | undefined
+  readonly metrics: readonly string[] | undefined
+  readonly orderBy: readonly Order[]
+  readonly limit: number | undefined
+  readonly compare: 'previous' | undefined
+}
+
+const fields = ['since', 'until', 'last', 'by', 'where', 'user', 'segment', 'metrics', 'order_by', 'limit', 'compare']
+
+/** @throws QueryError that names the param, what it holds and what it may hold */
+export function parseReportParams(params: ReportParams): ReportQuery {
+  for (const field of Object.keys(params)) if (!fields.includes(field)) throw unknownName('param of a report', field, { allowed: fields })
+  const { user, segment, metrics, ...rest } = params
+  const { metrics: _, ...query } = parseQuery({ ...rest, metrics: ['requests'] })
+  if (user !== undefined && user === '') throw new QueryError('user must not be empty; calls without a user are "(none)".', { given: '' })
+  if (segment !== undefined && segment !== NONE && !segments.some((known) => known === segment)) {
+    throw unknownName('segment', segment, { allowed: segments })
+  }
+  if (metrics !== undefined && metrics.length === 0) throw new QueryError('metrics must name at least one column.', { given: '' })
+  return { ...query, user, segment, metrics }
+}
+
+/** The filter of a report together with its user and its segment, for reports whose rows are not users. */
+export function wholeWhere({ where, user, segment }: Pick<ReportQuery, 'where' | 'user' | 'segment'>): FilterNode | undefined {
+  const parts = [
+    where,
+    user === undefined ? undefined : parseWhereField(['is', 'user', [user]]),
+    segment === undefined ? undefined : parseWhereField(['segment', [segment]]),
+  ].filter((part) => part !== undefined)
+  const [only] = parts
+  return parts.length < 2 ? only : { kind: 'group', operator: 'and', parts }
+}

@@ -1,0 +1,28 @@
+import type { Catalog } from './catalog.ts'
+import type { FilterNode } from './filter.ts'
+import type { Period } from './period.ts'
+import type { TimeStep, ZoneOffset } from './time-bucket.ts'
+
+/** Where an answer can be read from: sums by user, sums by model, or the calls themselves. */
+export type Source = 'users' | 'models' | 'calls'
+
+/** The days and months of rollups that make up a period exactly. */
+export interface Buckets {
+  /** By each step: pairs of rollup bucket and time key; whole months as one row where the step allows. */
+  readonly pairs: (step: TimeStep | undefined) => readonly (readonly [bucket: number, timeKey: number])[]
+}
+
+/** Which calls a reading is about, and what is needed to tell them apart. */
+export interface Scope {
+  readonly catalog: Catalog
+  readonly period: Period
+  readonly where: FilterNode | undefined
+  /** Only these users, by id. */
+  readonly userIds?: readonly number[]
+  /** Offsets of the zone of local days during the period. */
+  readonly offsets: readonly ZoneOffset[]
+  /** Undefined where rollups cannot answer: another zone, or a period with calls right outside of it on the same day. */
+  readonly buckets: Buckets | undefined
+  /** The automatic segment of each user at `as_of`, by user id; only read where the question names segments. */
+  readonly segmentOfUser: ReadonlyMap<number, string>
+}

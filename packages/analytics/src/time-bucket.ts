@@ -1,0 +1,99 @@
+import type { Zone } from '@spanledger/store'
+
+import type { Period } from './period.ts'
+
+/** Steps of time that calls can be split by. Weeks start on Monday. */
+export const timeSteps = ['hour', 'day', 'week', 'month'] as const
+export type TimeStep = (typeof timeSteps)[number]
+
+/**
+ * The offsets of a zone from UTC during a period, each from `sinceMs` on. With them a database that knows no zones can
+ * tell local days.
+ */
+export interface ZoneOffset {
+  readonly sinceMs: number
+  readonly offsetMs: number
+}
+
+const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+
+/** All offsets that hold somewhere in a period, the earliest first. */
+export function zoneOffsets(zoneName: string, { fromMs, toMs }: Period): ZoneOffset[] {
+  const offsetAt = offsetReader(zoneName)
+  const offsets: ZoneOffset[] = [{ sinceMs: fromMs, offsetMs: offsetAt(fromMs) }]
+  for (let at = fromMs; at < toMs; at += DAY_MS) {
+    const next = Math.min(at + DAY_MS, toMs)
+    if (offsetAt(next) === offsetAt(at)) continue
+    let [low, high] = [at, next]
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2)
+      if (offsetAt(middle) === offsetAt(at)) low = middle
+      else high = middle
+    }
+    offsets.push({ sinceMs: high, offsetMs: offsetAt(high) })
+  }
+  return offsets
+}
+
+function offsetReader(zoneName: string): (ms: number) => number {
+  if (zoneName === 'UTC') return () => 0
+  const format = new Intl.DateTimeFormat('en-US', {
+    timeZone: zoneName,
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+    second: 'numeric',
+  })
+  return (ms) => {
+    const parts = new Map(format.formatToParts(ms).map(({ type, value }) => [type, Number(value)]))
+    const part = (type: Intl.DateTimeFormatPartTypes): number => parts.get(type) ?? 0
+    const local = Date.UTC(part('year'), part('month') - 1, part('day'), part('hour'), part('minute'), part('second'))
+    return local - Math.floor(ms / 1000) * 1000
+  }
+}
+
+/**
+ * The key that all instants of a bucket share: of an hour its first instant (an hour that a clock repeats is two), of a
+ * day the number of days since 1970, of a week that of weeks (1970-01-05 was a Monday), of a month `yyyymm`.
+ */
+export function timeKey(step: TimeStep, ms: number, offsetMs: number): number {
+  const localMs = ms + offsetMs
+  const day = Math.floor(localMs / DAY_MS)
+  if (step === 'hour') return ms - (((localMs % HOUR_MS) + HOUR_MS) % HOUR_MS)
+  if (step === 'day') return day
+  if (step === 'week') return Math.floor((day + 3) / 7)
+  const date = new Date(day * DAY_MS)
+  return date.getUTCFullYear() * 100 + date.getUTCMonth() + 1
+}
+
+/** The key of the bucket that holds a whole local day, given as `yyyymmdd`. */
+export function timeKeyOfDay(step: Exclude<TimeStep, 'hour'>, day: number): number {
+  return timeKey(step, Date.UTC(Math.floor(day / 10_000), (Math.floor(day / 100) % 100) - 1, day % 100), 0)
+}
+
+/** How a bucket is shown: an hour by its first instant, a day and a week by their (first) date, a month as `2026-01`. */
+export function timeLabel(step: TimeStep, key: number): string {
+  if (step === 'hour') return new Date(key).toISOString()
+  if (step === 'month') return `${Math.floor(key / 100)}-${String(key % 100).padStart(2, '0')}`
+  const day = step === 'day' ? key : key * 7 - 3
+  return new Date(day * DAY_MS).toISOString().slice(0, 10)
+}
+
+/** The first instant after the bucket that holds the last instant of a period. */
+export function endOfLastBucket(step: TimeStep, toMs: number, zone: Zone): number {
+  const last = toMs - 1
+  const [offset] = zoneOffsets(zone.name, { fromMs: last, toMs: last })
+  if (step === 'hour') return timeKey('hour', last, offset?.offsetMs ?? 0) + HOUR_MS
+  const key = timeKeyOfDay(step, zone.day(last))
+  const next = step === 'month' ? nextMonth(key) : timeLabel(step, key + 1)
+  return zone.startOfDay(Number(next.replaceAll('-', '')))
+}
+
+function nextMonth(key: number): string {
+  const next = key % 100 === 12 ? key + 89 : key + 1
+  return `${timeLabel('month', next)}-01`
+}
