@@ -27,10 +27,10 @@ export interface Counting {
 /**
  * Makes an emitter's counts disjoint. Whether `input` holds the cached tokens, and `output` the reasoning, is decided in
  * this order: arithmetic that leaves no choice, then what is known of the emitter, then the conventions' rule (they do).
- * @returns undefined when no count was given: nothing reported is not 0
+ * @returns undefined when no count was given: nothing reported is not 0, and a total alone cannot be told apart
  */
 export function disjointUsage(counts: TokenCounts, counting: Counting = {}): Usage | undefined {
-  if (!Object.values(counts).some((count) => count !== undefined)) return undefined
+  if (!says(counts)) return undefined
   const cacheWrite1h = counts.cacheWrite1h ?? 0
   // Where total and split disagree the total is right: Anthropic's stream updates the total, not the split (seen 3,337 and 3,068).
   const cacheWrite = Math.max(counts.cacheWrite ?? 0, cacheWrite1h + (counts.cacheWrite === undefined ? (counts.cacheWrite5m ?? 0) : 0))
@@ -65,6 +65,10 @@ export function disjointUsage(counts: TokenCounts, counting: Counting = {}): Usa
     imageOutputTokens: imageOut,
     webSearches: counts.webSearches ?? 0,
   })
+}
+
+function says(counts: TokenCounts): boolean {
+  return Object.entries(counts).some(([name, count]) => name !== 'total' && count !== undefined)
 }
 
 function inputIncludesCache(counts: TokenCounts, cached: number, counting: Counting): boolean {

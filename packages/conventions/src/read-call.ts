@@ -18,6 +18,9 @@ const dialects: readonly Dialect[] = [genai]
 /** A call may not have lasted longer; a longer one is a clock that jumped. */
 const MAX_DURATION_MS = 7 * 24 * 3600 * 1000
 
+/** How providers say that the answer reached its limit: OpenAI's two APIs, Anthropic, Gemini and Cohere. */
+const cutOff = /^(?:length|max_(?:output_)?tokens)$/i
+
 /**
  * Reads one finished span as an LLM call.
  * @returns undefined when the span is no LLM call. Never throws, whatever the attributes hold.
@@ -63,7 +66,7 @@ function toCall(span: SpanRecord, said: DialectCall, origin: CallOrigin): LlmCal
     status: said.status,
     errorClass: failed
       ? classifyError({ errorType: shortText(said.errorType), httpStatus: said.httpStatus, message: span.statusMessage })
-      : finishReason === 'length' || finishReason === 'max_tokens'
+      : finishReason !== undefined && cutOff.test(finishReason)
         ? 'truncated'
         : undefined,
     errorType: failed ? (shortText(said.errorType) ?? '_OTHER') : undefined,

@@ -22,11 +22,13 @@ export function readOpenaiResponses(body: unknown): ProviderAnswer {
  * `response` matter, and the last of them is the most complete; all others pass with one property read.
  */
 export function openaiResponsesStream(): AnswerStream {
-  let last: unknown
+  let last: JsonObject = {}
   return {
     event(json) {
-      const { response } = object(json)
-      if (typeof response === 'object' && response !== null) last = response
+      const { response, usage } = object(json)
+      if (typeof response !== 'object' || response === null) return
+      // xAI's realtime sessions leave the response's own usage empty and put it beside.
+      last = typeof usage === 'object' && usage !== null ? { ...response, usage } : (response as JsonObject)
     },
     result() {
       return readOpenaiResponses(last)

@@ -33,7 +33,11 @@ export function openaiChatUsage(usage: JsonObject, options: AnswerOptions = {}):
     imageInput: readTokenCount(input.image_tokens),
     audioOutput: readTokenCount(output.audio_tokens),
     imageOutput: readTokenCount(output.image_tokens),
-    webSearches: largestCount(object(usage.server_tool_use).web_search_requests, object(usage.server_tool_use_details).web_search_requests),
+    webSearches: largestCount(
+      object(usage.server_tool_use).web_search_requests,
+      object(usage.server_tool_use_details).web_search_requests,
+      usage.num_search_queries,
+    ),
   }
   return disjointUsage(counts, { inputIncludesCache: true, outputIncludesReasoning: true })
 }
