@@ -6,7 +6,8 @@ import * as nodeModule from 'node:module'
 import { pathToFileURL } from 'node:url'
 
 const PRELOADED = Symbol.for('spanledger.preloaded')
-const include = [/[\\/]node_modules[\\/](?:openai|@anthropic-ai[\\/]sdk)[\\/]/, 'openai', '@anthropic-ai/sdk']
+// Their entry files only: wrapping the files inside would change the order in which circular imports run.
+const include = ['openai', '@anthropic-ai/sdk']
 
 if (!(PRELOADED in globalThis)) {
   globalThis[PRELOADED] = true

@@ -12,11 +12,14 @@ export interface ErrorFacts {
 /** Longer descriptions are cut: providers quote the request in theirs. */
 const MAX_MESSAGE_LENGTH = 256
 
+/** An abort by the app: the call did not succeed, but nobody is to blame. */
+export const cancelled: ErrorFacts = { type: 'cancelled', message: 'The app cancelled the call.', httpStatus: undefined }
+
 /** Never throws, whatever was thrown. */
 export function errorFacts(error: unknown): ErrorFacts {
   if (!isObject(error)) return { type: '_OTHER', message: undefined, httpStatus: undefined }
   const className = nameOf(error)
-  if (isAbort(error, className)) return { type: 'cancelled', message: 'The app cancelled the call.', httpStatus: undefined }
+  if (isAbort(error, className)) return cancelled
   const { status, message } = error
   return {
     type: code(error) ?? className,

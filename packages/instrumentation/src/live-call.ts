@@ -10,7 +10,7 @@ import {
 } from '@spanledger/conventions'
 
 import { answerAttributes } from './answer-attributes.ts'
-import { errorFacts, type ErrorFacts } from './error-facts.ts'
+import { cancelled, errorFacts, type ErrorFacts } from './error-facts.ts'
 import { charactersIn, estimateTokens, inputCharacters } from './estimate.ts'
 import { counted, countFailure, guarded } from './instrumentation-state.ts'
 import type { LlmApi } from './llm-apis.ts'
@@ -26,6 +26,9 @@ export interface CallRequest {
   /** We asked for usage where the app did not: what comes of it is hidden from the app. */
   readonly hidesUsage: boolean
 }
+
+/** How long an aborted stream may take to end by itself. */
+const ABORT_GRACE_MS = 100
 
 /** How a call ended, as its span will say it. */
 export interface CallOutcome {
@@ -87,6 +90,7 @@ export class LiveCall implements OpenCall {
   streaming(signal: AbortSignal | undefined): void {
     this.#stream = this.#request.api.openStream({ provider: this.#request.provider })
     this.#signal = signal
+    signal?.addEventListener('abort', this.#aborted, { once: true })
     this.progress++
   }
 
@@ -106,9 +110,8 @@ export class LiveCall implements OpenCall {
 
   /** The server has sent all it will send. */
   streamEnded(): void {
-    // The SDKs end a stream quietly when its request is aborted.
-    if (this.#signal?.aborted === true)
-      this.#endFailed({ type: 'cancelled', message: 'The app cancelled the call.', httpStatus: undefined })
+    // The SDKs end a stream quietly when its request is aborted. After the last event an abort changes nothing.
+    if (this.#signal?.aborted === true && !this.#isWhole()) this.#endFailed(cancelled)
     else this.#end(() => this.#streamedAttributes(true))
   }
 
@@ -126,6 +129,11 @@ export class LiveCall implements OpenCall {
     this.#end(() => (this.#stream === undefined ? missing() : this.#streamedAttributes(false)))
   }
 
+  /** An aborted stream usually ends at once, but not always: what has arrived already may still be read, or never. */
+  readonly #aborted = (): void => {
+    if (!this.#isOver) setTimeout(() => this.streamEnded(), ABORT_GRACE_MS).unref()
+  }
+
   #endFailed({ type, message, httpStatus }: ErrorFacts): void {
     this.#httpStatus = httpStatus ?? this.#httpStatus
     this.#end(() => ({ ...(this.#stream !== undefined && this.#streamedAttributes(false)), [names.errorType]: type }), { message })
@@ -136,6 +144,7 @@ export class LiveCall implements OpenCall {
     this.#isOver = true
     counted.endedCalls++
     forgetOpenCall(this)
+    this.#signal?.removeEventListener('abort', this.#aborted)
     const attributes = guarded('answer', describe) ?? missing()
     if (this.#httpStatus !== undefined) attributes[names.httpResponseStatusCode] = this.#httpStatus
     guarded('end', () => this.#finishSpan({ attributes, error }))
@@ -146,15 +155,20 @@ export class LiveCall implements OpenCall {
     const { api } = this.#request
     const answer = this.#stream?.result()
     if (answer === undefined || this.#firstChunkAfterMs === undefined) return missing()
-    const isComplete = answer.finishReason !== undefined || (endedWell && !api.alwaysSaysWhyItEnds)
+    const isWhole = answer.finishReason !== undefined || (endedWell && !api.alwaysSaysWhyItEnds)
     const attributes =
       answer.usage === undefined
         ? answerAttributes(api, this.#estimated(answer, this.#outputCharacters), 'estimated')
-        : isComplete
+        : isWhole
           ? answerAttributes(api, answer, 'reported')
           : answerAttributes(api, this.#atLeast(answer, answer.usage), 'partial')
     attributes[names.responseTimeToFirstChunk] = this.#firstChunkAfterMs / 1000
     return attributes
+  }
+
+  #isWhole(): boolean {
+    const answer = this.#stream?.result()
+    return answer?.usage !== undefined && answer.finishReason !== undefined
   }
 
   #estimated(answer: ProviderAnswer, outputCharacters: number): ProviderAnswer {

@@ -19,6 +19,9 @@ let watchesExit = false
 /** A call is given up when two sweeps in a row find it waiting for the app without progress. */
 export function sweepEvery(ms: number): void {
   sweepMs = ms
+  if (timer === undefined) return
+  clearInterval(timer)
+  timer = setInterval(sweep, sweepMs).unref()
 }
 
 /** Keeps an eye on a call: an answer that the app never awaits and a stream that it never reads would leak their spans. */

@@ -11,7 +11,8 @@ export interface Sdk {
   readonly below: number
   /** The names under which the client's class is exported. */
   readonly clientNames: readonly string[]
-  readonly methods: readonly SdkCallMethod[]
+  /** The first is the one by which the SDK is known: others of its names stand for other things elsewhere. */
+  readonly methods: readonly [SdkCallMethod, ...SdkCallMethod[]]
 }
 
 interface SdkCallMethod {
@@ -79,6 +80,7 @@ export function unpatchModule(sdk: Sdk, moduleExports: unknown): void {
  */
 export function patchClient(sdk: Sdk, client: object, recorder: Recorder): number {
   let patched = 0
+  if (!isClientOf(sdk, client)) return 0
   for (const { onClient, api } of sdk.methods) {
     const resource = follow(client, onClient)
     if (!isObject(resource) || typeof resource['create'] !== 'function') continue
@@ -90,9 +92,14 @@ export function patchClient(sdk: Sdk, client: object, recorder: Recorder): numbe
   return patched
 }
 
+function isClientOf(sdk: Sdk, client: object): boolean {
+  return typeof follow(follow(client, sdk.methods[0].onClient), ['create']) === 'function'
+}
+
 function prototypesIn(sdk: Sdk, moduleExports: unknown): (readonly [holder: object, method: SdkCallMethod])[] {
   const found: (readonly [object, SdkCallMethod])[] = []
   for (const clientClass of clientClasses(sdk, moduleExports)) {
+    if (typeof follow(clientClass, sdk.methods[0].onClass) !== 'function') continue
     for (const method of sdk.methods) {
       const resourceClass = follow(clientClass, method.onClass)
       const prototype: unknown = typeof resourceClass === 'function' ? resourceClass.prototype : undefined
@@ -123,7 +130,8 @@ function follow(from: unknown, path: readonly string[]): unknown {
 export function callMethodsOf(clientOrModule: object): unknown[] {
   const found: unknown[] = []
   for (const sdk of sdks) {
-    for (const { onClient } of sdk.methods) found.push(follow(follow(clientOrModule, onClient), ['create']))
+    if (isClientOf(sdk, clientOrModule))
+      for (const { onClient } of sdk.methods) found.push(follow(follow(clientOrModule, onClient), ['create']))
     for (const [holder] of prototypesIn(sdk, clientOrModule)) found.push(Reflect.get(holder, 'create'))
   }
   return found.filter((method) => typeof method === 'function')

@@ -8,12 +8,19 @@ import type { LiveCall } from './live-call.ts'
 export function watchRawResponse(response: Response, call: LiveCall): void {
   call.unparsed = true
   const { json, text } = response
+  let isRead = false
+  const leave = (): void => {
+    if (!isRead && !call.parsing) call.abandon()
+  }
   shadow(response, 'json', async () => {
+    // node-fetch, which openai 4 uses, reads `body` itself in here.
+    isRead = true
     const body: unknown = await json.call(response)
     if (!call.parsing) call.answered(body)
     return body
   })
   shadow(response, 'text', async () => {
+    isRead = true
     const body = await text.call(response)
     if (!call.parsing) guarded('answer', () => call.answered(parseJson(body)))
     return body
@@ -22,7 +29,7 @@ export function watchRawResponse(response: Response, call: LiveCall): void {
     const read: unknown = Reflect.get(response, name)
     if (typeof read !== 'function') continue
     shadow(response, name, () => {
-      leave(call)
+      leave()
       return Reflect.apply(read, response, []) as unknown
     })
   }
@@ -31,7 +38,7 @@ export function watchRawResponse(response: Response, call: LiveCall): void {
   Object.defineProperty(response, 'body', {
     configurable: true,
     get: () => {
-      leave(call)
+      leave()
       return Reflect.get(Object.getPrototypeOf(response) as object, 'body', response) as unknown
     },
   })
@@ -39,10 +46,6 @@ export function watchRawResponse(response: Response, call: LiveCall): void {
 
 function shadow(response: Response, name: string, value: () => unknown): void {
   Object.defineProperty(response, name, { configurable: true, writable: true, value })
-}
-
-function leave(call: LiveCall): void {
-  if (!call.parsing) call.abandon()
 }
 
 /** undefined for what is no JSON: an event stream read as text, say. */

@@ -18,7 +18,7 @@ import OpenAI4 from 'openai-v4'
 import OpenAI5 from 'openai-v5'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 
-import { instrument, instrumentationState } from '../src/index.ts'
+import { instrument } from '../src/index.ts'
 import { hasRecordings, deliveredEvents, readRecordings, type Recording } from './recordings.ts'
 import { startReplayServer, type ReplayServer } from './replay-server.ts'
 import { settled, startTracing, type Tracing } from './tracing.ts'
@@ -40,13 +40,14 @@ afterEach(() => tracing.reset())
 afterAll(async () => {
   await server.close()
   await tracing.stop()
-  expect(instrumentationState().failures).toEqual({})
 })
 
 const recordings = readRecordings()
 const answered = recordings.filter(({ status }) => status === 200)
 
-if (!hasRecordings) it('skipped: ../shared not present', () => expect(recordings).toEqual([]))
+it.skipIf(hasRecordings)('skipped: ../shared not present', () => expect(recordings).toEqual([]))
+
+it.runIf(hasRecordings)('reads all of the recorded answers in the formats of these SDKs', () => expect(recordings).toHaveLength(103))
 
 describe.runIf(hasRecordings)('a recorded answer', () => {
   it.each(answered.flatMap((recording) => versionsFor(recording).map((version) => [recording.name, version, recording] as const)))(
@@ -57,9 +58,10 @@ describe.runIf(hasRecordings)('a recorded answer', () => {
       const calls = tracing.calls()
       expect(calls).toHaveLength(1)
       const expected = readDirectly(recording, recording.events ?? [])
-      const failed = calls[0]!.status === 'error'
-      if (!failed && expected.usage !== undefined) expect(pick(calls[0]!)).toEqual({ ...pickAnswer(expected), quality: 'reported' })
-      else expect(calls[0]!.usageQuality).not.toBe('reported')
+      const [call] = calls
+      const isReported = call!.status === 'ok' && expected.usage !== undefined
+      expect(call!.usageQuality === 'reported').toBe(isReported)
+      expect(isReported ? pick(call!) : {}).toEqual(isReported ? pick(expected) : {})
     },
   )
 
@@ -91,11 +93,13 @@ describe.runIf(hasRecordings)('a recorded answer', () => {
           const calls = tracing.calls()
           expect([cut, end, calls.length]).toEqual([cut, end, 1])
           const said = readDirectly(recording, cutRecording.events).usage
-          if (said !== undefined) expect(calls[0]!.usage!.inputTokens).toBe(said.inputTokens)
-          else expect(['estimated', 'missing']).toContain(calls[0]!.usageQuality)
+          const [call] = calls
+          expect(['reported', 'partial'].includes(call!.usageQuality)).toBe(said !== undefined)
+          expect(said === undefined || call!.usage!.inputTokens === said.inputTokens).toBe(true)
           if (cut % 8 !== 0) continue
           const without = await context.with(suppressTracing(context.active()), () => replay(cutRecording, version, end))
-          expect(seen).toEqual(without)
+          // How much arrives before a connection breaks is up to the network.
+          expect(end === 'broken' ? seen.error : seen).toEqual(end === 'broken' ? without.error : without)
         }
       }
     },
@@ -156,10 +160,6 @@ function readDirectly({ format, body, events }: Recording, some: readonly string
   return stream.result()
 }
 
-function pick({ model, responseId, usage, usageQuality, parts }: LlmCall): object {
-  return { model, responseId, usage, parts, quality: usageQuality }
-}
-
-function pickAnswer({ model, responseId, usage, parts }: ProviderAnswer): object {
+function pick({ model, responseId, usage, parts }: LlmCall | ProviderAnswer): object {
   return { model, responseId, usage, parts }
 }

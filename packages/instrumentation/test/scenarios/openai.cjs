@@ -1,0 +1,6 @@
+const { sdk } = require('./setup.mjs')
+const OpenAI = require('openai')
+const { callOpenai } = require('./calls.mjs')
+const { report } = require('./report.mjs')
+
+void callOpenai(OpenAI).then((client) => report(client, sdk))
