@@ -140,7 +140,7 @@ function offsetSql(offsets: readonly ZoneOffset[]): Fragment {
 
 /** The local day of a call as a number, for counting days. */
 export function localDaySql({ offsets }: Scope): Fragment {
-  return sql`(c.start_ms + ${offsetSql(offsets)}) / 86400000`
+  return sql`((c.start_ms + ${offsetSql(offsets)}) / 86400000)`
 }
 
 /**

@@ -1,4 +1,5 @@
 import { canonicalPropertyKey, usageOf, type LlmCall, type Usage } from '@spanledger/conventions'
+import { openPriceBook, type PriceBook, type PriceUsed } from '@spanledger/pricing'
 import { openStore, type Store } from '@spanledger/store'
 
 /** A call in a few words; what is left out is ordinary. */
@@ -41,7 +42,8 @@ export function callOf(words: CallWords): LlmCall & { settled: true } {
     requestedModel: model,
     model: words.answeredBy ?? model,
     responseId: undefined,
-    serviceTier: undefined,
+    // The ledger's price book below reads the cost from here, so that tests say what each call costs.
+    serviceTier: `nano-usd:${'costNanoUsd' in words ? String(words.costNanoUsd) : 1000}`,
     streamed: false,
     status,
     errorClass: words.errorClass ?? (status === 'error' ? 'server_error' : undefined),
@@ -50,8 +52,7 @@ export function callOf(words: CallWords): LlmCall & { settled: true } {
     usage: usage === null ? undefined : usageOf(usage),
     usageQuality: usage === null ? 'missing' : (words.quality ?? 'reported'),
     parts: undefined,
-    // The ledger's price book below reads the cost from here, so that tests say what each call costs.
-    reportedCostNanoUsd: 'costNanoUsd' in words ? words.costNanoUsd : 1000,
+    reportedCostNanoUsd: undefined,
     user: words.user,
     session: words.session,
     properties: new Map(
@@ -64,25 +65,29 @@ export function callOf(words: CallWords): LlmCall & { settled: true } {
   }
 }
 
-const price = {
+const { price } = openPriceBook().costOf({
+  usage: usageOf({ inputTokens: 1 }),
   provider: 'openai',
   model: 'gpt-4o',
-  source: 'test',
-  usdPerMillion: {},
+  at: Date.UTC(2026, 0, 1),
+}) as {
+  price: PriceUsed
+}
+
+/** Prices every call at what its words say. */
+const saidPrices: PriceBook = {
+  ...openPriceBook(),
+  costOf: ({ serviceTier }) => {
+    const nanoUsd = serviceTier?.split(':')[1]
+    if (nanoUsd === undefined || nanoUsd === 'undefined')
+      return { costNanoUsd: undefined, reason: 'unknown_model', detail: 'the words say so' }
+    return { costNanoUsd: Number(nanoUsd), price }
+  },
 }
 
 /** A real ledger in memory (or at a path) that holds some calls, each costing what its words say. */
 export async function ledgerOf(calls: readonly CallWords[], options: { timeZone?: string; path?: string } = {}): Promise<Store> {
-  const store = await openStore({
-    path: options.path ?? ':memory:',
-    timeZone: options.timeZone ?? 'UTC',
-    priceBook: {
-      costOf: ({ reportedCostNanoUsd }: { reportedCostNanoUsd?: number | undefined }) =>
-        reportedCostNanoUsd === undefined
-          ? { costNanoUsd: undefined, reason: 'unknown_model', detail: '' }
-          : { costNanoUsd: reportedCostNanoUsd, price },
-    } as never,
-  })
+  const store = await openStore({ path: options.path ?? ':memory:', timeZone: options.timeZone ?? 'UTC', priceBook: saidPrices })
   for (let at = 0; at < calls.length; at += 500) await store.write({ calls: calls.slice(at, at + 500).map(callOf) })
   return store
 }
