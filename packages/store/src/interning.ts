@@ -7,7 +7,9 @@ import type { Sqlite } from './sqlite.ts'
 
 /** Gives ids to all that repeats in calls. */
 export interface Interning {
-  /** The ids of what each call names, in order. Inside a transaction. */
+  /** At the start of each transaction. */
+  begin(): Promise<void>
+  /** The ids of what each call names, in order. Inside a transaction that was begun. */
   intern(calls: readonly NamedCall[]): Promise<InternedCall[]>
   internIdentities(identities: readonly Identity[]): Promise<IdentityIds[]>
   /** Forgets all ids: after a rollback they may be other ones. */
@@ -48,6 +50,7 @@ export function openInterning(db: Sqlite): Interning {
     return placed.map((place, n) => ({ userId: userIds[n] ?? 0, sessionId: sessionIds[n] ?? 0, placed: place }))
   }
   return {
+    begin: () => properties.begin(),
     internIdentities,
     intern: async (calls) => {
       const identities = await internIdentities(calls.map(({ identity }) => identity))
@@ -123,7 +126,11 @@ const kindEntry = ({ call }: NamedCall): Entry => [
   call.usageQuality,
   call.origin,
 ]
-const kind: Wording<NamedCall> = { key: (named) => kindEntry(named).join('\u0000'), entry: kindEntry }
+const kind: Wording<NamedCall> = {
+  key: ({ call }) =>
+    `${clean(call.operation)}\u0000${call.status}\u0000${call.errorClass ?? ''}\u0000${call.errorType ?? ''}\u0000${call.finishReason ?? ''}\u0000${call.serviceTier ?? ''}\u0000${call.streamed ? 1 : 0}\u0000${call.usageQuality}\u0000${call.origin}`,
+  entry: kindEntry,
+}
 
 const price: Wording<NamedCall> = { key: ({ cost }) => priceText(cost), entry: ({ cost }) => [priceText(cost)] }
 

@@ -57,7 +57,7 @@ function checkPath(path: string, readOnly: boolean): void {
 function pragmas({ readOnly = false, cacheMiB, busyTimeoutMs = 5000, synchronous = 'full' }: StoreOptions): string {
   const reading = `PRAGMA busy_timeout = ${Math.trunc(busyTimeoutMs)}; PRAGMA cache_size = -${Math.trunc((cacheMiB ?? (readOnly ? 64 : 8)) * 1024)};`
   if (readOnly) return `${reading} PRAGMA query_only = 0; PRAGMA temp_store = MEMORY;`
-  return `${reading} PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 8000; PRAGMA synchronous = ${synchronous === 'full' ? 'FULL' : 'NORMAL'}; PRAGMA foreign_keys = ON;
+  return `${reading} PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 8000; PRAGMA synchronous = ${synchronous === 'full' ? 'FULL' : 'NORMAL'}; PRAGMA foreign_keys = OFF;
     PRAGMA secure_delete = ON; PRAGMA journal_size_limit = ${MAX_WAL_BYTES}; PRAGMA temp_store = MEMORY;`
 }
 

@@ -15,7 +15,9 @@ export interface PlacedProperties {
 }
 
 export interface Properties {
-  /** Interns and places what calls carry, in order. Inside a transaction. */
+  /** Sees what other processes have done. At the start of each transaction. */
+  begin(): Promise<void>
+  /** Interns and places what calls carry, in order. Inside a transaction that was begun. */
   place(identities: readonly Identity[]): Promise<PlacedProperties[]>
   forget(): void
 }
@@ -36,26 +38,23 @@ interface PropertyKey {
   readonly slot: number | null
 }
 
-/** A call's property that is interned, by the position of its call. */
-interface InternedProperty {
-  readonly position: number
-  readonly key: string
-  readonly value: string
-  readonly keyId: number
+/** A key and the ids of those of its values that are remembered. */
+interface KnownKey extends PropertyKey {
+  readonly values: Map<string, number>
 }
 
+type Keys = ReadonlyMap<string, KnownKey>
+
+/** Remembered values of one key beyond this are forgotten before the next batch. */
+const MAX_REMEMBERED_VALUES = 10_000
+
 export function openProperties(db: Sqlite): Properties {
-  const values = openDictionary<InternedProperty>(
-    db,
-    { table: 'property_values', id: 'value_id', columns: ['key_id', 'value'] },
-    { key: ({ keyId, value }) => `${keyId}\u0000${value}`, entry: ({ keyId, value }) => [keyId, value] },
-  )
   const segments = openDictionary<string>(
     db,
     { table: 'segments', id: 'segment_id', columns: ['value_ids'] },
     { key: (set) => set, entry: (set) => [set] },
   )
-  let keys = new Map<string, PropertyKey>()
+  let keys = new Map<string, KnownKey>()
   let dataVersion = -1
 
   /** Another process may have moved a key; SQLite counts commits of others in data_version. */
@@ -64,30 +63,26 @@ export function openProperties(db: Sqlite): Properties {
     if (!force && version?.data_version === dataVersion) return
     dataVersion = version?.data_version ?? -1
     const rows = await db.all<PropertyKey & { key: string }>('SELECT key, key_id AS keyId, place, slot FROM property_keys')
-    keys = new Map(rows.map((row) => [row.key, row]))
+    keys = new Map(rows.map((row) => [row.key, { ...row, values: keys.get(row.key)?.values ?? new Map<string, number>() }]))
   }
 
   return {
+    begin: () => refreshKeys(dataVersion === -1),
     place: async (identities) => {
-      await refreshKeys(dataVersion === -1)
       if (await addKeys(db, keys, identities)) await refreshKeys(true)
-      const interned = internedProperties(identities, keys)
-      const { ids, added } = await values.intern(interned)
-      if (added.length > 0) {
-        await countValues(db, added)
-        if (await moveKeys(db)) await refreshKeys(true)
-      }
-      return placeAll(db, { identities, interned, valueIds: ids, keys, segments })
+      const missing = missingValues(identities, keys)
+      if (missing.length > 0 && (await internValues(db, missing))) await refreshKeys(true)
+      return placeAll(db, identities, { keys, segments })
     },
     forget: () => {
-      values.forget()
+      keys = new Map()
       segments.forget()
       dataVersion = -1
     },
   }
 }
 
-async function addKeys(db: Sqlite, keys: ReadonlyMap<string, PropertyKey>, identities: readonly Identity[]): Promise<boolean> {
+async function addKeys(db: Sqlite, keys: Keys, identities: readonly Identity[]): Promise<boolean> {
   const missing = new Map<string, string>()
   for (const { properties } of identities) {
     for (const [key, { name }] of properties) if (!keys.has(key) && !missing.has(key)) missing.set(key, name)
@@ -98,25 +93,50 @@ async function addKeys(db: Sqlite, keys: ReadonlyMap<string, PropertyKey>, ident
   return true
 }
 
-function internedProperties(identities: readonly Identity[], keys: ReadonlyMap<string, PropertyKey>): InternedProperty[] {
-  const interned: InternedProperty[] = []
-  for (let position = 0; position < identities.length; position++) {
-    for (const [key, { value }] of identities[position]?.properties ?? []) {
-      const known = keys.get(key)
-      if (known !== undefined && known.place !== 'overflow') interned.push({ position, key, value, keyId: known.keyId })
-    }
-  }
-  return interned
+interface MissingValue {
+  readonly key: KnownKey
+  readonly value: string
 }
 
-async function countValues(db: Sqlite, added: readonly { readonly entry: Entry }[]): Promise<void> {
+function missingValues(identities: readonly Identity[], keys: Keys): MissingValue[] {
+  for (const { values } of keys.values()) if (values.size > MAX_REMEMBERED_VALUES) values.clear()
+  const missing: MissingValue[] = []
+  for (const { properties } of identities) {
+    for (const [name, { value }] of properties) {
+      const key = keys.get(name)
+      if (key !== undefined && key.place !== 'overflow' && !key.values.has(value)) missing.push({ key, value })
+    }
+  }
+  return missing
+}
+
+/** Gives ids to values, old ones or new ones, and remembers them. @returns whether that moved a key */
+async function internValues(db: Sqlite, missing: readonly MissingValue[]): Promise<boolean> {
+  const keys = new Map(missing.map(({ key }) => [key.keyId, key]))
+  const remember = (keyId: number, value: string, valueId: number): void => void keys.get(keyId)?.values.set(value, valueId)
+  const [row] = await db.all<{ found: string }>(
+    `SELECT json_group_array(json_array(v.key_id, v.value, v.value_id)) AS found
+     FROM jsonb_each(?) AS wanted JOIN property_values AS v ON v.key_id = wanted.value->>0 AND v.value = wanted.value->>1`,
+    JSON.stringify(missing.map(({ key, value }) => [key.keyId, value])),
+  )
+  for (const found of JSON.parse(row?.found ?? '[]') as [number, string, number][]) remember(...found)
+  const unknown = missing.filter(({ key, value }) => !key.values.has(value))
+  if (unknown.length === 0) return false
+  const added = await db.all<{ key_id: number; value: string; value_id: number }>(
+    `INSERT OR IGNORE INTO property_values (key_id, value) SELECT value->>0, value->>1 FROM jsonb_each(?) RETURNING key_id, value, value_id`,
+    JSON.stringify(unknown.map(({ key, value }) => [key.keyId, value])),
+  )
   const counts = new Map<number, number>()
-  for (const { entry } of added) counts.set(Number(entry[0]), (counts.get(Number(entry[0])) ?? 0) + 1)
+  for (const { key_id, value, value_id } of added) {
+    remember(key_id, value, value_id)
+    counts.set(key_id, (counts.get(key_id) ?? 0) + 1)
+  }
   await db.run(
     `UPDATE property_keys SET value_count = value_count + added.count
      FROM (SELECT value->>0 AS key_id, value->>1 AS count FROM jsonb_each(?)) AS added WHERE property_keys.key_id = added.key_id`,
     JSON.stringify([...counts]),
   )
+  return moveKeys(db)
 }
 
 /** Moves keys that have grown too many values. Calls written before keep theirs where they are; readers look in all places. */
@@ -144,55 +164,77 @@ async function moveKeys(db: Sqlite): Promise<boolean> {
 }
 
 interface Placing {
-  readonly identities: readonly Identity[]
-  readonly interned: readonly InternedProperty[]
-  readonly valueIds: readonly number[]
-  readonly keys: ReadonlyMap<string, PropertyKey>
+  readonly keys: Keys
   readonly segments: Dictionary<string>
 }
 
-async function placeAll(db: Sqlite, { identities, interned, valueIds, keys, segments }: Placing): Promise<PlacedProperties[]> {
-  const members: { keyId: number; valueId: number }[][] = identities.map(() => [])
-  const slots: ((number | null)[] | undefined)[] = identities.map(() => undefined)
-  const features: number[] = identities.map(() => 0)
-  for (let n = 0; n < interned.length; n++) {
-    const { position, key, keyId } = interned[n] ?? { position: -1, key: '', keyId: 0 }
-    const valueId = valueIds[n] ?? 0
-    const known = keys.get(key)
-    // A key that this very batch has pushed into the overflow is found there, see overflowOf.
-    if (known === undefined || known.place === 'overflow') continue
-    if (key === 'feature') features[position] = valueId
-    if (known.place === 'segment') members[position]?.push({ keyId, valueId })
-    else if (known.slot !== null) (slots[position] ??= Array.from({ length: SLOTS }, () => null))[known.slot - 1] = valueId
-  }
-  const sets = members.map((set) => (set.length < 2 ? set : set.sort((a, b) => a.valueId - b.valueId)).map(({ valueId }) => valueId).join(','))
+async function placeAll(db: Sqlite, identities: readonly Identity[], { keys, segments }: Placing): Promise<PlacedProperties[]> {
+  const sets = identities.map((identity) => segmentOf(identity, keys))
   const { ids, added } = await segments.intern(sets)
-  if (added.length > 0) await insertSegmentValues(db, added, new Map(sets.map((set, n) => [set, members[n] ?? []])))
-  return identities.map((identity, n) => ({
-    segmentId: ids[n] ?? 0,
-    slots: slots[n],
-    overflow: overflowOf(identity, keys),
-    featureId: features[n] ?? 0,
-  }))
+  if (added.length > 0) await insertSegmentValues(db, added, membersBySet(identities, sets, keys))
+  return identities.map((identity, n) => ({ segmentId: ids[n] ?? 0, ...placeRest(identity, keys) }))
+}
+
+/** The interned set of a call, as its table names it. */
+function segmentOf({ properties }: Identity, keys: Keys): string {
+  const valueIds: number[] = []
+  for (const [name, { value }] of properties) {
+    const key = keys.get(name)
+    if (key?.place === 'segment') valueIds.push(key.values.get(value) ?? 0)
+  }
+  return valueIds.sort((a, b) => a - b).join(',')
+}
+
+interface Member {
+  readonly keyId: number
+  readonly valueId: number
+}
+
+function membersBySet(identities: readonly Identity[], sets: readonly string[], keys: Keys): ReadonlyMap<string, readonly Member[]> {
+  const members = new Map<string, Member[]>()
+  for (const [n, { properties }] of identities.entries()) {
+    const set = sets[n] ?? ''
+    if (members.has(set)) continue
+    const found: Member[] = []
+    for (const [name, { value }] of properties) {
+      const key = keys.get(name)
+      if (key?.place === 'segment') found.push({ keyId: key.keyId, valueId: key.values.get(value) ?? 0 })
+    }
+    members.set(set, found)
+  }
+  return members
+}
+
+/** What of a call's properties is not in its set. */
+function placeRest({ properties }: Identity, keys: Keys): Omit<PlacedProperties, 'segmentId'> {
+  let slots: (number | null)[] | undefined
+  let overflow: [string, string][] | undefined
+  let featureId = 0
+  for (const [name, { value }] of properties) {
+    const key = keys.get(name)
+    if (key === undefined || key.place === 'overflow') {
+      ;(overflow ??= []).push([name, value])
+      continue
+    }
+    const valueId = key.values.get(value) ?? 0
+    if (name === 'feature') featureId = valueId
+    if (key.slot !== null) (slots ??= Array.from({ length: SLOTS }, () => null))[key.slot - 1] = valueId
+  }
+  return {
+    slots,
+    overflow: overflow === undefined ? null : JSON.stringify(Object.fromEntries(overflow.sort(([a], [b]) => (a < b ? -1 : 1)))),
+    featureId,
+  }
 }
 
 async function insertSegmentValues(
   db: Sqlite,
   added: readonly { readonly entry: Entry; readonly id: number }[],
-  members: ReadonlyMap<string, readonly { keyId: number; valueId: number }[]>,
+  members: ReadonlyMap<string, readonly Member[]>,
 ): Promise<void> {
   const rows = added.flatMap(({ entry, id }) => (members.get(String(entry[0])) ?? []).map(({ keyId, valueId }) => [id, keyId, valueId]))
   await db.run(
     'INSERT INTO segment_values (segment_id, key_id, value_id) SELECT value->>0, value->>1, value->>2 FROM jsonb_each(?)',
     JSON.stringify(rows),
   )
-}
-
-function overflowOf({ properties }: Identity, keys: ReadonlyMap<string, PropertyKey>): string | null {
-  let overflow: [string, string][] | undefined
-  for (const [key, { value }] of properties) {
-    const place = keys.get(key)?.place
-    if (place === undefined || place === 'overflow') (overflow ??= []).push([key, value])
-  }
-  return overflow === undefined ? null : JSON.stringify(Object.fromEntries(overflow.sort(([a], [b]) => (a < b ? -1 : 1))))
 }

@@ -124,7 +124,8 @@ export const migrations: readonly string[] = [
     parts TEXT,
     PRIMARY KEY (start_ms, span_id, trace_id)
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX llm_calls_by_user ON llm_calls (user_id, start_ms);
+  -- No index by user: it would cost 43 B and a page of log a call. rollup_users says on which days a user called; only those
+  -- days are read.
 
   -- Spans whose trace may still grow: enough of each to decide again which calls count, and for whom.
   CREATE TABLE trace_spans (

@@ -33,31 +33,45 @@ export interface WriteContext {
 /** Starts beyond these are no clock's answer; such a call is refused and counted. */
 const MAX_START_MS = Date.UTC(2200, 0, 1)
 
+/**
+ * Calls are taken this many at a time, within one transaction: what is made for a slice dies young, and the event loop of the
+ * app gets its turn between two slices.
+ */
+const SLICE = 1024
+
 /** Writes a batch. Inside a transaction: dedup, the verdict on its traces, calls and rollups become visible together. */
 export async function writeBatch(context: WriteContext, batch: Batch): Promise<WriteOutcome> {
   const { db } = context
-  const unique = new Map<string, WrittenCall>()
   const counters = new Map<string, number>()
-  for (const call of batch.calls) {
-    if (!(call.startMs >= 0 && call.startMs < MAX_START_MS)) addTo(counters, 'refused_start_time')
-    else if (!unique.has(keyOf(call))) unique.set(keyOf(call), call)
-  }
-  const calls = [...unique.values()]
-  const known = await findKnown(db, calls)
-  const fresh = calls.filter((_, n) => !known.has(n))
+  const fresh = await freshCalls(db, batch.calls, counters)
   const { decisions, revised } = await decide(context, fresh, batch)
 
   const delta = emptyDelta()
-  const uncounted = await insertFresh(context, { calls: fresh, decisions, delta })
+  await context.interning.begin()
+  let uncounted = 0
+  for (let at = 0; at < fresh.length; at += SLICE) {
+    uncounted += await insertFresh(context, { calls: fresh.slice(at, at + SLICE), decisions, delta })
+  }
   if (revised.length > 0) await revise(context, revised, delta)
   await applyDelta(db, delta)
   if (revised.length > 0) await rereadBounds(db, delta, context.zone)
 
-  const duplicates = batch.calls.length - (counters.get('refused_start_time') ?? 0) - fresh.length
   for (const call of fresh) for (const fault of call.faults) addTo(counters, fault)
-  if (duplicates > 0) counters.set('duplicate_calls', duplicates)
   await addCounters(db, counters)
-  return { inserted: fresh.length, duplicates, uncounted, revised: revised.length }
+  return { inserted: fresh.length, duplicates: counters.get('duplicate_calls') ?? 0, uncounted, revised: revised.length }
+}
+
+/** The calls of a batch, each once, that the ledger does not have; the others are counted. */
+async function freshCalls(db: Sqlite, calls: readonly WrittenCall[], counters: Map<string, number>): Promise<WrittenCall[]> {
+  const unique = new Map<string, WrittenCall>()
+  for (const call of calls) {
+    if (!(call.startMs >= 0 && call.startMs < MAX_START_MS)) addTo(counters, 'refused_start_time')
+    else if (unique.has(keyOf(call))) addTo(counters, 'duplicate_calls')
+    else unique.set(keyOf(call), call)
+  }
+  const known = await findKnown(db, [...unique.values()])
+  if (known.size > 0) counters.set('duplicate_calls', (counters.get('duplicate_calls') ?? 0) + known.size)
+  return [...unique.values()].filter((_, n) => !known.has(n))
 }
 
 /** Adds to the durable counters. Inside a transaction. */
