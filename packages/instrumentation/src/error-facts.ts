@@ -1,3 +1,4 @@
+import { guarded } from './instrumentation-state.ts'
 import { isObject } from './sdk-shapes.ts'
 
 /** What a span says of a failed call. */
@@ -15,9 +16,15 @@ const MAX_MESSAGE_LENGTH = 256
 /** An abort by the app: the call did not succeed, but nobody is to blame. */
 export const cancelled: ErrorFacts = { type: 'cancelled', message: 'The app cancelled the call.', httpStatus: undefined }
 
+const unknown: ErrorFacts = { type: '_OTHER', message: undefined, httpStatus: undefined }
+
 /** Never throws, whatever was thrown. */
 export function errorFacts(error: unknown): ErrorFacts {
-  if (!isObject(error)) return { type: '_OTHER', message: undefined, httpStatus: undefined }
+  return guarded('answer', () => read(error)) ?? unknown
+}
+
+function read(error: unknown): ErrorFacts {
+  if (!isObject(error)) return unknown
   const className = nameOf(error)
   if (isAbort(error, className)) return cancelled
   const { status, message } = error
