@@ -36,6 +36,8 @@ export interface LedgerSpanProcessorState extends WriterState {
 /** How far a round goes: reads what has ended and writes full batches only; writes all; writes what no later span will add to. */
 type Goal = 'read' | 'write' | 'end'
 
+/** So many ended spans are read at once, before the garbage collector has to carry them along: what is read is smaller. */
+const READ_AT = 64
 /** What a call or link that was read weighs until it is written, by estimate. */
 const BYTES_PER_READ = 1200
 
@@ -105,8 +107,8 @@ export class LedgerSpanProcessor {
       node.bytes = bytes
       this.#queuedBytes += bytes
       this.#queue.push(node)
-      if (this.#queue.length - this.#head >= this.#settings.maxBatchCalls) this.#readSoon()
-      else this.#writeLater()
+      if (this.#queue.length - this.#head >= READ_AT) this.#readSoon()
+      this.#writeLater()
     } catch (error) {
       this.#fault(error)
     }
@@ -186,8 +188,8 @@ export class LedgerSpanProcessor {
       this.#fault(error)
     }
     this.#round = undefined
-    if (this.#queue.length - this.#head >= this.#settings.maxBatchCalls) this.#readSoon()
-    else if (this.#isWaiting() && goal !== 'end') this.#writeLater()
+    if (this.#queue.length - this.#head >= READ_AT) this.#readSoon()
+    if (this.#isWaiting() && goal !== 'end') this.#writeLater()
   }
 
   async #readAndWrite(goal: Goal): Promise<void> {

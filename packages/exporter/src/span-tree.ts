@@ -186,8 +186,8 @@ function settle(node: SpanNode, call: LlmCall): WrittenCall {
     if (above.link?.identity !== undefined) identities.push(above.link.identity)
   }
   if (call.resourceIdentity !== undefined) identities.push(call.resourceIdentity)
-  if (identities.length === 1) return { ...call, settled: true }
-  return { ...call, ...mergeIdentities(identities), settled: true }
+  // The call was read for us alone; a copy of each would only be more to collect.
+  return Object.assign(call, identities.length === 1 ? undefined : mergeIdentities(identities), { settled: true })
 }
 
 /** The spans from `node` up to, without, the nearest call; undefined where there is none above. */

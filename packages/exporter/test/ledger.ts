@@ -37,7 +37,14 @@ export async function readLines(path: string): Promise<LedgerLine[]> {
        FROM llm_calls AS c JOIN users AS u ON u.user_id = c.user_id JOIN sessions AS s ON s.session_id = c.session_id
        ORDER BY span, c.start_ms`,
     )
-    return rows.map((row) => ({ ...row, counted: row.counted === 1, properties: JSON.parse(row.properties) as Record<string, string> }))
+    return rows.map(({ span, user, session, counted, inputTokens, properties }) => ({
+      span,
+      user,
+      session,
+      counted: counted === 1,
+      inputTokens,
+      properties: JSON.parse(properties) as Record<string, string>,
+    }))
   } finally {
     await store.close()
   }

@@ -1,6 +1,6 @@
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
-import fc from 'fast-check'
+import { assert as assertProperty, bigInt, property } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { toSpanRecord, type EndedSpan } from '@spanledger/exporter'
@@ -47,8 +47,8 @@ describe('toSpanRecord', () => {
   })
 
   it('keeps the millisecond exact for every nanosecond of the next two centuries', () => {
-    fc.assert(
-      fc.property(fc.bigInt({ min: 0n, max: 7_258_118_400_000_000_000n }), (nanoseconds) => {
+    assertProperty(
+      property(bigInt({ min: 0n, max: 7_258_118_400_000_000_000n }), (nanoseconds) => {
         const startTime = [Number(nanoseconds / 1_000_000_000n), Number(nanoseconds % 1_000_000_000n)] as const
         const { startMs } = toSpanRecord(endedSpan({ startTime }))
         expect(BigInt(Math.floor(startMs))).toBe(nanoseconds / 1_000_000n)

@@ -22,9 +22,13 @@ const { Database } = createRequire(import.meta.url)('sqlite3') as { Database: ne
 /** Another process's hands on the file. */
 async function openRaw(path: string): Promise<{ exec(sql: string): Promise<void>; close(): Promise<void> }> {
   const database = new Database(path)
-  const done = (work: (callback: (error: Error | null) => void) => void): Promise<void> =>
-    new Promise((resolve, reject) => work((error) => (error === null ? resolve() : reject(error))))
-  return { exec: (sql) => done((callback) => database.exec(sql, callback)), close: () => done((callback) => database.close(callback)) }
+  return { exec: (sql) => settled((done) => database.exec(sql, done)), close: () => settled((done) => database.close(done)) }
+}
+
+function settled(work: (done: (error: Error | null) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    work((error) => (error === null ? resolve() : reject(error)))
+  })
 }
 
 async function makeLedger(path: string): Promise<void> {
@@ -33,13 +37,14 @@ async function makeLedger(path: string): Promise<void> {
 
 function logTo(): { error: string[]; warn: string[] } {
   const said = { error: [] as string[], warn: [] as string[] }
-  const ignore = (): void => undefined
   diag.setLogger(
     { error: (text) => said.error.push(text), warn: (text) => said.warn.push(text), info: ignore, debug: ignore, verbose: ignore },
     { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
   )
   return said
 }
+
+function ignore(): void {}
 
 afterEach(() => diag.disable())
 
@@ -164,20 +169,6 @@ describe('a store that is in trouble', () => {
 })
 
 describe('a spool', () => {
-  /** What an app leaves that could not open its store: three files of one call each. */
-  async function leaveSpool(path: string): Promise<string[]> {
-    mkdirSync(path)
-    const { tracer, processor } = startApp({ store: path })
-    const spans: string[] = []
-    for (let n = 0; n < 3; n++) {
-      spans.push(makeCall(tracer, { 'user.id': 'ada', 'property.Plan': 'pro' }))
-      await processor.forceFlush()
-    }
-    await processor.shutdown()
-    rmdirSync(path)
-    return spans.sort()
-  }
-
   it('is brought into the store by the next app that starts, even if that makes no call', async () => {
     const path = tempLedger()
     const spans = await leaveSpool(path)
@@ -241,6 +232,20 @@ describe('a spool', () => {
     expect(await drain(path)).toEqual({ files: 0, calls: 0 })
   })
 })
+
+/** What an app leaves that could not open its store: three files of one call each. */
+async function leaveSpool(path: string): Promise<string[]> {
+  mkdirSync(path)
+  const { tracer, processor } = startApp({ store: path })
+  const spans: string[] = []
+  for (let n = 0; n < 3; n++) {
+    spans.push(makeCall(tracer, { 'user.id': 'ada', 'property.Plan': 'pro' }))
+    await processor.forceFlush()
+  }
+  await processor.shutdown()
+  rmdirSync(path)
+  return spans.sort()
+}
 
 /** A small disk of our own takes a kernel that lets us mount one. */
 function canMount(): boolean {
