@@ -63,7 +63,11 @@ describe('readers of answers', () => {
   })
 
   it.each(readers)('%s takes any value and gives whole counts', (_, read) => {
-    fc.assert(fc.property(body, (value) => expect(faultsOf(read(value))).toEqual([])))
+    fc.assert(
+      fc.property(body, (value) => {
+        expect(faultsOf(read(value))).toEqual([])
+      }),
+    )
   })
 
   it.each(streams)('%s takes any events and gives whole counts', (_, open) => {

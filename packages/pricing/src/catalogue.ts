@@ -1,6 +1,7 @@
-import { calcPrice, findProvider, type ConditionalPrice, type ModelInfo, type ModelPrice, type Provider } from '@pydantic/genai-prices'
+import { findProvider, type ConditionalPrice, type ModelInfo, type ModelPrice, type Provider } from '@pydantic/genai-prices'
 
 import { parseDecimal } from './decimal.ts'
+import { matchModel } from './model-match.ts'
 import { repriced, startOfDay, type Band, type Schedule, type ScheduleEntry } from './schedule.ts'
 import { withFallbacks, type Fallbacks, type PricedUnit, type UnitPrices } from './unit-prices.ts'
 
@@ -82,10 +83,10 @@ export function catalogueProvider(provider: string): Provider | undefined {
   return found?.id === id ? found : undefined
 }
 
-/** The model by the catalogue's own matching, which takes no prefix for a whole; no network, nothing guessed. */
+/** The model that a name means there, if any. */
 export function catalogueModel(provider: Provider, model: string): CatalogueModel | undefined {
-  const found = calcPrice({}, model, { provider, timestamp: new Date(0) })
-  return found === null ? undefined : { providerId: provider.id, info: found.model }
+  const info = matchModel(provider, model)
+  return info === undefined ? undefined : { providerId: provider.id, info }
 }
 
 const units: Readonly<Record<string, { readonly unit: PricedUnit; readonly perMillion: bigint }>> = {

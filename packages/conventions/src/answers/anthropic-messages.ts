@@ -82,13 +82,19 @@ function readIterations(usage: JsonObject, model: string | undefined): UsagePart
   const only = text(object(iterations[0]).model)
   if (iterations.length === 0 || (iterations.length === 1 && (only === undefined || only === model))) return undefined
   const parts: UsagePart[] = []
-  for (const [n, iteration] of iterations.entries()) {
+  // Thinking and searches are counted at the top level alone. Thinking is that of the answering model, and priced as
+  // its output; the fee of a search is the same whichever part carries it.
+  let thinking = readTokenCount(object(usage.output_tokens_details).thinking_tokens) ?? 0
+  let searches: unknown = usage.server_tool_use
+  for (const iteration of iterations) {
     const said = object(iteration)
-    // Searches are counted at the top level alone; their fee is the same whichever part carries them.
-    const partUsage = messageUsage(n === 0 ? { ...said, server_tool_use: said.server_tool_use ?? usage.server_tool_use } : said)
     const partModel = text(said.model) ?? model
+    const ownThinking = partModel === model ? Math.min(thinking, readTokenCount(said.output_tokens) ?? 0) : 0
+    const partUsage = messageUsage({ output_tokens_details: { thinking_tokens: ownThinking }, server_tool_use: searches, ...said })
     if (partUsage === undefined || partModel === undefined) return undefined
     parts.push({ model: partModel, usage: partUsage })
+    thinking -= ownThinking
+    searches = undefined
   }
   return parts
 }
