@@ -11,7 +11,7 @@ import { readSettings, storeSetting, type Settings } from './settings.ts'
 import { inSlices } from './slices.ts'
 import { estimateBytes } from './span-bytes.ts'
 import type { EndedSpan, StartedSpan } from './span-shape.ts'
-import { followSpans, type SpanNode, type SpanTrees } from './span-tree.ts'
+import { SpanTrees, type SpanNode } from './span-tree.ts'
 import { openSpool } from './spool.ts'
 import { withoutTracing } from './suppress-tracing.ts'
 import { parentIdOf } from './to-span-record.ts'
@@ -71,7 +71,7 @@ export class LedgerSpanProcessor {
   constructor(options: LedgerSpanProcessorOptions = {}) {
     const store = options.store ?? (process.env[storeSetting.env] || storeSetting.default)
     this.#settings = readSettings(options, process.env)
-    this.#trees = followSpans(this.#settings)
+    this.#trees = new SpanTrees(this.#settings)
     const storePath = typeof store === 'string' ? store : store.path
     const spool = openSpool(this.#settings.spoolPath || `${storePath}.spool`, this.#settings.maxSpoolBytes)
     this.#writer = new LedgerWriter(store, spool)

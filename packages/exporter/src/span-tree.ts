@@ -33,6 +33,11 @@ export interface SpanTree {
   calls: SpanNode[]
 }
 
+/** Ancestors that still live when the process ends are told of only as far as they are remembered: the newest this many. */
+const MAX_LIVE_WANTED = 10_000
+const CLIENT = 2
+const PRODUCER = 3
+
 /**
  * Follows the spans of a process and decides what the store is told of them.
  *
@@ -46,119 +51,125 @@ export interface SpanTree {
  * ancestor and for each client or producer span below a call as these end. The store then decides as if all had come from
  * elsewhere.
  */
-export interface SpanTrees {
-  start(span: StartedSpan, parentIds: object | undefined): void
-  /** @returns the node to be read later */
-  end(span: EndedSpan): SpanNode
-  /** A span that ended and will not be read. */
-  miss(node: SpanNode): void
-  read(node: SpanNode): void
-  /** How many calls and links wait for `take`. */
-  readonly waiting: number
-  /** What is to be written now. `final`: no live span will end any more, so ancestors are told of as they are. */
-  take(final?: boolean): Batch
-}
-
-/** Ancestors that still live when the process ends are told of only as far as they are remembered: the newest this many. */
-const MAX_LIVE_WANTED = 10_000
-const CLIENT = 2
-const PRODUCER = 3
-
-export function followSpans({ linkAllSpans = false }: { linkAllSpans?: boolean } = {}): SpanTrees {
+export class SpanTrees {
+  readonly #linkAllSpans: boolean
   // By the object that a span and its children share in all SDKs: nothing is left behind when a span is forgotten.
-  const nodes = new WeakMap<object, SpanNode>()
-  const liveWanted = new Set<SpanNode>()
-  let treesWithCalls = new Set<SpanTree>()
-  let callCount = 0
-  let links: SpanLink[] = []
+  readonly #nodes = new WeakMap<object, SpanNode>()
+  readonly #liveWanted = new Set<SpanNode>()
+  #treesWithCalls = new Set<SpanTree>()
+  #callCount = 0
+  #links: SpanLink[] = []
 
-  const want = (node: SpanNode): void => {
-    if (node.wanted) return
-    node.wanted = true
-    if (node.link !== undefined) links.push(node.link)
-    else if (!node.ended) {
-      liveWanted.add(node)
-      if (liveWanted.size > MAX_LIVE_WANTED) for (const oldest of liveWanted) if (liveWanted.delete(oldest)) break
+  constructor({ linkAllSpans = false }: { linkAllSpans?: boolean } = {}) {
+    this.#linkAllSpans = linkAllSpans
+  }
+
+  /** How many calls and links wait for `take`. */
+  get waiting(): number {
+    return this.#callCount + this.#links.length
+  }
+
+  /** `parentIds`: what the parent's `spanContext()` gives; undefined for the root of a trace. */
+  start(span: StartedSpan, parentIds: object | undefined): void {
+    const parent = parentIds === undefined ? undefined : this.#nodes.get(parentIds)
+    const tree = parent?.tree ?? this.#newTree(parentIds === undefined)
+    if (parent !== undefined) parent.hasChildren = true
+    tree.openSpans++
+    this.#nodes.set(span.spanContext(), newNode(span, parent, tree))
+  }
+
+  /** @returns the node to be read later */
+  end(span: EndedSpan): SpanNode {
+    const node = this.#nodes.get(span.spanContext()) ?? this.#unseen(span)
+    node.span = span
+    node.ended = true
+    return node
+  }
+
+  /** A span that ended and will not be read. */
+  miss(node: SpanNode): void {
+    node.span = undefined
+    node.tree.openSpans--
+    node.tree.whole = false
+    this.#liveWanted.delete(node)
+  }
+
+  /** @throws what reading a span throws that is none; then `miss` it */
+  read(node: SpanNode): void {
+    const span = node.span as EndedSpan
+    const record = toSpanRecord(span)
+    const call = readCall(record, 'app')
+    const link = call === undefined ? toLink(record, readSpanIdentity(record)) : undefined
+    // Nothing from here on throws.
+    node.call = call
+    node.link = link
+    node.span = undefined
+    node.tree.openSpans--
+    this.#liveWanted.delete(node)
+    if (link === undefined) {
+      node.tree.calls.push(node)
+      this.#treesWithCalls.add(node.tree)
+      this.#callCount++
+    } else if (node.wanted || this.#linkAllSpans) {
+      node.wanted = true
+      this.#links.push(link)
+    } else if (node.parent !== undefined && (span.kind === CLIENT || span.kind === PRODUCER)) {
+      const path = pathToCall(node.parent)
+      if (path !== undefined) for (const between of [node, ...path]) this.#want(between)
     }
   }
 
-  const handOver = (node: SpanNode, call: LlmCall): WrittenCall => {
-    for (let above = node.parent; above !== undefined; above = above.parent) want(above)
+  /** What is to be written now. `final`: no live span will end any more, so ancestors are told of as they are. */
+  take(final = false): Batch {
+    const calls: WrittenCall[] = []
+    for (const tree of this.#treesWithCalls) {
+      tree.handedOver ||= !isSettled(tree)
+      for (const node of tree.calls) {
+        const { call } = node
+        if (call !== undefined) calls.push(tree.handedOver ? this.#handOver(node, call) : settle(node, call))
+      }
+      tree.calls = []
+    }
+    if (final) this.#linkLive()
+    const batch = { calls, links: this.#links }
+    this.#treesWithCalls = new Set()
+    this.#callCount = 0
+    this.#links = []
+    return batch
+  }
+
+  #handOver(node: SpanNode, call: LlmCall): WrittenCall {
+    for (let above = node.parent; above !== undefined; above = above.parent) this.#want(above)
     return call
   }
 
-  return {
-    start: (span, parentIds) => {
-      const parent = parentIds === undefined ? undefined : nodes.get(parentIds)
-      const tree = parent?.tree ?? { openSpans: 0, whole: parentIds === undefined, handedOver: linkAllSpans, calls: [] }
-      if (parent !== undefined) parent.hasChildren = true
-      tree.openSpans++
-      nodes.set(span.spanContext(), newNode(span, parent, tree))
-    },
-    end: (span) => {
-      // A span that was not seen to start: the processor came later, or another one hands on copies.
-      const node =
-        nodes.get(span.spanContext()) ?? newNode(span, undefined, { openSpans: 1, whole: false, handedOver: linkAllSpans, calls: [] })
-      node.span = span
-      node.ended = true
-      return node
-    },
-    miss: (node) => {
-      node.span = undefined
-      node.tree.openSpans--
-      node.tree.whole = false
-      liveWanted.delete(node)
-    },
-    read: (node) => {
-      const record = toSpanRecord(node.span as EndedSpan)
-      const { kind } = node.span as EndedSpan
-      node.span = undefined
-      liveWanted.delete(node)
-      node.call = readCall(record, 'app')
-      const identity = node.call === undefined ? readSpanIdentity(record) : undefined
-      // Nothing from here on throws.
-      node.tree.openSpans--
-      if (node.call !== undefined) {
-        node.tree.calls.push(node)
-        treesWithCalls.add(node.tree)
-        callCount++
-        return
-      }
-      node.link = toLink(record, identity)
-      if (node.wanted || linkAllSpans) {
-        node.wanted = true
-        links.push(node.link)
-      } else if (node.parent !== undefined && (kind === CLIENT || kind === PRODUCER)) {
-        const path = pathToCall(node.parent)
-        if (path !== undefined) for (const between of [node, ...path]) want(between)
-      }
-    },
-    get waiting() {
-      return callCount + links.length
-    },
-    take: (final = false) => {
-      const calls: WrittenCall[] = []
-      for (const tree of treesWithCalls) {
-        tree.handedOver ||= !isSettled(tree)
-        for (const node of tree.calls) {
-          const { call } = node
-          if (call !== undefined) calls.push(tree.handedOver ? handOver(node, call) : settle(node, call))
-        }
-        tree.calls = []
-      }
-      if (final) {
-        for (const node of liveWanted) {
-          const link = linkOfLive(node)
-          if (link !== undefined) links.push(link)
-        }
-        liveWanted.clear()
-      }
-      const batch = { calls, links }
-      treesWithCalls = new Set()
-      callCount = 0
-      links = []
-      return batch
-    },
+  #want(node: SpanNode): void {
+    if (node.wanted) return
+    node.wanted = true
+    if (node.link !== undefined) this.#links.push(node.link)
+    if (node.ended) return
+    this.#liveWanted.add(node)
+    if (this.#liveWanted.size > MAX_LIVE_WANTED) for (const oldest of this.#liveWanted) if (this.#liveWanted.delete(oldest)) break
+  }
+
+  #linkLive(): void {
+    for (const { span } of this.#liveWanted) {
+      if (span === undefined) continue
+      const record = toSpanRecord(span as EndedSpan)
+      if (readCall(record, 'app') === undefined) this.#links.push(toLink(record, readSpanIdentity(record)))
+    }
+    this.#liveWanted.clear()
+  }
+
+  #newTree(whole: boolean): SpanTree {
+    return { openSpans: 0, whole, handedOver: this.#linkAllSpans, calls: [] }
+  }
+
+  /** A span that was not seen to start: the processor came later, or another one hands on copies. */
+  #unseen(span: EndedSpan): SpanNode {
+    const tree = this.#newTree(false)
+    tree.openSpans++
+    return newNode(span, undefined, tree)
   }
 }
 
@@ -199,12 +210,6 @@ function pathToCall(node: SpanNode): SpanNode[] | undefined {
     path.push(at)
   }
   return undefined
-}
-
-function linkOfLive(node: SpanNode): SpanLink | undefined {
-  if (node.span === undefined) return undefined
-  const record = toSpanRecord(node.span as EndedSpan)
-  return readCall(record, 'app') === undefined ? toLink(record, readSpanIdentity(record)) : undefined
 }
 
 /** What the store needs to know of a span that is no call. */

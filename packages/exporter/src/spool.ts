@@ -83,26 +83,33 @@ export function openSpool(path: string, maxBytes: number): Spool {
     claim: async () => {
       const names = await readdir(path).catch(() => [])
       for (const name of names.sort()) {
-        const whole = claimable(name)
-        if (whole === undefined) continue
-        const claimed = join(path, `${whole}.claimed-${Date.now()}`)
-        // Where this fails, another process was faster.
-        const won = await rename(join(path, name), claimed).then(
-          () => true,
-          () => false,
-        )
-        if (!won) continue
-        return {
-          read: () => readFile(claimed, 'utf8'),
-          remove: async () => {
-            await unlink(claimed).catch(ignoreMissing)
-            bytes = undefined
-          },
-          release: () => rename(claimed, join(path, whole)).catch(ignoreMissing),
+        const file = await claimFile(path, name)
+        if (file === undefined) continue
+        const remove = async (): Promise<void> => {
+          await file.remove()
+          bytes = undefined
         }
+        return { ...file, remove }
       }
       return undefined
     },
+  }
+}
+
+async function claimFile(path: string, name: string): Promise<ClaimedFile | undefined> {
+  const whole = claimable(name)
+  if (whole === undefined) return undefined
+  const claimed = join(path, `${whole}.claimed-${Date.now()}`)
+  try {
+    await rename(join(path, name), claimed)
+  } catch {
+    // Another process was faster.
+    return undefined
+  }
+  return {
+    read: () => readFile(claimed, 'utf8'),
+    remove: () => unlink(claimed).catch(ignoreMissing),
+    release: () => rename(claimed, join(path, whole)).catch(ignoreMissing),
   }
 }
 

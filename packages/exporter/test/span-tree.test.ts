@@ -1,13 +1,13 @@
 import { ROOT_CONTEXT, trace, type Span } from '@opentelemetry/api'
 import { describe, expect, it } from 'vitest'
 
-import { followSpans, type SpanNode, type SpanTrees } from '../src/span-tree.ts'
+import { SpanTrees, type SpanNode } from '../src/span-tree.ts'
 import type { EndedSpan } from '../src/span-shape.ts'
 import { callAttributes, makeCall, startSpan, startTracer } from './app.ts'
 
 /** Trees that follow a real tracer and read each span as it ends. */
 function startTrees(): { trees: SpanTrees; tracer: ReturnType<typeof startTracer> } {
-  const trees = followSpans()
+  const trees = new SpanTrees()
   const tracer = startTracer([
     {
       onStart: (span) => trees.start(span, span.parentSpanContext),
@@ -30,7 +30,7 @@ function taken(trees: SpanTrees): { settled: string[]; open: string[]; links: st
 
 const id = (span: Span): string => span.spanContext().spanId
 
-describe('followSpans', () => {
+describe('SpanTrees', () => {
   it('settles a call that is a whole trace, and one below a root that has ended, and links nothing', () => {
     const { trees, tracer } = startTrees()
     const alone = makeCall(tracer)
@@ -93,7 +93,7 @@ describe('followSpans', () => {
   })
 
   it('hands over the calls of a trace of which a span was dropped', () => {
-    const trees = followSpans()
+    const trees = new SpanTrees()
     const dropped: SpanNode[] = []
     const tracer = startTracer([
       {
