@@ -100,7 +100,10 @@ function gauss(random: () => number): number {
 
 function hex(random: () => number, words: number): string {
   let text = ''
-  for (let n = 0; n < words; n++) text += Math.floor(random() * 2 ** 32).toString(16).padStart(8, '0')
+  for (let n = 0; n < words; n++)
+    text += Math.floor(random() * 2 ** 32)
+      .toString(16)
+      .padStart(8, '0')
   return text
 }
 

@@ -39,9 +39,21 @@ export async function benchStore({ calls, batch }: StoreBenchOptions): Promise<F
   const share = callsPerSecond / barePerSecond
   return {
     bench: 'store',
-    figures: { calls, batch, callsPerSecond: round(callsPerSecond), barePerSecond: round(barePerSecond), shareOfBare: round(share), bytesPerCall: round(bytesPerCall) },
+    figures: {
+      calls,
+      batch,
+      callsPerSecond: round(callsPerSecond),
+      barePerSecond: round(barePerSecond),
+      shareOfBare: round(share),
+      bytesPerCall: round(bytesPerCall),
+    },
     targets: [
-      { what: 'calls/s committed with dedup and rollups', wanted: '>= 30000', measured: round(callsPerSecond), met: callsPerSecond >= 30_000 },
+      {
+        what: 'calls/s committed with dedup and rollups',
+        wanted: '>= 30000',
+        measured: round(callsPerSecond),
+        met: callsPerSecond >= 30_000,
+      },
       { what: 'share of a bare jsonb_each insert', wanted: '>= 0.25', measured: round(share), met: share >= 0.25 },
       { what: `bytes a call on disk at ${calls} calls`, wanted: '<= 200', measured: round(bytesPerCall), met: bytesPerCall <= 200 },
     ],
@@ -66,7 +78,11 @@ interface BareTable {
 
 async function openBare(path: string): Promise<BareTable> {
   const { Database } = createRequire(import.meta.url)('sqlite3') as {
-    Database: new (path: string) => { exec(sql: string, done: Done): void; run(sql: string, values: unknown[], done: Done): void; close(done: Done): void }
+    Database: new (path: string) => {
+      exec(sql: string, done: Done): void
+      run(sql: string, values: unknown[], done: Done): void
+      close(done: Done): void
+    }
   }
   const database = new Database(path)
   const exec = (sql: string): Promise<void> => promised((done) => database.exec(sql, done))

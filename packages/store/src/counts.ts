@@ -54,7 +54,7 @@ export function decodeCounts(bytes: Uint8Array): Map<number, number> {
       if (byte < 128) return value
     }
   }
-  for (let key = 0; at < bytes.length; ) {
+  for (let key = 0; at < bytes.length;) {
     key += varint()
     counts.set(key, varint())
   }

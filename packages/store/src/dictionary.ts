@@ -36,7 +36,11 @@ export interface Wording<Thing> {
 const MAX_REMEMBERED = 20_000
 
 /** @throws StoreError from `intern` */
-export function openDictionary<Thing>(db: Sqlite, { table, id, columns }: DictionaryTable, { key, entry }: Wording<Thing>): Dictionary<Thing> {
+export function openDictionary<Thing>(
+  db: Sqlite,
+  { table, id, columns }: DictionaryTable,
+  { key, entry }: Wording<Thing>,
+): Dictionary<Thing> {
   const remembered = new Map<string, number>()
   const value = columns.map((_, n) => `value->>${n}`)
   const insert = `INSERT OR IGNORE INTO ${table} (${columns.join(', ')}) SELECT ${value.join(', ')} FROM jsonb_each(?)

@@ -36,9 +36,17 @@ export interface InternedCall extends IdentityIds, NamedCall {
 }
 
 export function openInterning(db: Sqlite): Interning {
-  const users = openDictionary<Identity>(db, { table: 'users', id: 'user_id', columns: ['name'] }, { key: userName, entry: (who) => [userName(who)] })
+  const users = openDictionary<Identity>(
+    db,
+    { table: 'users', id: 'user_id', columns: ['name'] },
+    { key: userName, entry: (who) => [userName(who)] },
+  )
   const sessions = openDictionary<Sitting>(db, { table: 'sessions', id: 'session_id', columns: ['user_id', 'name'] }, sitting)
-  const models = openDictionary<NamedCall>(db, { table: 'models', id: 'model_id', columns: ['provider', 'requested_model', 'model'] }, model)
+  const models = openDictionary<NamedCall>(
+    db,
+    { table: 'models', id: 'model_id', columns: ['provider', 'requested_model', 'model'] },
+    model,
+  )
   const kinds = openDictionary<NamedCall>(db, { table: 'kinds', id: 'kind_id', columns: kindColumns }, kind)
   const prices = openDictionary<NamedCall>(db, { table: 'prices', id: 'price_id', columns: ['price'] }, price)
   const properties = openProperties(db)

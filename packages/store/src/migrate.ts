@@ -40,7 +40,10 @@ export async function migrate(db: Sqlite, path: string): Promise<void> {
 export async function checkVersion(db: Sqlite, path: string): Promise<void> {
   const { applicationId, version, tables } = await readHeader(db)
   if (applicationId !== APPLICATION_ID && tables > 0) {
-    throw new StoreError('not_a_ledger', `"${path}" is a SQLite file of another application. Name another path; Spanledger creates its own file.`)
+    throw new StoreError(
+      'not_a_ledger',
+      `"${path}" is a SQLite file of another application. Name another path; Spanledger creates its own file.`,
+    )
   }
   if (version > SCHEMA_VERSION) {
     throw new StoreError(

@@ -141,9 +141,7 @@ async function internValues(db: Sqlite, missing: readonly MissingValue[]): Promi
 
 /** Moves keys that have grown too many values. Calls written before keep theirs where they are; readers look in all places. */
 async function moveKeys(db: Sqlite): Promise<boolean> {
-  const overflowed = await db.run(
-    `UPDATE property_keys SET place = 'overflow' WHERE place = 'slot' AND value_count > ${MAX_SLOT_VALUES}`,
-  )
+  const overflowed = await db.run(`UPDATE property_keys SET place = 'overflow' WHERE place = 'slot' AND value_count > ${MAX_SLOT_VALUES}`)
   const grown = await db.all<{ key_id: number }>(
     `SELECT key_id FROM property_keys WHERE place = 'segment' AND (value_count > ${MAX_SEGMENT_VALUES} OR key_id = (
        SELECT key_id FROM property_keys WHERE place = 'segment' AND (SELECT count(*) FROM segments) >

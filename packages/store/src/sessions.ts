@@ -23,14 +23,14 @@ export async function touchSessions(db: Sqlite, rows: readonly CallRow[]): Promi
   )
 }
 
-/** Computes first_ms and last_ms of these users' sessions anew: for when a call was taken from one. Inside a transaction. */
-export async function rereadSessions(db: Sqlite, userIds: ReadonlySet<number>): Promise<void> {
+/** Computes first_ms and last_ms of sessions anew, of these users or of all: for when a call was taken from one. Inside a transaction. */
+export async function rereadSessions(db: Sqlite, userIds?: ReadonlySet<number>): Promise<void> {
   await db.run(
     `UPDATE sessions SET first_ms = seen.first_ms, last_ms = seen.last_ms
      FROM (SELECT s.session_id, min(c.start_ms) AS first_ms, max(c.start_ms) AS last_ms
-           FROM sessions AS s LEFT JOIN llm_calls AS c ON c.user_id = s.user_id AND c.session_id = s.session_id AND c.counted = 1
-           WHERE s.user_id IN (SELECT value FROM json_each(?)) AND s.session_id <> 0 GROUP BY s.session_id) AS seen
+           FROM sessions AS s LEFT JOIN llm_calls AS c ON c.session_id = s.session_id AND c.counted = 1
+           WHERE s.session_id <> 0 ${userIds === undefined ? '' : 'AND s.user_id IN (SELECT value FROM json_each(?))'} GROUP BY s.session_id) AS seen
      WHERE sessions.session_id = seen.session_id`,
-    JSON.stringify([...userIds]),
+    ...(userIds === undefined ? [] : [JSON.stringify([...userIds])]),
   )
 }

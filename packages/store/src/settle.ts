@@ -52,7 +52,10 @@ export function settleTrace(spans: readonly TraceSpan[]): ReadonlyMap<TraceSpan,
     calls.filter(
       (call) =>
         billed.has(call) ||
-        (!call.hasUsage && call.role === 'call' && !hasCallBelow.has(call) && !(ancestors.get(call) ?? []).some((above) => billed.has(above))),
+        (!call.hasUsage &&
+          call.role === 'call' &&
+          !hasCallBelow.has(call) &&
+          !(ancestors.get(call) ?? []).some((above) => billed.has(above))),
     ),
   )
   for (const copy of copiesOfOneAnswer(counted)) counted.delete(copy)
@@ -67,14 +70,14 @@ export function settleTrace(spans: readonly TraceSpan[]): ReadonlyMap<TraceSpan,
 }
 
 function ancestorsOf(span: TraceSpan, byId: ReadonlyMap<string, TraceSpan>): TraceSpan[] {
-  const found = new Set<TraceSpan>([span])
-  for (let at: TraceSpan | undefined = span; at?.parentSpanId !== undefined; ) {
+  const found = new Set<TraceSpan>()
+  for (let at: TraceSpan | undefined = span; at?.parentSpanId !== undefined;) {
     at = byId.get(at.parentSpanId)
-    // Broken emitters make circles; whoever stands in one is above itself at most once.
+    // Broken emitters make circles. Who stands in one has no ancestors: else all of its calls would be each other's wrappers.
+    if (at === span) return []
     if (at === undefined || found.has(at)) break
     found.add(at)
   }
-  found.delete(span)
   return [...found]
 }
 

@@ -15,6 +15,8 @@ export interface StoreOptions {
   readonly readOnly?: boolean
   /** How much memory SQLite may use for pages, in MiB. Default 8 for writing, 64 for reading. */
   readonly cacheMiB?: number
+  /** How large the file may grow, in MiB; by default as large as the disk. Beyond it writes fail as on a full disk. */
+  readonly maxMiB?: number
   /** How long a write waits for another writer, in ms. Default 5000. */
   readonly busyTimeoutMs?: number
   /** FULL (default) survives power loss once a write resolved; NORMAL only a crash of the process. */
@@ -36,7 +38,7 @@ export interface Store {
   /** Adds to durable counters by name (drops, faults of reading, …). */
   count(counts: ReadonlyMap<string, number>): Promise<void>
   counters(): Promise<ReadonlyMap<string, number>>
-  /** Computes all rollups anew from the calls. */
+  /** Computes all that is derived anew from the calls: rollups, first and last calls of sessions. */
   rebuildRollups(): Promise<void>
   /** Changes the reporting zone and rebuilds the rollups, in one transaction. @throws RangeError for an unknown zone */
   setTimeZone(timeZone: string): Promise<void>

@@ -32,10 +32,7 @@ export async function verifyLedger(db: Sqlite, zone: Zone): Promise<Verification
   }
 }
 
-async function checkPragma(
-  db: Sqlite,
-  { name, pragma, good }: { name: string; pragma: string; good: string | undefined },
-): Promise<Check> {
+async function checkPragma(db: Sqlite, { name, pragma, good }: { name: string; pragma: string; good: string | undefined }): Promise<Check> {
   const rows = await db.all<Record<string, string>>(`PRAGMA ${pragma}`)
   const found = rows.map((row) => Object.values(row).join(' '))
   const bad = found.filter((line) => line !== good)
@@ -49,7 +46,10 @@ async function checkRollups(db: Sqlite, zone: Zone): Promise<Check[]> {
   return [...compared].map(([table, { rows, differing }]) => ({
     name: table,
     ok: differing === 0,
-    detail: differing === 0 ? `${rows} rows equal what the calls give` : `${differing} rows differ from what the calls give; run: spanledger verify --repair`,
+    detail:
+      differing === 0
+        ? `${rows} rows equal what the calls give`
+        : `${differing} rows differ from what the calls give; run: spanledger verify --repair`,
   }))
 }
 
@@ -64,7 +64,8 @@ async function checkSessions(db: Sqlite): Promise<Check> {
   return {
     name: 'sessions',
     ok: differing === 0,
-    detail: differing === 0 ? 'first and last calls agree with the calls' : `${differing} sessions have a first or last call that no call has`,
+    detail:
+      differing === 0 ? 'first and last calls agree with the calls' : `${differing} sessions have a first or last call that no call has`,
   }
 }
 
@@ -79,6 +80,8 @@ async function checkTotals(db: Sqlite): Promise<Check> {
   return {
     name: 'totals',
     ok,
-    detail: ok ? `${sums.calls} nano-USD, however summed` : `calls: ${sums?.calls}; users: ${sums?.users}; models: ${sums?.models} (nano-USD)`,
+    detail: ok
+      ? `${sums.calls} nano-USD, however summed`
+      : `calls: ${sums?.calls}; users: ${sums?.users}; models: ${sums?.models} (nano-USD)`,
   }
 }

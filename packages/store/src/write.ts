@@ -130,7 +130,9 @@ async function insertFresh({ db, interning, priceBook, zone }: WriteContext, { c
   })
   const interned = await interning.intern(priced)
   // A call that was not decided with its trace counts, unless it may only repeat what others used and used nothing.
-  const rows = interned.map((one) => rowOf(one, decisions.get(one.call)?.counted ?? (one.call.role === 'call' || one.call.usage !== undefined)))
+  const rows = interned.map((one) =>
+    rowOf(one, decisions.get(one.call)?.counted ?? (one.call.role === 'call' || one.call.usage !== undefined)),
+  )
   // SQLite inserts on a thread of its own while the sums are made here; the statements of a connection run in order.
   const inserted = db.run(insertCalls, `[${rows.map(encodeCallRow).join(',')}]`)
   let uncounted = 0
@@ -199,7 +201,17 @@ async function revise(
   const rows = revised.map(({ span, decision }, n) => {
     const { userId, sessionId, placed } = ids[n] ?? nobody
     const slots = placed.slots ?? Array.from({ length: SLOTS }, () => null)
-    return [span.startMs, span.spanId, span.traceId, Number(decision.counted), userId, sessionId, placed.segmentId, ...slots, placed.overflow]
+    return [
+      span.startMs,
+      span.spanId,
+      span.traceId,
+      Number(decision.counted),
+      userId,
+      sessionId,
+      placed.segmentId,
+      ...slots,
+      placed.overflow,
+    ]
   })
   await db.run(updateCalls, JSON.stringify(rows))
   const after = await readContributionsOf(db, keys)
