@@ -1,4 +1,4 @@
-import { closeSync, openSync, statSync } from 'node:fs'
+import { closeSync, openSync, statSync, type Stats } from 'node:fs'
 
 import { openPriceBook } from '@spanledger/pricing'
 
@@ -45,7 +45,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 /** Says what is wrong with a path before SQLite says "unable to open database file", and creates a new file for its owner only. */
 function checkPath(path: string, readOnly: boolean): void {
   if (path === ':memory:') return
-  const found = statSync(path, { throwIfNoEntry: false })
+  const found = statOf(path)
   if (found?.isDirectory() === true)
     throw new StoreError('cannot_open', `Ledger "${path}" is a folder. Name a file in it, e.g. "${path}/spanledger.db".`)
   if (found !== undefined) return
@@ -59,6 +59,15 @@ function checkPath(path: string, readOnly: boolean): void {
       `Ledger "${path}" cannot be created (${(cause as Error).message}). Its folder must exist and be writable.`,
       { cause },
     )
+  }
+}
+
+/** Undefined where there is nothing, and where a part of the path is no folder: creating the file then says so. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch {
+    return undefined
   }
 }
 
@@ -179,7 +188,7 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
 }
 
 function walBytes(path: string): number {
-  return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+  return statOf(`${path}-wal`)?.size ?? 0
 }
 
 /** Best effort: with a reader in the way the file is only shortened next time. */

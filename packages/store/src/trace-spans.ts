@@ -24,8 +24,8 @@ export async function growTraces(
   db: Sqlite,
   { calls, links, nowMs }: { calls: readonly WrittenCall[]; links: readonly SpanLink[]; nowMs: number },
 ): Promise<TraceChanges> {
-  const spanOfCall = new Map(calls.map((call) => [call, spanOf(call)]))
-  const fresh = [...spanOfCall.values(), ...links.map(linkSpan)]
+  const callOfSpan = new Map(calls.map((call) => [spanOf(call), call]))
+  const fresh = [...callOfSpan.keys(), ...links.map(linkSpan)]
   const known = await readTraces(db, new Set(fresh.map((span) => span.traceId)))
   const decisions = new Map<WrittenCall, Decision>()
   const revised: { span: TraceSpan; decision: Decision }[] = []
@@ -36,15 +36,11 @@ export async function growTraces(
     const newSpans = spans.filter((span) => !keys.has(keyOf(span)) && keys.add(keyOf(span)))
     added.push(...newSpans)
     const was = settleTrace(before)
-    const is = settleTrace([...before, ...newSpans])
-    for (const [span, decision] of was) {
-      const now = is.get(span)
-      if (now !== undefined && !sameDecision(decision, now)) revised.push({ span, decision: now })
-    }
-    for (const [call, span] of spanOfCall) {
-      if (span.traceId !== traceId) continue
-      const decision = is.get(span)
-      if (decision !== undefined) decisions.set(call, decision)
+    for (const [span, decision] of settleTrace([...before, ...newSpans])) {
+      const call = callOfSpan.get(span)
+      if (call !== undefined) decisions.set(call, decision)
+      const earlier = was.get(span)
+      if (earlier !== undefined && !sameDecision(earlier, decision)) revised.push({ span, decision })
     }
   }
   await insertSpans(db, added, Math.floor(nowMs / DAY_MS))

@@ -46,6 +46,12 @@ describe('opening', () => {
     expect(await refusal(() => openStore({ path }))).toMatchObject({ kind: 'cannot_open', message: expect.stringContaining(path) })
   })
 
+  it('below a file, as if that were a folder, is refused', async () => {
+    const file = newPath()
+    writeFileSync(file, '')
+    expect(await refusal(() => openStore({ path: join(file, 'x.db') }))).toMatchObject({ kind: 'cannot_open' })
+  })
+
   it('for reading what does not exist is refused, and creates nothing', async () => {
     const path = newPath()
     expect(await refusal(() => openStore({ path, readOnly: true }))).toMatchObject({ kind: 'cannot_open' })
