@@ -77,7 +77,7 @@ export function resolveDimension(name: string, catalog: Catalog): Dimension {
   // An empty ledger knows no properties yet; there a script's bare names are taken at their word.
   if (catalog.keys.has(bare.key) || catalog.keys.size === 0 || catalog.keysLeftOut) return bare
   throw unknownName('name', name, {
-    allowed: [...names, ...catalog.keys.keys()],
+    allowed: [...new Set([...names, ...catalog.keys.keys()])],
     advice: `For a property that no call has yet, write "property:${name}".`,
   })
 }

@@ -146,7 +146,10 @@ async function warningsOf(frame: Frame, total: FoundGroup['group']): Promise<str
     if (count > 0) warnings.push(`${count} of ${requests} requests ${words}`)
   }
   say(total.sums.get('samples') ?? 0, 'are sample data')
-  say(total.sums.get('unpriced_requests') ?? 0, 'have no price; costs leave them out (spanledger doctor says which)')
+  const silent = total.sums.get('missing_usage_requests') ?? 0
+  say(silent, 'reported no tokens (failed calls mostly); their cost is unknown and left out')
+  // What reported nothing has no price either; what is left has tokens that nobody could price.
+  say((total.sums.get('unpriced_requests') ?? 0) - silent, 'have tokens but no price; costs leave them out (spanledger doctor says which)')
   say(total.sums.get('estimated_requests') ?? 0, 'have partial or estimated token counts')
   for (const dimension of frame.dimensions) {
     const unknown = unknownProperty(dimension, frame.catalog)

@@ -1,11 +1,14 @@
 import type { Store } from '@spanledger/store'
 
-import type { Answer } from './answer.ts'
+import type { Answer, Row } from './answer.ts'
 import { zoneOf } from './buckets.ts'
 import type { Clock } from './frame.ts'
-import { parseInstant } from './period.ts'
+import type { Filter } from './filter.ts'
+import { readLedgerFacts, type LedgerFacts } from './ledger-facts.ts'
+import { parseInstant, type PeriodWords } from './period.ts'
 import { QueryError } from './query-error.ts'
-import { parseQuery, type Query } from './query.ts'
+import { parseQuery, parseWhereField, type Query } from './query.ts'
+import { readCalls } from './read-calls.ts'
 import type { ReportParams } from './report-params.ts'
 import { runReport } from './reports.ts'
 import { runQuery } from './run-query.ts'
@@ -18,12 +21,21 @@ export interface AnalyticsOptions {
   readonly now?: (() => number) | undefined
 }
 
+/** Which calls to export. */
+export interface CallsQuery extends PeriodWords {
+  readonly where?: Filter | string | undefined
+}
+
 /** Answers questions about a ledger. */
 export interface Analytics {
   /** @throws QueryError for a question that cannot be answered as asked */
   query(query: Query): Promise<Answer>
   /** @throws QueryError for an unknown report, or params it does not take */
   report(name: string, params?: ReportParams): Promise<Answer>
+  /** Every counted call of a period, in the order of start, in steps: for exports. */
+  calls(words?: CallsQuery): AsyncGenerator<readonly Row[]>
+  /** What the ledger says of its own completeness. */
+  facts(): Promise<LedgerFacts>
   /**
    * What is known of a user, from a copy in memory: no waiting, never throws. The first use begins to load it, and uses
    * after a minute begin to renew it; until it is there, and for unknown users, the answer is neutral.
@@ -46,6 +58,8 @@ export function openAnalytics(store: Store, options: AnalyticsOptions = {}): Ana
     query: (query) =>
       Promise.resolve().then(() => runQuery(store, clock(), parseQuery(query), { schema: 'query/v1', params: { ...query } })),
     report: (name, params = {}) => Promise.resolve().then(() => runReport(store, clock(), name, params)),
+    calls: ({ where, ...words } = {}) => readCalls(store, clock(), { ...words, where: parseWhereField(where) }),
+    facts: () => readLedgerFacts(store, now()),
     getUserMetrics: (userId) => userMetrics.of(userId),
     loadUserMetrics: () => userMetrics.load(),
   }

@@ -54,6 +54,11 @@ const neutral: Facts = {
   prefers_quality: false,
 }
 
+/** What is said of a user of whom nothing is known. */
+export function unknownUser(userId: string): UserMetrics {
+  return { user: userId, known: false, ...neutral }
+}
+
 /** A copy in memory of what each user did. */
 export interface UserMetricsCopy {
   of(userId: string): UserMetrics
@@ -79,7 +84,7 @@ export function openUserMetrics(store: Store, clock: () => Clock): UserMetricsCo
       // A store that cannot be read leaves the copy as it is: this is called while an app serves its users.
       if (Date.now() - loadedMs > RENEW_AFTER_MS) load().catch(() => undefined)
       const found = facts.get(userId)
-      return { user: userId, known: found !== undefined, ...(found ?? neutral) }
+      return found === undefined ? unknownUser(userId) : { user: userId, known: true, ...found }
     },
   }
 }

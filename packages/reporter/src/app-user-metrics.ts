@@ -1,0 +1,48 @@
+import { openAnalytics, unknownUser, type Analytics, type UserMetrics } from '@spanledger/analytics'
+import { storeSetting } from '@spanledger/exporter'
+import { openStore, type Store } from '@spanledger/store'
+
+/** The ledger that `getUserMetrics` answers from; an app has one. */
+let opened: { readonly analytics: Promise<Analytics>; ready: Analytics | undefined } | undefined
+
+/**
+ * Loads what `getUserMetrics` answers from; resolves when it is there. Call it once when the app starts, with the store
+ * where it is not the one of SPANLEDGER_STORE (`spanledger.db`).
+ * @throws StoreError when there is no ledger to read
+ */
+export async function loadUserMetrics({ store }: { store?: string | Store } = {}): Promise<void> {
+  if (store !== undefined) opened = undefined
+  opened ??= open(store)
+  const current = opened
+  try {
+    current.ready = await current.analytics
+    await current.ready.loadUserMetrics()
+  } catch (error) {
+    // The file may be there the next time.
+    if (opened === current) opened = undefined
+    throw error
+  }
+}
+
+/**
+ * What the ledger knows of a user: at once, from memory, never throws. Neutral (`known: false`) until it was loaded and
+ * for users the ledger does not know. Not older than about a minute while it is asked.
+ */
+export function getUserMetrics(userId: string): UserMetrics {
+  if (opened?.ready !== undefined) return opened.ready.getUserMetrics(userId)
+  if (Date.now() - triedMs > TRY_AGAIN_AFTER_MS) {
+    triedMs = Date.now()
+    // Without a ledger there is nothing to know; apps that want to be told await loadUserMetrics.
+    loadUserMetrics().catch(() => undefined)
+  }
+  return unknownUser(userId)
+}
+
+const TRY_AGAIN_AFTER_MS = 60_000
+let triedMs = Number.NEGATIVE_INFINITY
+
+function open(store: string | Store | undefined): NonNullable<typeof opened> {
+  const source = store ?? (process.env[storeSetting.env] || storeSetting.default)
+  const reading = typeof source === 'string' ? openStore({ path: source, readOnly: true }) : Promise.resolve(source)
+  return { analytics: reading.then((one) => openAnalytics(one)), ready: undefined }
+}

@@ -1,0 +1,133 @@
+import type { Answer, Column, Order, ReportParams } from '@spanledger/analytics'
+import { parseWhere } from '@spanledger/analytics'
+import type { Command } from 'commander'
+
+import { formatAnswer, notesOf, readByPeople } from '../format/write-answer.ts'
+import { CommandFailure, exitCodes, usageFailure } from './failure.ts'
+import { listOf, wholeNumber, type Globals, type Reading } from './globals.ts'
+import { tripped } from './threshold.ts'
+
+/** Options of the commands that show rows. */
+export interface ShowOptions {
+  readonly limit?: string
+  readonly sort?: string
+  readonly columns?: string
+  readonly failEmpty?: boolean
+  readonly failOn?: string
+}
+
+/** Options of the commands that choose calls. */
+export interface AskOptions extends ShowOptions {
+  readonly since?: string
+  readonly until?: string
+  readonly last?: string
+  readonly by?: string
+  readonly where?: string
+  readonly user?: string
+  readonly segment?: string
+  readonly metrics?: string
+  readonly compare?: 'previous'
+}
+
+export function addPeriodOptions(command: Command): Command {
+  return command
+    .option('--since <when>', 'from a date or an instant on')
+    .option('--until <when>', 'up to a date (that day is included) or an instant (not included)')
+    .option('--last <length>', 'the last days, weeks or months, today included: 28d, 12w, 3mo')
+    .option('--where <expr>', `only calls that fit: 'plan = pro and feature in (chat, "doc analysis") and cost_usd > 0.01'`)
+}
+
+export function addShowOptions(command: Command): Command {
+  return command
+    .option('--columns <list>', 'which columns to write, in this order; "all" for every one')
+    .option('--fail-empty', `exit with ${exitCodes.noData} where there are no rows`)
+    .option('--fail-on <expr>', `exit with ${exitCodes.thresholdTripped} where the totals fit: 'error_rate > 0.05'`)
+}
+
+export function reportParams(options: AskOptions): ReportParams {
+  return {
+    since: options.since,
+    until: options.until,
+    last: options.last,
+    by: listOf(options.by),
+    where: options.where,
+    user: options.user,
+    segment: options.segment,
+    metrics: listOf(options.metrics),
+    order_by: options.sort === undefined ? undefined : parseSort(options.sort),
+    limit: parseLimit(options.limit),
+    compare: options.compare,
+  }
+}
+
+export function parseLimit(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : wholeNumber('--limit', text, { from: 1, to: 10_000_000 })
+}
+
+/** `cost_usd:desc,user:asc`; the largest first where nothing is said. */
+export function parseSort(text: string): Order[] {
+  return (listOf(text) ?? []).map((part): Order => {
+    const match = /^(.+):(asc|desc)$/.exec(part)
+    return [match?.[1] ?? part, match?.[2] === 'asc' ? 'asc' : 'desc']
+  })
+}
+
+/** Rows that formats for people show where no limit was given. */
+export const SHOWN_ROWS = 50
+
+/** Writes an answer as the options say, then fails where they ask for it. */
+export async function writeAnswer(
+  { io }: Pick<Reading, 'io'>,
+  answer: Answer,
+  { globals, options, preferred }: { globals: Globals; options: ShowOptions; preferred?: readonly string[] },
+): Promise<void> {
+  const forPeople = readByPeople.has(globals.format)
+  const columns = chooseColumns(answer, options.columns, forPeople ? preferred : undefined)
+  const rows = forPeople && options.limit === undefined ? answer.rows.slice(0, SHOWN_ROWS) : answer.rows
+  const shown: Answer =
+    columns === answer.columns
+      ? { ...answer, rows }
+      : { ...answer, columns, rows: rows.map((row) => pick(row, columns)), totals: pick(answer.totals, columns) }
+  await io.out(formatAnswer(shown, globals.format, { decorated: io.decorated, header: globals.header }))
+  if (globals.format === 'table') {
+    if (rows.length === 0) io.say('No calls in this period.')
+    const hidden = answer.columns.length - columns.length
+    if (hidden > 0 && options.columns === undefined) io.say(`${hidden} more columns: --columns all, or --format json`)
+  }
+  if (globals.format === 'table' || !forPeople) for (const note of notesOf(shown)) io.say(`note: ${note}`)
+  if (options.failEmpty === true && answer.rows.length === 0) throw new CommandFailure(exitCodes.noData, 'No rows (--fail-empty).')
+  if (options.failOn !== undefined) {
+    const why = tripped(parseWhere(options.failOn), answer)
+    if (why !== undefined)
+      throw new CommandFailure(exitCodes.thresholdTripped, `Threshold tripped: ${why} (--fail-on ${JSON.stringify(options.failOn)}).`)
+  }
+}
+
+function chooseColumns(answer: Answer, wanted: string | undefined, preferred: readonly string[] | undefined): readonly Column[] {
+  if (wanted === 'all') return answer.columns
+  if (wanted === undefined) {
+    if (preferred === undefined) return answer.columns
+    const chosen = columnsNamed(
+      answer,
+      preferred.flatMap((key) => [key, `${key}_change`]),
+    )
+    return chosen.length < 2 ? answer.columns : chosen
+  }
+  return (listOf(wanted) ?? []).map((key) => {
+    const column = answer.columns.find((one) => one.key === key)
+    if (column === undefined)
+      throw usageFailure(
+        `Unknown column ${JSON.stringify(key)} in --columns. Allowed: ${answer.columns.map((one) => one.key).join(', ')}, all.`,
+      )
+    return column
+  })
+}
+
+/** Those of an answer's columns that are named, in the order of the names. */
+export function columnsNamed({ columns }: Pick<Answer, 'columns'>, names: readonly string[]): Column[] {
+  return names.flatMap((name) => columns.find(({ key }) => key === name) ?? [])
+}
+
+function pick(row: Answer['totals'], columns: readonly Column[]): Answer['totals'] {
+  return Object.fromEntries(columns.filter(({ key }) => Object.hasOwn(row, key)).map(({ key }) => [key, row[key] ?? null]))
+}

@@ -1,0 +1,79 @@
+import { existsSync, readdirSync } from 'node:fs'
+
+import { drainSpool } from '@spanledger/exporter'
+import { openStore } from '@spanledger/store'
+import type { Command } from 'commander'
+
+import { cleanText } from '../format/clean-text.ts'
+import { formatSheet } from '../format/write-answer.ts'
+import { CommandFailure, exitCodes } from './failure.ts'
+import { fileFinding, ledgerFindings, samplerFinding, sdkFindings, spoolFinding, type Finding } from './findings.ts'
+import { checkStorePath, optionsOf, withLedger } from './globals.ts'
+
+export function addDoctor(program: Command): void {
+  const command = program
+    .command('doctor')
+    .description('say what keeps calls, users or prices out of the ledger')
+    .option('--drain', 'first write the calls that wait in the spool')
+    .option('--strict', 'exit with 1 where anything is a warning or a problem')
+    .addHelpText(
+      'after',
+      `
+Looks at the file, its spool and counters, at calls without user, tokens or price, at the environment's sampler, and at
+the LLM SDKs installed in this folder. What only the running app can see (an SDK imported before the instrumentation, a
+client that is not patched) checkSetup(client) of spanledger tells inside the app.
+
+Examples:
+  spanledger doctor --store spanledger.db
+  spanledger doctor --strict --format json`,
+    )
+    .action(async () => {
+      const options = optionsOf<{ drain?: boolean; strict?: boolean }>(command)
+      if (options.drain === true) await drain(options.store)
+      await withLedger(options, async ({ io, store, analytics }) => {
+        const spool = `${options.store}.spool`
+        const findings = [
+          fileFinding(options.store),
+          spoolFinding(spool, existsSync(spool) ? readdirSync(spool) : []),
+          ...ledgerFindings(await analytics.facts(), options.tz ?? store.timeZone),
+          samplerFinding(process.env),
+          ...sdkFindings(process.cwd()),
+        ]
+        const healthy = findings.every(({ state }) => state === 'ok')
+        if (options.format === 'json') await io.out(`${JSON.stringify({ schema: 'doctor/v1', ok: healthy, findings })}\n`)
+        else {
+          const rows = findings.map(({ state, check, detail }) => ({ state, check, detail }))
+          if (options.format === 'table') await io.out(findings.map(line).join(''))
+          else
+            await io.out(
+              formatSheet({ title: `Doctor on ${options.store}`, columns: findingColumns, rows, notes: [] }, options.format, {
+                decorated: false,
+                header: options.header,
+              }),
+            )
+        }
+        if (options.strict === true && !healthy) throw new CommandFailure(exitCodes.failed, 'Something needs a look (--strict).')
+      })
+    })
+}
+
+const findingColumns = [
+  { key: 'state', type: 'string', label: 'State' },
+  { key: 'check', type: 'string', label: 'Check' },
+  { key: 'detail', type: 'string', label: 'Detail' },
+] as const
+
+/** Sentences are not cut, so they stand in lines, not in a table. */
+function line({ state, check, detail }: Finding): string {
+  return `${state.padEnd(8)} ${check}: ${cleanText(detail)}\n`
+}
+
+async function drain(path: string): Promise<void> {
+  checkStorePath(path)
+  const store = await openStore({ path })
+  try {
+    await drainSpool(store)
+  } finally {
+    await store.close()
+  }
+}

@@ -1,0 +1,25 @@
+/** Exit codes that scripts rely on. */
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  noData: 3,
+  notAllowed: 4,
+  thresholdTripped: 5,
+  interrupted: 130,
+} as const
+
+/** An end of the command that is neither success nor a fault of the program: what to say, and the exit code. */
+export class CommandFailure extends Error {
+  override readonly name = 'CommandFailure'
+  readonly exitCode: number
+
+  constructor(exitCode: number, message: string) {
+    super(message)
+    this.exitCode = exitCode
+  }
+}
+
+export function usageFailure(message: string): CommandFailure {
+  return new CommandFailure(exitCodes.usage, message)
+}

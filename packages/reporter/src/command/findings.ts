@@ -1,0 +1,167 @@
+import { statSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+
+import type { LedgerFacts } from '@spanledger/analytics'
+import { instrumentationState, LlmInstrumentation } from '@spanledger/instrumentation'
+import { CATALOGUE_SOURCE } from '@spanledger/pricing'
+
+/** One thing that doctor looked at. `warning`: numbers may miss something. `problem`: calls are being lost. */
+export interface Finding {
+  readonly state: 'ok' | 'warning' | 'problem'
+  readonly check: string
+  readonly detail: string
+}
+
+const ok = (check: string, detail: string): Finding => ({ state: 'ok', check, detail })
+const warning = (check: string, detail: string): Finding => ({ state: 'warning', check, detail })
+const problem = (check: string, detail: string): Finding => ({ state: 'problem', check, detail })
+
+/** What the ledger itself shows. */
+export function ledgerFindings(facts: LedgerFacts, timeZone: string): Finding[] {
+  const { requests } = facts
+  const share = (count: number): string => `${count} of ${requests} calls (${((count / Math.max(requests, 1)) * 100).toFixed(1)} %)`
+  return [
+    requests > 0
+      ? ok('calls', `${requests}, from ${iso(facts.firstMs)} to ${iso(facts.lastMs)}`)
+      : warning('calls', 'the ledger holds no calls yet'),
+    facts.withoutUser === 0
+      ? ok('users', 'every call has a user')
+      : warning('users', `${share(facts.withoutUser)} have no user: wrap the request in withUser, or set user.id on the span`),
+    pricesFinding(facts, share),
+    priceListFinding(facts),
+    facts.silent + facts.estimated === 0
+      ? ok('usage', 'every answered call reported its tokens')
+      : warning(
+          'usage',
+          `${share(facts.silent)} were answered and reported no tokens, ${share(facts.estimated)} reported a part or an estimate (streams that ended early)`,
+        ),
+    ok('counted once', `${facts.uncounted} spans repeat another call of their trace (wrappers, copies) and are not counted`),
+    facts.future === 0
+      ? ok('clock', 'no call starts in the future')
+      : warning('clock', `${share(facts.future)} start in the future: check the clocks of the machines that send them`),
+    ok('time zone', `days are those of ${timeZone}`),
+    facts.samples === 0 ? ok('sample data', 'none') : warning('sample data', `${share(facts.samples)} are sample data, made up for a demo`),
+    ...counterFindings(facts.counters),
+  ]
+}
+
+function iso(ms: number | null): string {
+  return ms === null ? '-' : new Date(ms).toISOString()
+}
+
+function pricesFinding({ unpriced }: LedgerFacts, share: (count: number) => string): Finding {
+  // A failed call has no usage to price; that is no missing price.
+  const missing = unpriced.filter(({ reason }) => reason !== 'no_usage')
+  const count = missing.reduce((sum, { requests }) => sum + requests, 0)
+  if (count === 0) return ok('prices', 'every model that was used has a price')
+  const named = missing.slice(0, 5).map(({ provider, model, reason, requests }) => `${model}/${provider} (${reason}, ${requests})`)
+  const more = missing.length > 5 ? ` and ${missing.length - 5} more` : ''
+  return warning('prices', `${share(count)} have no price: ${named.join(', ')}${more}. See: spanledger prices explain MODEL --provider ID`)
+}
+
+function priceListFinding({ priceSources }: LedgerFacts): Finding {
+  const stale = priceSources.filter((source) => source.startsWith('genai-prices') && source !== CATALOGUE_SOURCE)
+  if (stale.length > 0) {
+    return warning('price list', `some calls were priced by an older list: ${stale.join(', ')}; this version has ${CATALOGUE_SOURCE}`)
+  }
+  return ok('price list', `prices come from ${priceSources.length === 0 ? CATALOGUE_SOURCE : priceSources.join(', ')}`)
+}
+
+/** What each counter of losses and repairs means. */
+const counterWords: Readonly<Record<string, { state: Finding['state']; words: string }>> = {
+  spans_dropped: {
+    state: 'problem',
+    words: 'spans were dropped because the queue was full; raise maxQueueBytes, or look why the store is slow',
+  },
+  refused_by_store: { state: 'problem', words: 'calls were refused by the store and lie in its spool as refused-… files' },
+  processor_faults: { state: 'problem', words: 'faults inside the processor' },
+  attributes_dropped: { state: 'warning', words: 'spans came with attributes dropped: raise the attribute limits of the SDK' },
+  refused_start_time: { state: 'warning', words: 'calls had no usable start time and were refused' },
+  token_count_refused: { state: 'warning', words: 'token counts were no counts and were refused' },
+  cost_refused: { state: 'warning', words: 'costs said by providers were no amounts and were refused' },
+  time_refused: { state: 'warning', words: 'durations were negative or above a week and were taken as 0' },
+  user_refused: { state: 'warning', words: 'user ids held control characters or broken text and were refused' },
+  session_refused: { state: 'warning', words: 'session ids held control characters or broken text and were refused' },
+  property_key_refused: { state: 'warning', words: 'property names could not be kept' },
+  properties_over_limit: { state: 'warning', words: 'properties over 64 on a call were left out' },
+  user_hashed: { state: 'ok', words: 'user ids over 512 bytes are kept as hashes' },
+  session_hashed: { state: 'ok', words: 'session ids over 512 bytes are kept as hashes' },
+  property_value_cut: { state: 'ok', words: 'property values were cut or mended' },
+  duplicate_calls: { state: 'ok', words: 'calls arrived again and were counted once' },
+}
+
+function counterFindings(counters: ReadonlyMap<string, number>): Finding[] {
+  const found = [...counters].filter(([, count]) => count > 0)
+  return found.map(([name, count]) => {
+    const { state, words } = counterWords[name] ?? {
+      state: 'warning',
+      words: 'counted by a part of Spanledger that this version does not know',
+    }
+    return { state, check: name, detail: `${count} ${words}` }
+  })
+}
+
+/** The file on disk. */
+export function fileFinding(path: string): Finding {
+  const { size, mode } = statSync(path)
+  const wal = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+  const facts = `${path}: ${megabytes(size)}, ${megabytes(wal)} not yet written back`
+  const readable = process.platform !== 'win32' && (mode & 0o077) !== 0
+  return readable ? warning('file', `${facts}; other users of this machine may read it: chmod 600`) : ok('file', facts)
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1_048_576).toFixed(1)} MiB`
+}
+
+/** Calls that wait outside of the ledger. */
+export function spoolFinding(path: string, files: readonly string[]): Finding {
+  const refused = files.filter((name) => name.startsWith('refused-')).length
+  const waiting = files.length - refused
+  if (refused > 0) return problem('spool', `${refused} files in ${path} hold calls that the store refused, ${waiting} wait to be written`)
+  if (waiting > 0) return warning('spool', `${waiting} files wait in ${path}: spanledger doctor --drain writes them`)
+  return ok('spool', 'nothing waits to be written')
+}
+
+/** Samplers that the environment sets for every app started from here; a sampler set in code only the app can see. */
+export function samplerFinding(env: Readonly<Record<string, string | undefined>>): Finding {
+  const sampler = env['OTEL_TRACES_SAMPLER']
+  if (env['OTEL_SDK_DISABLED']?.toLowerCase() === 'true') {
+    return problem('sampler', 'OTEL_SDK_DISABLED is true: no span is made, no call recorded')
+  }
+  if (sampler === undefined || sampler === '' || sampler === 'always_on' || sampler === 'parentbased_always_on') {
+    return ok('sampler', 'the environment sets no sampler that drops spans')
+  }
+  return problem(
+    'sampler',
+    `OTEL_TRACES_SAMPLER is ${sampler}: calls it leaves out never reach the ledger. Wrap the sampler with alwaysRecord(…) of @spanledger/exporter`,
+  )
+}
+
+/** Loads the LLM SDKs that are installed where the command runs, and says which of them the instrumentation knows. */
+export function sdkFindings(folder: string): Finding[] {
+  const instrumentation = new LlmInstrumentation()
+  const load = createRequire(join(folder, 'package.json'))
+  const absent: string[] = []
+  try {
+    for (const name of ['openai', '@anthropic-ai/sdk']) {
+      try {
+        load(name)
+      } catch {
+        absent.push(name)
+      }
+    }
+  } finally {
+    instrumentation.disable()
+  }
+  const { modules } = instrumentationState()
+  const found = modules.map(({ name, version, state, supported, loadedBefore }): Finding => {
+    const module = `${name} ${version ?? '(version unknown)'}`
+    if (state === 'out_of_range') return problem(name, `${module} is not instrumented: supported is ${supported}`)
+    if (state === 'not_recognised') return problem(name, `${module}: its methods were not found; pass the client to instrument()`)
+    if (loadedBefore) return problem(name, `${module} was loaded before the instrumentation; its calls until then are lost`)
+    return ok(name, `${module} is instrumented (supported: ${supported})`)
+  })
+  return [...found, ...absent.map((name): Finding => ok(name, `is not installed in ${folder}`))]
+}

@@ -1,0 +1,99 @@
+import { storeSetting } from '@spanledger/exporter'
+import { openAnalytics, parseAsOf, type Analytics } from '@spanledger/analytics'
+import { openStore, type Store } from '@spanledger/store'
+import { Option, type Command } from 'commander'
+
+import { formats, type Format } from '../format/write-answer.ts'
+import { CommandFailure, exitCodes, usageFailure } from './failure.ts'
+import { openIo, type Io } from './io.ts'
+
+/** Options that every command takes. */
+export interface Globals {
+  readonly store: string
+  readonly tz?: string
+  readonly asOf?: string
+  readonly format: Format
+  readonly out?: string
+  readonly header: boolean
+  readonly quiet?: boolean
+  readonly verbose?: boolean
+}
+
+export function addGlobals(program: Command): Command {
+  return program
+    .addOption(new Option('--store <path>', 'the ledger').env(storeSetting.env).default(storeSetting.default))
+    .option('--tz <zone>', "IANA zone of local days (default: the ledger's reporting zone)")
+    .option('--as-of <instant>', 'answer as of a date (its end) or an instant (default: now)')
+    .addOption(new Option('--format <format>', 'how data is written').choices(formats).default('table'))
+    .option('--out <file>', 'write data to a file instead of stdout')
+    .option('--no-header', 'leave out the line of column names (table, csv, tsv) or the title (md)')
+    .option('--quiet', 'say nothing on stderr but errors')
+    .option('--verbose', 'show where an error comes from')
+}
+
+/** A command's options together with the global ones. */
+export function optionsOf<Options>(command: Command): Globals & Options {
+  return command.optsWithGlobals<Globals & Options>()
+}
+
+/** Runs with the output that the options say, and closes it. */
+export async function withIo<Result>(globals: Globals, work: (io: Io) => Promise<Result>): Promise<Result> {
+  const io = openIo({ out: globals.out, quiet: globals.quiet === true })
+  try {
+    return await work(io)
+  } finally {
+    await io.close()
+  }
+}
+
+/** What a command that reads a ledger works with. */
+export interface Reading {
+  readonly io: Io
+  readonly store: Store
+  readonly analytics: Analytics
+}
+
+/** Opens the ledger for reading, and closes it whatever happens. */
+export async function withLedger<Result>(globals: Globals, work: (reading: Reading) => Promise<Result>): Promise<Result> {
+  checkStorePath(globals.store)
+  return withIo(globals, async (io) => {
+    const store = await openStore({ path: globals.store, readOnly: true })
+    try {
+      return await work({ io, store, analytics: analyticsOn(store, globals) })
+    } finally {
+      await store.close()
+    }
+  })
+}
+
+/** @throws CommandFailure for a kind of store that this version does not read */
+export function checkStorePath(path: string): void {
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path)) {
+    throw usageFailure(`--store ${JSON.stringify(path)}: this version reads ledger files only. Give the path of a file.`)
+  }
+}
+
+export function analyticsOn(store: Store, { tz, asOf }: Pick<Globals, 'tz' | 'asOf'>): Analytics {
+  const asOfMs = asOf === undefined ? undefined : parseAsOf(asOf, tz ?? store.timeZone)
+  return openAnalytics(store, { timeZone: tz, now: asOfMs === undefined ? undefined : () => asOfMs })
+}
+
+/** `a,b , c` as a list; undefined stays so. */
+export function listOf(text: string | undefined): string[] | undefined {
+  return text
+    ?.split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+}
+
+/** @throws CommandFailure for what is no whole number in the range */
+export function wholeNumber(name: string, text: string, { from, to }: { from: number; to: number }): number {
+  const number = Number(text)
+  if (!/^\d+$/.test(text) || number < from || number > to)
+    throw usageFailure(`${name} ${JSON.stringify(text)}: give a whole number from ${from} to ${to}.`)
+  return number
+}
+
+export function notAllowed(message: string): CommandFailure {
+  return new CommandFailure(exitCodes.notAllowed, message)
+}

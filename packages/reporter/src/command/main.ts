@@ -1,0 +1,84 @@
+import { createRequire } from 'node:module'
+
+import { QueryError } from '@spanledger/analytics'
+import { PriceBookError } from '@spanledger/pricing'
+import { StoreError } from '@spanledger/store'
+import { Command, CommanderError } from 'commander'
+
+import { addBackup } from './backup.ts'
+import { addDemo } from './demo.ts'
+import { addDoctor } from './doctor.ts'
+import { addExport } from './export.ts'
+import { CommandFailure, exitCodes } from './failure.ts'
+import { addGlobals } from './globals.ts'
+import { addPrices } from './prices.ts'
+import { addQuery } from './query.ts'
+import { addReport } from './report.ts'
+import { addServe } from './serve.ts'
+import { addVerify } from './verify.ts'
+
+/** Runs the command `spanledger` and sets the exit code of the process. */
+export async function runCommand(args: readonly string[]): Promise<void> {
+  process.stdout.on('error', leaveQuietly)
+  process.once('SIGINT', () => {
+    // Commands that serve wait for the signal themselves and end in order.
+    if (process.listenerCount('SIGINT') === 0) process.exit(exitCodes.interrupted)
+  })
+  try {
+    await buildProgram().parseAsync(args, { from: 'user' })
+  } catch (error) {
+    process.exitCode = explain(error, args.includes('--verbose'))
+  }
+}
+
+/** Every command and option; what the documentation is checked against. */
+export function buildProgram(): Command {
+  const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
+  const program = new Command('spanledger')
+    .description('What your LLM calls cost, per user and per segment, from a ledger file.')
+    .version(version, '--version', 'print the version')
+    .helpOption('--help', 'show help')
+    .showSuggestionAfterError(true)
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride()
+    .addHelpText(
+      'after',
+      `
+Examples:
+  spanledger report users --last 28d
+  spanledger report properties --by property:plan,property:feature --format csv
+  spanledger serve
+Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 wrong usage or filter, 3 no data
+(--fail-empty), 4 not allowed, 5 threshold tripped (--fail-on), 130 interrupted.`,
+    )
+  addGlobals(program)
+  for (const add of [addReport, addQuery, addServe, addDemo, addPrices, addExport, addBackup, addVerify, addDoctor]) add(program)
+  for (const command of program.commands) {
+    command.helpOption('--help', 'show help')
+    for (const inner of command.commands) inner.helpOption('--help', 'show help')
+  }
+  return program
+}
+
+function leaveQuietly(error: NodeJS.ErrnoException): void {
+  // Whoever read has seen enough: `spanledger report users | head`.
+  if (error.code === 'EPIPE') process.exit(exitCodes.ok)
+  throw error
+}
+
+function explain(error: unknown, verbose: boolean): number {
+  if (error instanceof CommanderError) {
+    // commander has said what is wrong.
+    const asked = error.code === 'commander.helpDisplayed' || error.code === 'commander.version'
+    return asked ? exitCodes.ok : exitCodes.usage
+  }
+  const known =
+    error instanceof CommandFailure || error instanceof QueryError || error instanceof StoreError || error instanceof PriceBookError
+  const message = error instanceof Error ? error.message : String(error)
+  process.stderr.write(`spanledger: ${message}${known || verbose ? '' : '\nRun again with --verbose to see where.'}\n`)
+  if (verbose && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`)
+  if (error instanceof CommandFailure) return error.exitCode
+  if (error instanceof QueryError) return exitCodes.usage
+  if (error instanceof StoreError && error.kind === 'read_only') return exitCodes.notAllowed
+  return exitCodes.failed
+}

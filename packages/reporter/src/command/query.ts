@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs'
+
+import type { Query } from '@spanledger/analytics'
+import type { Command } from 'commander'
+
+import { addShowOptions, writeAnswer, type ShowOptions } from './asking.ts'
+import { usageFailure } from './failure.ts'
+import { optionsOf, withLedger } from './globals.ts'
+
+export function addQuery(program: Command): void {
+  const command = program
+    .command('query')
+    .description('answer a query as data')
+    .argument('<json>', 'the query as JSON, or - to read it from stdin')
+  addShowOptions(command)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  spanledger query '{"metrics":["requests","cost_usd"],"by":["property:plan","time:day"],"last":"28d"}'
+  spanledger query - --format csv < question.json
+docs/reports.md lists metrics, dimensions and filters.`,
+    )
+    .action(async (text: string) => {
+      const options = optionsOf<ShowOptions>(command)
+      const query = parseJson(text === '-' ? readFileSync(0, 'utf8') : text)
+      await withLedger(options, async (reading) =>
+        writeAnswer(reading, await reading.analytics.query(query), { globals: options, options }),
+      )
+    })
+}
+
+/** What is wrong inside the query is said by analytics. */
+function parseJson(text: string): Query {
+  try {
+    return JSON.parse(text) as Query
+  } catch (cause) {
+    throw usageFailure(`The query is no JSON: ${(cause as Error).message}. Example: '{"metrics":["requests","cost_usd"],"by":["user"]}'`)
+  }
+}

@@ -1,0 +1,99 @@
+import { existsSync, readdirSync } from 'node:fs'
+
+import { reportList } from '@spanledger/analytics'
+import { Option, type Command } from 'commander'
+
+import { formatSheet } from '../format/write-answer.ts'
+import { addPeriodOptions, addShowOptions, reportParams, writeAnswer, type AskOptions } from './asking.ts'
+import { optionsOf, withIo, withLedger, type Globals } from './globals.ts'
+import type { Io } from './io.ts'
+
+/** What fits on a screen; the other columns are there for the asking. */
+const preferredColumns: Readonly<Record<string, readonly string[]>> = {
+  users: [
+    'user',
+    'segment',
+    'requests',
+    'cost_usd',
+    'total_tokens',
+    'error_rate',
+    'active_days',
+    'last_seen',
+    'latency_p95_ms',
+    'top_model',
+    'top_feature',
+  ],
+  sessions: ['session', 'user', 'requests', 'cost_usd', 'total_tokens', 'started_at', 'duration_ms', 'errors'],
+}
+const breakdownColumns: readonly string[] = [
+  'requests',
+  'users',
+  'cost_usd',
+  'cost_per_request_usd',
+  'total_tokens',
+  'latency_avg_ms',
+  'latency_p95_ms',
+  'error_rate',
+]
+
+export function addReport(program: Command): void {
+  const command = program
+    .command('report')
+    .description('show a report; alone it lists them')
+    .argument('[name]', reportList.map(({ name }) => name).join(', '))
+    .option('--by <list>', 'split by dimensions: property:plan,property:feature,time:week')
+    .option('--user <id>', 'only this user')
+    .option('--segment <name>', 'only users of this segment: power, casual, new, at_risk, churned')
+    .option('--metrics <list>', 'which columns to compute')
+    .option('--sort <list>', 'by which columns: cost_usd:desc,user:asc')
+    .option('--limit <n>', 'at most so many rows')
+    .addOption(new Option('--compare <with>', 'add columns of the period before').choices(['previous']))
+  addShowOptions(addPeriodOptions(command))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  spanledger report users --last 28d --sort cost_usd:desc --limit 20
+  spanledger report properties --by property:plan,property:feature --since 2026-01-01 --until 2026-01-31
+  spanledger report models --where 'environment = production and cost_usd > 0.01' --format csv
+  spanledger report users --last 4w --compare previous --format json`,
+    )
+    .action(async (name: string | undefined) => {
+      const options = optionsOf<AskOptions>(command)
+      if (name === undefined) await withIo(options, (io) => listReports(io, options))
+      else await showReport(name, options)
+    })
+}
+
+async function listReports(io: Io, { format, header }: Globals): Promise<void> {
+  const columns = [
+    { key: 'report', type: 'string', label: 'Report' },
+    { key: 'shows', type: 'string', label: 'Shows' },
+  ] as const
+  const rows = reportList.map(({ name, says }) => ({ report: name, shows: says }))
+  if (format === 'json') await io.out(`${JSON.stringify({ schema: 'reports/v1', rows })}\n`)
+  else if (format === 'table') await io.out(rows.map(({ report, shows }) => `${report.padEnd(12)}${shows}\n`).join(''))
+  else await io.out(formatSheet({ title: 'Reports', columns, rows, notes: [] }, format, { decorated: false, header }))
+}
+
+async function showReport(name: string, options: Globals & AskOptions): Promise<void> {
+  await withLedger(options, async (reading) => {
+    sayWhatWaits(reading.io, options.store)
+    const answer = await reading.analytics.report(name, reportParams(options))
+    const own = answer.columns
+      .slice(
+        0,
+        answer.columns.findIndex(({ key }) => key === 'requests'),
+      )
+      .map(({ key }) => key)
+    const preferred = options.metrics === undefined ? (preferredColumns[name] ?? [...own, ...breakdownColumns]) : undefined
+    await writeAnswer(reading, answer, { globals: options, options, ...(preferred === undefined ? {} : { preferred }) })
+  })
+}
+
+/** Calls that an app put aside are not in the ledger yet. */
+function sayWhatWaits(io: Io, storePath: string): void {
+  const path = `${storePath}.spool`
+  const waiting = existsSync(path) ? readdirSync(path).length : 0
+  if (waiting > 0) io.say(`note: ${waiting} files wait in ${path}; apps write them when they start, or now: spanledger doctor --drain`)
+}

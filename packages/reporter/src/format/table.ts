@@ -1,0 +1,72 @@
+import type { Cell, Column } from '@spanledger/analytics'
+import Table from 'cli-table3'
+import pc from 'picocolors'
+
+import { cleanText } from './clean-text.ts'
+import { isNumeric, shown } from './shown.ts'
+import type { Sheet } from './sheet.ts'
+
+/** How a table may be drawn. */
+export interface TableStyle {
+  /** Bold heads and dim totals, for terminals that show colours. */
+  readonly decorated: boolean
+  readonly header: boolean
+  /** Longer texts are cut; 48 characters by default. */
+  readonly maxText?: number
+}
+
+const MAX_TEXT = 48
+
+const plainChars = {
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: '  ',
+} as const
+
+/** Rows in aligned columns, the totals below. */
+export function formatTable({ columns, rows, totals }: Sheet, { decorated, header, maxText = MAX_TEXT }: TableStyle): string {
+  const colors = pc.createColors(decorated)
+  const table = new Table({
+    chars: plainChars,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+    colAligns: columns.map((column) => (isNumeric(column) ? 'right' : 'left')),
+  })
+  if (header) table.push(columns.map(({ label }) => colors.bold(cleanText(label))))
+  for (const row of rows) table.push(columns.map((column) => cellText(row[column.key], column, maxText)))
+  if (totals !== undefined && rows.length > 1) {
+    table.push(
+      columns.map((column, n) =>
+        colors.dim(n === 0 && totals[column.key] === undefined ? 'total' : totalText(totals[column.key], column, maxText)),
+      ),
+    )
+  }
+  return table.length === 0
+    ? ''
+    : `${table
+        .toString()
+        .split('\n')
+        .map((line) => line.trimEnd())
+        .join('\n')}\n`
+}
+
+function cellText(value: Cell | undefined, column: Column, maxText: number): string {
+  const text = cleanText(shown(value, column))
+  const characters = Array.from(text)
+  return characters.length > maxText ? `${characters.slice(0, maxText - 1).join('')}…` : text
+}
+
+function totalText(value: Cell | undefined, column: Column, maxText: number): string {
+  return value === undefined ? '' : cellText(value, column, maxText)
+}
