@@ -86,14 +86,14 @@ export function readProperties(pairs: Iterable<readonly [name: string, value: un
   for (const [name, value] of pairs) {
     const text = toText(value) ?? toJson(value)
     if (text === undefined) continue
-    const key = name.isWellFormed() ? canonicalPropertyKey(name) : undefined
+    const key = canonicalPropertyKey(name)
     if (key === undefined) {
       faults.push('property_key_refused')
       continue
     }
     const clean = cleanValue(text)
     if (clean !== text) faults.push('property_value_cut')
-    properties.set(key, { name: name.trim().slice(0, MAX_PROPERTY_VALUE_LENGTH), value: clean })
+    properties.set(key, { name: name.trim().slice(0, MAX_PROPERTY_VALUE_LENGTH).toWellFormed(), value: clean })
   }
   const limited = limitProperties(properties)
   for (let n = 0; n < limited.over; n++) faults.push('properties_over_limit')

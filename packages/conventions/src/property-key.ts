@@ -7,7 +7,8 @@ const refused = new Set(['__proto__', 'prototype', 'constructor'])
 /**
  * The key under which a property is kept: case and `-`, `_`, space fold together, so `User-Type`, `user_type` and
  * `USER TYPE` are one property.
- * @returns undefined for a name that holds no character, or that names a member of every JavaScript object
+ * @returns undefined for a name that holds no character, one that holds control characters or lone surrogates, or one
+ * that names a member of every JavaScript object
  */
 export function canonicalPropertyKey(name: string): string | undefined {
   const trimmed = name.trim()
@@ -17,6 +18,7 @@ export function canonicalPropertyKey(name: string): string | undefined {
     .toLowerCase()
     .replace(/[\s_-]+/gu, '_')
     .replace(/^_+|_+$/gu, '')
-  if (key === '') return undefined
-  return key.length > MAX_PROPERTY_KEY_LENGTH ? key.slice(0, MAX_PROPERTY_KEY_LENGTH - 1) + '…' : key
+  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is looked for
+  if (key === '' || refused.has(key) || !key.isWellFormed() || /[\u0000-\u001f\u007f]/.test(key)) return undefined
+  return key.length > MAX_PROPERTY_KEY_LENGTH ? key.slice(0, MAX_PROPERTY_KEY_LENGTH - 1).replace(/[\ud800-\udbff]$/, '') + '…' : key
 }

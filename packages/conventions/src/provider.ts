@@ -49,6 +49,7 @@ const providerByHost: readonly (readonly [string, string])[] = [
   ['generativelanguage.googleapis.com', 'gcp.gemini'],
   ['aiplatform.googleapis.com', 'gcp.vertex_ai'],
   ['amazonaws.com', 'aws.bedrock'],
+  ['api.aws', 'aws.bedrock'],
   ['api.mistral.ai', 'mistral_ai'],
   ['api.x.ai', 'x_ai'],
   ['api.groq.com', 'groq'],
@@ -69,6 +70,7 @@ const providerByHost: readonly (readonly [string, string])[] = [
 
 /** The provider that answers at a host name, or undefined where the host is not one of theirs. */
 export function providerOfHost(host: string): string | undefined {
-  const lower = host.toLowerCase()
+  // Vertex AI puts the region before its name with a dash: us-central1-aiplatform.googleapis.com.
+  const lower = host.toLowerCase().replace(/^[a-z0-9-]+-(?=aiplatform\.)/, '')
   return providerByHost.find(([known]) => lower === known || lower.endsWith(`.${known}`))?.[1]
 }
