@@ -156,7 +156,9 @@ function rememberedEntry(entry: TieredEntry, tier: string, intern: ReturnType<ty
 const noUsage = unpriced('no_usage', 'The call reported no usage.')
 
 function noPriceYet(model: string, at: number): Unpriced {
-  return unpriced('no_price_yet', `The first price of "${model}" begins after ${new Date(at).toISOString()}.`)
+  const instant = new Date(at)
+  const when = Number.isNaN(instant.getTime()) ? String(at) : instant.toISOString()
+  return unpriced('no_price_yet', `No price of "${model}" holds at ${when}.`)
 }
 
 /** The exact cost of one part, scaled as its prices are. */

@@ -1,5 +1,6 @@
 import { disjointUsage, readAnthropicMessages, usageOf, type Usage } from '@spanledger/conventions'
 import { costOf, openPriceBook, type PricedCall, type PriceUsed } from '@spanledger/pricing'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 const book = openPriceBook()
@@ -273,6 +274,26 @@ describe('unpriced calls', () => {
 
   it('refuses a cost that the ledger could not hold exactly', () => {
     expect(nanoUsd('openai', 'gpt-5-pro', { outputTokens: 1_000_000_000_000 })).toBe('cost_over_limit')
+  })
+})
+
+describe('any call at all', () => {
+  it('is priced or refused, and never throws', () => {
+    const name = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 300 }),
+      fc.constantFrom('openai', 'gpt-5', 'anthropic', 'claude-opus-4-8', 'arn:aws/', 'a/b/'),
+    )
+    const count = fc.oneof(fc.double(), fc.integer(), fc.nat(), fc.constant(0))
+    fc.assert(
+      fc.property(name, name, name, name, count, fc.double(), (provider, model, requestedModel, serviceTier, inputTokens, at) => {
+        const priced = call(provider, model, { inputTokens }, { requestedModel, serviceTier, at })
+        const { costNanoUsd } = book.costOf(priced)
+        expect(costNanoUsd === undefined || (Number.isSafeInteger(costNanoUsd) && costNanoUsd >= 0)).toBe(true)
+        expect(book.explain(model, { provider, serviceTier, at }).steps.length).toBeGreaterThan(0)
+      }),
+      { numRuns: 3000 },
+    )
+    expect(nanoUsd('openai', 'gpt-5', { inputTokens: 1 }, { at: Number.NaN })).toBe('no_price_yet')
   })
 })
 
