@@ -1,0 +1,128 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { context, trace } from '@opentelemetry/api'
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
+import { OpenAIInstrumentation } from '@opentelemetry/instrumentation-openai'
+import { BasicTracerProvider, BatchSpanProcessor, type SpanExporter } from '@opentelemetry/sdk-trace-base'
+import { LedgerSpanProcessor } from '@spanledger/exporter'
+import { instrument, withUser } from '@spanledger/instrumentation'
+
+import { median, round, type Finding } from './measure.ts'
+import { clientOf, loadOpenAi, plainCall, streamedCall, type OpenAiModule } from './sdk-copies.ts'
+
+export interface InstrumentationBenchOptions {
+  readonly rounds: number
+  readonly plainCallsPerBlock: number
+  readonly streamsPerBlock: number
+}
+
+const CHUNKS = 200
+
+/** One way to make calls: bare, with the peer, with us. */
+interface Variant {
+  readonly name: 'bare' | 'peer' | 'ours'
+  readonly plain: () => Promise<void>
+  readonly stream: () => Promise<unknown>
+}
+
+/**
+ * What a call costs more, in one process and in alternating blocks: bare openai; `@opentelemetry/instrumentation-openai` with
+ * a BatchSpanProcessor whose exporter does nothing; and ours with a LedgerSpanProcessor that writes a real ledger. Each call of
+ * the last two has one user, one session and two properties (the peer's on a parent span, its only way), content off.
+ */
+export async function benchInstrumentation(options: InstrumentationBenchOptions): Promise<Finding> {
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+  const folder = mkdtempSync(join(tmpdir(), 'spanledger-bench-'))
+  const processor = new LedgerSpanProcessor({ store: join(folder, 'ledger.db') })
+  const variants = [bare(loadOpenAi()), peer(loadOpenAi()), ours(loadOpenAi(), processor)]
+  const plain = await alternate(variants, { calls: options.plainCallsPerBlock, rounds: options.rounds, run: (variant) => variant.plain() })
+  const stream = await alternate(variants, { calls: options.streamsPerBlock, rounds: options.rounds, run: (variant) => variant.stream() })
+  await processor.shutdown()
+  rmSync(folder, { recursive: true })
+  const plainShare = plain.ours.addedUs / plain.peer.addedUs
+  const streamShare = stream.ours.addedUs / stream.peer.addedUs
+  return {
+    bench: 'instrumentation',
+    figures: {
+      plainBareUs: round(plain.bare.us),
+      plainPeerAddedUs: round(plain.peer.addedUs),
+      plainOursAddedUs: round(plain.ours.addedUs),
+      plainPeerAddedBytes: round(plain.peer.addedBytes),
+      plainOursAddedBytes: round(plain.ours.addedBytes),
+      streamBareUs: round(stream.bare.us),
+      streamPeerAddedUs: round(stream.peer.addedUs),
+      streamOursAddedUs: round(stream.ours.addedUs),
+      streamPeerAddedBytes: round(stream.peer.addedBytes),
+      streamOursAddedBytes: round(stream.ours.addedBytes),
+    },
+    targets: [
+      { what: 'plain call: what ours adds, as a share of what the peer adds', wanted: '<= 0.5', measured: round(plainShare), met: plainShare <= 0.5 },
+      { what: '200-chunk stream: what ours adds, as a share of what the peer adds', wanted: '<= 0.5', measured: round(streamShare), met: streamShare <= 0.5 },
+    ],
+  }
+}
+
+function bare(module: OpenAiModule): Variant {
+  const client = clientOf(module, CHUNKS)
+  return { name: 'bare', plain: () => plainCall(client), stream: () => streamedCall(client) }
+}
+
+const nowhere: SpanExporter = { export: (_spans, done) => done({ code: 0 }), shutdown: () => Promise.resolve() }
+
+function peer(module: OpenAiModule): Variant {
+  const provider = new BasicTracerProvider({ spanProcessors: [new BatchSpanProcessor(nowhere)] })
+  const instrumentation = new OpenAIInstrumentation({ enabled: false })
+  instrumentation.setTracerProvider(provider)
+  const [definition] = (instrumentation as unknown as { _modules: { patch(module: OpenAiModule): OpenAiModule }[] })._modules
+  const client = clientOf(definition?.patch(module) ?? module, CHUNKS)
+  const tracer = provider.getTracer('app')
+  const inSpan = <Result>(work: () => Promise<Result>): Promise<Result> => {
+    const attributes = { 'user.id': 'ann', 'session.id': 's-1', 'property.plan': 'pro', 'property.feature': 'chat' }
+    const span = tracer.startSpan('request', { attributes })
+    return context.with(trace.setSpan(context.active(), span), () => work().finally(() => span.end()))
+  }
+  return { name: 'peer', plain: () => inSpan(() => plainCall(client)), stream: () => inSpan(() => streamedCall(client)) }
+}
+
+function ours(module: OpenAiModule, processor: LedgerSpanProcessor): Variant {
+  const provider = new BasicTracerProvider({ spanProcessors: [processor] })
+  const client = instrument(clientOf(module, CHUNKS), { tracerProvider: provider })
+  const who = { sessionId: 's-1', properties: { plan: 'pro', feature: 'chat' } }
+  return { name: 'ours', plain: () => withUser('ann', who, () => plainCall(client)), stream: () => withUser('ann', who, () => streamedCall(client)) }
+}
+
+interface Cost {
+  readonly us: number
+  readonly addedUs: number
+  readonly addedBytes: number
+}
+
+interface Alternation {
+  readonly calls: number
+  readonly rounds: number
+  readonly run: (variant: Variant) => Promise<unknown>
+}
+
+/** Blocks of calls of each variant in turn; the cost of a variant is the median over rounds of the difference to bare in that round. */
+async function alternate(variants: readonly Variant[], { calls, rounds, run }: Alternation): Promise<Record<Variant['name'], Cost>> {
+  const us = new Map<string, number[]>(variants.map(({ name }) => [name, []]))
+  const bytes = new Map<string, number[]>(variants.map(({ name }) => [name, []]))
+  for (let n = -2; n < rounds; n++) {
+    for (const variant of variants) {
+      globalThis.gc?.()
+      const heap = process.memoryUsage().heapUsed
+      const startedMs = performance.now()
+      for (let call = 0; call < calls; call++) await run(variant)
+      const elapsedUs = ((performance.now() - startedMs) * 1000) / calls
+      if (n < 0) continue
+      us.get(variant.name)?.push(elapsedUs)
+      bytes.get(variant.name)?.push((process.memoryUsage().heapUsed - heap) / calls)
+    }
+  }
+  const added = (of: ReadonlyMap<string, number[]>, name: string): number =>
+    median((of.get(name) ?? []).map((value, n) => value - (of.get('bare')?.[n] ?? 0)))
+  const cost = (name: Variant['name']): Cost => ({ us: median(us.get(name) ?? []), addedUs: added(us, name), addedBytes: added(bytes, name) })
+  return { bare: cost('bare'), peer: cost('peer'), ours: cost('ours') }
+}

@@ -1,0 +1,71 @@
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+
+import { benchApp } from './app.ts'
+import { benchInstrumentation } from './instrumentation.ts'
+import type { Finding } from './measure.ts'
+import { benchStore } from './store.ts'
+import { benchUsersReport } from './users-report.ts'
+
+/** Every benchmark, in its full size and in one that ends within a minute (`--quick`), which says less. */
+const benches: Readonly<Record<string, { full: () => Promise<Finding>; quick: () => Promise<Finding> }>> = {
+  instrumentation: {
+    full: () => benchInstrumentation({ rounds: 40, plainCallsPerBlock: 200, streamsPerBlock: 40 }),
+    quick: () => benchInstrumentation({ rounds: 8, plainCallsPerBlock: 100, streamsPerBlock: 20 }),
+  },
+  app: {
+    full: () => benchApp({ callsPerSecond: 2000, seconds: 30, rounds: 3 }),
+    quick: () => benchApp({ callsPerSecond: 2000, seconds: 5, rounds: 1 }),
+  },
+  store: {
+    full: () => benchStore({ calls: 300_000, batch: 5000 }),
+    quick: () => benchStore({ calls: 50_000, batch: 5000 }),
+  },
+  'store-in-app': {
+    full: () => benchStore({ calls: 100_000, batch: 512 }),
+    quick: () => benchStore({ calls: 20_000, batch: 512 }),
+  },
+  'users-report': {
+    full: () => benchUsersReport({ calls: 1_000_000 }),
+    quick: () => benchUsersReport({ calls: 100_000 }),
+  },
+}
+
+const help = `npm run bench -- [NAME…] [--quick] [--json FILE]
+
+Runs benchmarks (${Object.keys(benches).join(', ')}) and prints what they found beside what was wanted.
+Everything is a ratio or a difference taken in one run; a busy machine spoils them all.
+
+  --quick      small sizes, for a look
+  --json FILE  writes the findings to FILE
+
+Example: npm run bench -- store --json store.json
+`
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { quick: { type: 'boolean', default: false }, json: { type: 'string' }, help: { type: 'boolean', default: false } },
+})
+const names = positionals.length === 0 ? Object.keys(benches) : positionals
+const unknown = names.filter((name) => benches[name] === undefined)
+if (values.help) process.stdout.write(help)
+else if (unknown.length > 0) {
+  process.stderr.write(`Unknown benchmark "${unknown.join('", "')}". There are: ${Object.keys(benches).join(', ')}.\n`)
+  process.exitCode = 2
+} else {
+  const findings: Finding[] = []
+  for (const name of names) {
+    process.stderr.write(`${name} …\n`)
+    const bench = benches[name]
+    if (bench !== undefined) findings.push(await (values.quick ? bench.quick() : bench.full()))
+    process.stdout.write(`${text(findings.at(-1))}\n`)
+  }
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(findings, null, 2)}\n`)
+}
+
+function text(finding: Finding | undefined): string {
+  if (finding === undefined) return ''
+  const figures = Object.entries(finding.figures).map(([name, value]) => `  ${name.padEnd(28)} ${value}`)
+  const targets = finding.targets.map(({ what, wanted, measured, met }) => `  ${met ? 'met   ' : 'missed'} ${what}: ${measured} (wanted ${wanted})`)
+  return [finding.bench, ...figures, ...targets].join('\n')
+}
