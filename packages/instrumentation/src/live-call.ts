@@ -48,49 +48,50 @@ export class LiveCall implements OpenCall {
   parsing = false
   /** Set when the app asked for the response unparsed. */
   unparsed = false
-  waitsForApp = false
+  isStreaming = false
   progress = 0
-  readonly #request: CallRequest
-  readonly #finishSpan: FinishSpan
-  readonly #startedAtMs = performance.now()
-  #stream: AnswerStream | undefined
-  #signal: AbortSignal | undefined
-  #firstChunkAfterMs: number | undefined
-  #outputCharacters = 0
-  #httpStatus: number | undefined
-  #isOver = false
+  private readonly request: CallRequest
+  private readonly finishSpan: FinishSpan
+  private readonly startedAtMs = performance.now()
+  private stream: AnswerStream | undefined
+  private signal: AbortSignal | undefined
+  private onAbort: (() => void) | undefined
+  private firstChunkAfterMs: number | undefined
+  private outputCharacters = 0
+  private httpStatus: number | undefined
+  private isOver = false
 
   constructor(request: CallRequest, finishSpan: FinishSpan) {
-    this.#request = request
-    this.#finishSpan = finishSpan
+    this.request = request
+    this.finishSpan = finishSpan
     counted.startedCalls++
     watchOpenCall(this)
   }
 
-  /** The response's headers are there; from now on it is the app that decides how it goes on. */
-  arrived(response: { readonly status?: unknown }): void {
-    if (typeof response.status === 'number') this.#httpStatus = response.status
-    this.waitsForApp = true
-    this.progress++
+  /** Until the app awaits the answer, and between the chunks of a stream; in between it is the network. */
+  get waitsForApp(): boolean {
+    return !this.parsing || this.isStreaming
   }
 
   /** The whole answer, as the SDK parsed it. */
   answered(body: unknown): void {
-    if (this.#isOver) return
-    const { api, provider } = this.#request
-    this.#end(() => {
+    if (this.isOver) return
+    const { api, provider } = this.request
+    this.end(() => {
       const answer = api.readAnswer(body, { provider })
       if (answer.usage !== undefined || !api.isEstimated || !isObject(body))
         return answerAttributes(api, answer, answer.usage ? 'reported' : 'missing')
-      return answerAttributes(api, this.#estimated(answer, charactersIn(body)), 'estimated')
+      return answerAttributes(api, this.estimated(answer, charactersIn(body)), 'estimated')
     })
   }
 
   /** The answer is a stream; its chunks come as the app reads them. */
   streaming(signal: AbortSignal | undefined): void {
-    this.#stream = this.#request.api.openStream({ provider: this.#request.provider })
-    this.#signal = signal
-    signal?.addEventListener('abort', this.#aborted, { once: true })
+    this.isStreaming = true
+    this.stream = this.request.api.openStream({ provider: this.request.provider })
+    this.signal = signal
+    this.onAbort = () => this.aborted()
+    signal?.addEventListener('abort', this.onAbort, { once: true })
     this.progress++
   }
 
@@ -98,10 +99,10 @@ export class LiveCall implements OpenCall {
   chunk(chunk: unknown): boolean {
     this.progress++
     try {
-      this.#firstChunkAfterMs ??= performance.now() - this.#startedAtMs
-      this.#outputCharacters += this.#request.api.charactersIn(chunk)
-      this.#stream?.event(chunk)
-      return this.#request.hidesUsage ? showWithoutUsage(chunk) : true
+      this.firstChunkAfterMs ??= performance.now() - this.startedAtMs
+      this.outputCharacters += this.request.api.charactersIn(chunk)
+      this.stream?.event(chunk)
+      return this.request.hidesUsage ? showWithoutUsage(chunk) : true
     } catch (error) {
       countFailure('stream', error)
       return true
@@ -111,80 +112,80 @@ export class LiveCall implements OpenCall {
   /** The server has sent all it will send. */
   streamEnded(): void {
     // The SDKs end a stream quietly when its request is aborted. After the last event an abort changes nothing.
-    if (this.#signal?.aborted === true && !this.#isWhole()) this.#endFailed(cancelled)
-    else this.#end(() => this.#streamedAttributes(true))
+    if (this.signal?.aborted === true && !this.isWhole()) this.endFailed(cancelled)
+    else this.end(() => this.streamedAttributes(true))
   }
 
   /** The app stopped reading: no failure, but not the whole answer either. */
   streamLeft(): void {
-    this.#end(() => this.#streamedAttributes(false))
+    this.end(() => this.streamedAttributes(false))
   }
 
   failed(error: unknown): void {
-    if (!this.#isOver) this.#endFailed(errorFacts(error))
+    if (!this.isOver) this.endFailed(errorFacts(error))
   }
 
   /** The answer went to the app unread by us, or the app never read it. */
   abandon(): void {
-    this.#end(() => (this.#stream === undefined ? missing() : this.#streamedAttributes(false)))
+    this.end(() => (this.stream === undefined ? missing() : this.streamedAttributes(false)))
   }
 
   /** An aborted stream usually ends at once, but not always: what has arrived already may still be read, or never. */
-  readonly #aborted = (): void => {
-    if (!this.#isOver) setTimeout(() => this.streamEnded(), ABORT_GRACE_MS).unref()
+  private aborted(): void {
+    if (!this.isOver) setTimeout(() => this.streamEnded(), ABORT_GRACE_MS).unref()
   }
 
-  #endFailed({ type, message, httpStatus }: ErrorFacts): void {
-    this.#httpStatus = httpStatus ?? this.#httpStatus
-    this.#end(() => ({ ...(this.#stream !== undefined && this.#streamedAttributes(false)), [names.errorType]: type }), { message })
+  private endFailed({ type, message, httpStatus }: ErrorFacts): void {
+    this.httpStatus = httpStatus ?? this.httpStatus
+    this.end(() => ({ ...(this.stream !== undefined && this.streamedAttributes(false)), [names.errorType]: type }), { message })
   }
 
-  #end(describe: () => Attributes, error?: CallOutcome['error']): void {
-    if (this.#isOver) return
-    this.#isOver = true
+  private end(describe: () => Attributes, error?: CallOutcome['error']): void {
+    if (this.isOver) return
+    this.isOver = true
     counted.endedCalls++
     forgetOpenCall(this)
-    this.#signal?.removeEventListener('abort', this.#aborted)
+    if (this.onAbort !== undefined) this.signal?.removeEventListener('abort', this.onAbort)
     const attributes = guarded('answer', describe) ?? missing()
-    if (this.#httpStatus !== undefined) attributes[names.httpResponseStatusCode] = this.#httpStatus
-    guarded('end', () => this.#finishSpan({ attributes, error }))
+    if (this.httpStatus !== undefined) attributes[names.httpResponseStatusCode] = this.httpStatus
+    guarded('end', () => this.finishSpan({ attributes, error }))
   }
 
   /** What the chunks said; where they said too little of the usage, the rest is estimated from the length of the text. */
-  #streamedAttributes(endedWell: boolean): Attributes {
-    const { api } = this.#request
-    const answer = this.#stream?.result()
-    if (answer === undefined || this.#firstChunkAfterMs === undefined) return missing()
+  private streamedAttributes(endedWell: boolean): Attributes {
+    const { api } = this.request
+    const answer = this.stream?.result()
+    if (answer === undefined || this.firstChunkAfterMs === undefined) return missing()
     const isWhole = answer.finishReason !== undefined || (endedWell && !api.alwaysSaysWhyItEnds)
     const attributes =
       answer.usage === undefined
-        ? answerAttributes(api, this.#estimated(answer, this.#outputCharacters), 'estimated')
+        ? answerAttributes(api, this.estimated(answer, this.outputCharacters), 'estimated')
         : isWhole
           ? answerAttributes(api, answer, 'reported')
-          : answerAttributes(api, this.#atLeast(answer, answer.usage), 'partial')
-    attributes[names.responseTimeToFirstChunk] = this.#firstChunkAfterMs / 1000
+          : answerAttributes(api, this.atLeast(answer, answer.usage), 'partial')
+    attributes[names.responseTimeToFirstChunk] = this.firstChunkAfterMs / 1000
     return attributes
   }
 
-  #isWhole(): boolean {
-    const answer = this.#stream?.result()
+  private isWhole(): boolean {
+    const answer = this.stream?.result()
     return answer?.usage !== undefined && answer.finishReason !== undefined
   }
 
-  #estimated(answer: ProviderAnswer, outputCharacters: number): ProviderAnswer {
-    const model = answer.model ?? this.#request.model
+  private estimated(answer: ProviderAnswer, outputCharacters: number): ProviderAnswer {
+    const model = answer.model ?? this.request.model
     return {
       ...answer,
       usage: usageOf({
-        inputTokens: estimateTokens(inputCharacters(this.#request.body), model),
+        inputTokens: estimateTokens(inputCharacters(this.request.body), model),
         outputTokens: estimateTokens(outputCharacters, model),
       }),
     }
   }
 
   /** The input is known from the first event; of the output only what was read, and no provider bills less than that. */
-  #atLeast(answer: ProviderAnswer, usage: Usage): ProviderAnswer {
-    const unreported = estimateTokens(this.#outputCharacters, answer.model ?? this.#request.model) - totalOutputTokens(usage)
+  private atLeast(answer: ProviderAnswer, usage: Usage): ProviderAnswer {
+    const unreported = estimateTokens(this.outputCharacters, answer.model ?? this.request.model) - totalOutputTokens(usage)
     if (unreported <= 0) return answer
     return { ...answer, parts: undefined, usage: { ...usage, outputTokens: usage.outputTokens + unreported } }
   }

@@ -1,4 +1,4 @@
-import { readId, readProperties, type Identity } from '@spanledger/conventions'
+import { MAX_PROPERTIES_PER_CALL, readId, readProperties, type Identity, type Property, type ReadProperties } from '@spanledger/conventions'
 
 import { countIdentityFaults } from './instrumentation-state.ts'
 
@@ -19,10 +19,41 @@ export function readIdentity({ user, session, properties }: SaidIdentity): Ident
     session: session === undefined ? undefined : readOneId('session', session),
     properties: nobody.properties,
   }
-  if (properties === undefined) return identity
-  const read = readProperties(properties)
+  return properties === undefined ? identity : { ...identity, properties: readAll([...properties]) }
+}
+
+type Read = Pick<ReadProperties, 'properties' | 'faults'>
+
+/**
+ * By name, the value that was read last: most properties (plan, feature, environment) have few values, and reading one
+ * costs more than the span that carries it.
+ */
+const lastRead = new Map<string, { readonly value: unknown; readonly read: Read }>()
+const MAX_REMEMBERED = 500
+
+function readAll(pairs: readonly (readonly [name: string, value: unknown])[]): Identity['properties'] {
+  if (pairs.length > MAX_PROPERTIES_PER_CALL) return countedFaults(readProperties(pairs)).properties
+  const properties = new Map<string, Property>()
+  for (const [name, value] of pairs) {
+    for (const [key, property] of countedFaults(readOne(name, value)).properties) properties.set(key, property)
+  }
+  return properties
+}
+
+function readOne(name: string, value: unknown): Read {
+  const known = lastRead.get(name)
+  if (known !== undefined && Object.is(known.value, value)) return known.read
+  const read = readProperties([[name, value]])
+  // Objects may change behind the same reference.
+  if (typeof value === 'object') return read
+  if (lastRead.size >= MAX_REMEMBERED) lastRead.clear()
+  lastRead.set(name, { value, read })
+  return read
+}
+
+function countedFaults(read: Read): Read {
   if (read.faults.length > 0) countIdentityFaults(read.faults)
-  return { ...identity, properties: read.properties }
+  return read
 }
 
 function readOneId(kind: 'user' | 'session', value: unknown): string | undefined {

@@ -26,17 +26,15 @@ export interface SdkRequestOptions {
   readonly __span?: unknown
 }
 
-/** What a response is parsed from. */
-export interface SdkResponseProps {
-  readonly response: Response
-}
-
 /** What `create` returns: a promise that parses the response when it is awaited, not before. */
 export interface SdkPromise {
-  responsePromise: Promise<SdkResponseProps>
-  /** openai 4 passes the props, all later ones the client and the props. */
-  parseResponse: (...args: unknown[]) => unknown
+  parse: () => Promise<unknown>
   asResponse: () => Promise<Response>
+  /** A promise of the same response that makes something else of it. */
+  _thenUnwrap: (transform: unknown) => unknown
+  responsePromise: Promise<unknown>
+  /** openai 4 passes the props, all later ones the client and the props. */
+  parseResponse: (...args: unknown[]) => Promise<unknown>
 }
 
 /** A streamed answer; `iterator` is what `for await`, `tee()` and `toReadableStream()` all call. */
@@ -50,12 +48,7 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 export function isSdkPromise(value: unknown): value is SdkPromise {
-  return (
-    isObject(value) &&
-    value['responsePromise'] instanceof Promise &&
-    typeof value['parseResponse'] === 'function' &&
-    typeof value['asResponse'] === 'function'
-  )
+  return value instanceof Promise && 'parse' in value && 'asResponse' in value && '_thenUnwrap' in value && 'responsePromise' in value
 }
 
 export function isSdkStream(value: unknown): value is SdkStream {

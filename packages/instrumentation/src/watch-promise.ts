@@ -6,8 +6,8 @@ import { watchStream } from './watch-stream.ts'
 
 /**
  * Follows a call through what `create` returned, and leaves that object in the app's hands. Awaiting it would parse the
- * response, which `asResponse()` must not find read; so its two inner steps are watched instead: the response that
- * arrives or does not, and the parsing, which helpers such as `.parse()` reach too.
+ * response, which `asResponse()` must not find read; so the ways in which an app can go on are shadowed on the object:
+ * parsing (behind `then`, `catch`, `finally` and `withResponse()`), the raw response, and what helpers build on it.
  */
 export function watchPromise(returned: unknown, call: LiveCall): void {
   if (isSdkPromise(returned)) watchSdkPromise(returned, call)
@@ -16,7 +16,7 @@ export function watchPromise(returned: unknown, call: LiveCall): void {
 }
 
 function watchSdkPromise(promise: SdkPromise, call: LiveCall): void {
-  const { responsePromise, parseResponse, asResponse } = promise
+  const { parse, asResponse, _thenUnwrap: unwrap } = promise
   const seen = (parsed: unknown): unknown => {
     watchParsed(parsed, call)
     return parsed
@@ -25,21 +25,26 @@ function watchSdkPromise(promise: SdkPromise, call: LiveCall): void {
     call.failed(error)
     throw error
   }
-  promise.responsePromise = responsePromise.then((props) => {
-    guarded('answer', () => call.arrived(props.response))
-    return props
-  }, failed)
-  promise.parseResponse = (...args) => {
+  let parsed: Promise<unknown> | undefined
+  promise.parse = () => {
     call.parsing = true
-    const parsed = parseResponse(...args)
-    return parsed instanceof Promise ? parsed.then(seen, failed) : seen(parsed)
+    parsed ??= parse.call(promise).then(seen, failed)
+    return parsed
   }
   promise.asResponse = () =>
     asResponse.call(promise).then((response) => {
       // withResponse() asks for both; then the parsing is what counts.
       if (!call.parsing) guarded('answer', () => watchRawResponse(response, call))
       return response
-    })
+    }, failed)
+  promise['_thenUnwrap'] = (transform) => {
+    // The promise that this makes goes past the methods above, straight to the two steps below them.
+    const { responsePromise, parseResponse } = promise
+    call.parsing = true
+    promise.responsePromise = responsePromise.then(undefined, failed)
+    promise.parseResponse = async (...args) => parseResponse(...args).then(seen, failed)
+    return unwrap.call(promise, transform)
+  }
 }
 
 /** Whatever else an SDK, a proxy or a mock may return. */
