@@ -12,15 +12,18 @@ export function encodeCounts(counts: Counts): Uint8Array {
 
 /** Packed counts, in hex, with each of `added` counted once more and each of `removed` once less. */
 export function mergeCounts(packedHex: string, added: readonly number[], removed?: readonly number[]): string {
-  if (packedHex === '' && added.length < 2 && removed === undefined) {
+  if (added.length === 0 && removed === undefined) return packedHex
+  if (packedHex === '' && added.length === 1 && removed === undefined) {
     const writer = { at: 0, previous: 0 }
-    for (const key of added) write(writer, key, 1)
+    write(writer, added[0] ?? 0, 1)
     return scratch.toString('hex', 0, writer.at)
   }
-  const counts = decodeCounts(Buffer.from(packedHex, 'hex'))
+  const counts = packedHex === '' ? new Map<number, number>() : decodeCounts(Buffer.from(packedHex, 'hex'))
   for (const key of added) counts.set(key, (counts.get(key) ?? 0) + 1)
-  for (const key of removed ?? []) counts.set(key, (counts.get(key) ?? 0) - 1)
-  return Buffer.from(encodeCounts(counts)).toString('hex')
+  if (removed !== undefined) for (const key of removed) counts.set(key, (counts.get(key) ?? 0) - 1)
+  const writer = { at: 0, previous: 0 }
+  for (const key of Float64Array.from(counts.keys()).sort()) write(writer, key, counts.get(key) ?? 0)
+  return scratch.toString('hex', 0, writer.at)
 }
 
 let scratch = Buffer.alloc(1024)
@@ -36,7 +39,8 @@ function write(writer: { at: number; previous: number }, key: number, count: num
 function writeVarint(at: number, value: number): number {
   let rest = value
   let end = at
-  for (; rest >= 128; rest = Math.floor(rest / 128)) scratch[end++] = (rest % 128) | 128
+  for (; rest > 0x7fffffff; rest = Math.floor(rest / 128)) scratch[end++] = (rest % 128) | 128
+  for (; rest >= 128; rest >>>= 7) scratch[end++] = (rest & 127) | 128
   scratch[end++] = rest
   return end
 }

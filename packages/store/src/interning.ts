@@ -1,7 +1,7 @@
 import type { Identity, LlmCall } from '@spanledger/conventions'
 import type { Cost } from '@spanledger/pricing'
 
-import { openDictionary, type Entry, type Wording } from './dictionary.ts'
+import { openDictionary, type DictionaryTable } from './dictionary.ts'
 import { openProperties, type PlacedProperties } from './properties.ts'
 import type { Sqlite } from './sqlite.ts'
 
@@ -36,19 +36,11 @@ export interface InternedCall extends IdentityIds, NamedCall {
 }
 
 export function openInterning(db: Sqlite): Interning {
-  const users = openDictionary<Identity>(
-    db,
-    { table: 'users', id: 'user_id', columns: ['name'] },
-    { key: userName, entry: (who) => [userName(who)] },
-  )
-  const sessions = openDictionary<Sitting>(db, { table: 'sessions', id: 'session_id', columns: ['user_id', 'name'] }, sitting)
-  const models = openDictionary<NamedCall>(
-    db,
-    { table: 'models', id: 'model_id', columns: ['provider', 'requested_model', 'model'] },
-    model,
-  )
-  const kinds = openDictionary<NamedCall>(db, { table: 'kinds', id: 'kind_id', columns: kindColumns }, kind)
-  const prices = openDictionary<NamedCall>(db, { table: 'prices', id: 'price_id', columns: ['price'] }, price)
+  const users = openDictionary(db, userTable)
+  const sessions = openDictionary(db, sessionTable)
+  const models = openDictionary(db, modelTable)
+  const kinds = openDictionary(db, kindTable)
+  const prices = openDictionary(db, priceTable)
   const properties = openProperties(db)
 
   const internIdentities = async (identities: readonly Identity[]): Promise<IdentityIds[]> => {
@@ -92,55 +84,46 @@ export const nobody: IdentityIds = { userId: 0, sessionId: 0, placed: { segmentI
 /** The names of the rows with id 0; no user can be called so, see `readId`. */
 const NOBODY = '(none)'
 
-function userName({ user }: Identity): string {
-  return user ?? NOBODY
-}
+const userTable: DictionaryTable<Identity> = { table: 'users', id: 'user_id', columns: { name: ({ user }) => user ?? NOBODY } }
 
 interface Sitting {
   readonly userId: number
   readonly session: string | undefined
 }
 
-const sitting: Wording<Sitting> = {
-  key: ({ userId, session }) => (session === undefined ? `0\u0000${NOBODY}` : `${userId}\u0000${session}`),
-  entry: ({ userId, session }) => (session === undefined ? [0, NOBODY] : [userId, session]),
+const sessionTable: DictionaryTable<Sitting> = {
+  table: 'sessions',
+  id: 'session_id',
+  columns: { user_id: ({ userId, session }) => (session === undefined ? 0 : userId), name: ({ session }) => session ?? NOBODY },
 }
 
-const model: Wording<NamedCall> = {
-  key: ({ call }) => `${clean(call.provider)}\u0000${call.requestedModel}\u0000${call.model}`,
-  entry: ({ call }) => [clean(call.provider), call.requestedModel, call.model],
+const modelTable: DictionaryTable<NamedCall> = {
+  table: 'models',
+  id: 'model_id',
+  columns: {
+    provider: ({ call }) => clean(call.provider),
+    requested_model: ({ call }) => call.requestedModel,
+    model: ({ call }) => call.model,
+  },
 }
 
-const kindColumns = [
-  'operation',
-  'status',
-  'error_class',
-  'error_type',
-  'finish_reason',
-  'service_tier',
-  'streamed',
-  'usage_quality',
-  'origin',
-] as const
-
-const kindEntry = ({ call }: NamedCall): Entry => [
-  clean(call.operation),
-  call.status,
-  call.errorClass ?? '',
-  call.errorType ?? '',
-  call.finishReason ?? '',
-  call.serviceTier ?? '',
-  call.streamed ? 1 : 0,
-  call.usageQuality,
-  call.origin,
-]
-const kind: Wording<NamedCall> = {
-  key: ({ call }) =>
-    `${clean(call.operation)}\u0000${call.status}\u0000${call.errorClass ?? ''}\u0000${call.errorType ?? ''}\u0000${call.finishReason ?? ''}\u0000${call.serviceTier ?? ''}\u0000${call.streamed ? 1 : 0}\u0000${call.usageQuality}\u0000${call.origin}`,
-  entry: kindEntry,
+const kindTable: DictionaryTable<NamedCall> = {
+  table: 'kinds',
+  id: 'kind_id',
+  columns: {
+    operation: ({ call }) => clean(call.operation),
+    status: ({ call }) => call.status,
+    error_class: ({ call }) => call.errorClass ?? '',
+    error_type: ({ call }) => call.errorType ?? '',
+    finish_reason: ({ call }) => call.finishReason ?? '',
+    service_tier: ({ call }) => call.serviceTier ?? '',
+    streamed: ({ call }) => (call.streamed ? 1 : 0),
+    usage_quality: ({ call }) => call.usageQuality,
+    origin: ({ call }) => call.origin,
+  },
 }
 
-const price: Wording<NamedCall> = { key: ({ cost }) => priceText(cost), entry: ({ cost }) => [priceText(cost)] }
+const priceTable: DictionaryTable<NamedCall> = { table: 'prices', id: 'price_id', columns: { price: ({ cost }) => priceText(cost) } }
 
 function clean(text: string): string {
   return text.isWellFormed() && !text.includes('\u0000') ? text : text.toWellFormed().replaceAll('\u0000', '\ufffd')
@@ -150,7 +133,7 @@ const priceTexts = new WeakMap<object, string>()
 
 /** The price as JSON; the price book hands out one object per price, so each is written as text once. */
 function priceText(cost: Cost): string {
-  if (cost.costNanoUsd === undefined) return JSON.stringify({ unpriced: cost.reason })
+  if (cost.costNanoUsd === undefined) return `{"unpriced":"${cost.reason}"}`
   let text = priceTexts.get(cost.price)
   if (text === undefined) {
     text = JSON.stringify(cost.price)

@@ -49,11 +49,7 @@ type Keys = ReadonlyMap<string, KnownKey>
 const MAX_REMEMBERED_VALUES = 10_000
 
 export function openProperties(db: Sqlite): Properties {
-  const segments = openDictionary<string>(
-    db,
-    { table: 'segments', id: 'segment_id', columns: ['value_ids'] },
-    { key: (set) => set, entry: (set) => [set] },
-  )
+  const segments = openDictionary<string>(db, { table: 'segments', id: 'segment_id', columns: { value_ids: (set) => set } })
   let keys = new Map<string, KnownKey>()
   let dataVersion = -1
 

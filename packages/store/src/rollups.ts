@@ -64,6 +64,7 @@ export function addContribution(delta: RollupDelta, call: Contribution, zone: Zo
   const model = rowOf(delta.models, day, call.modelId, 2)
   for (const row of [user, model]) {
     addMeasures(row, call, sign)
+    if (call.costNanoUsd !== null) row.costNanoUsd += BigInt(sign * call.costNanoUsd)
     const counts = countsOf(row, sign)
     counts[0]?.push(bucket)
     if (ttftBucket !== undefined) counts[1]?.push(ttftBucket)
@@ -104,29 +105,25 @@ function countsOf(row: RowDelta, sign: 1 | -1): readonly number[][] {
 const noMeasures = measureColumns.map(() => 0)
 const FIRST_TOKEN = measureColumns.indexOf(usageColumns[usageBuckets[0]])
 const COST = measureColumns.indexOf('cost_nano_usd')
+const LATENCY = measureColumns.indexOf('latency_ms_sum')
 
-/** Which of the counting measures a call adds 1 to, in the order of `measureColumns`. */
-const counting: readonly ((call: Contribution) => boolean)[] = [
-  () => true,
-  ({ status }) => status === 'error',
-  ({ status }) => status === 'cancelled',
-  ({ costNanoUsd }) => costNanoUsd === null,
-  ({ quality }) => quality === 'estimated' || quality === 'partial',
-  ({ quality }) => quality === 'missing',
-  ({ origin }) => origin === 'sample',
-]
-
-function addMeasures(row: RowDelta, call: Contribution, sign: 1 | -1): void {
-  const { measures } = row
-  for (let n = 0; n < counting.length; n++) if (counting[n]?.(call) === true) measures[n] = (measures[n] ?? 0) + sign
-  if (call.costNanoUsd !== null) row.costNanoUsd += BigInt(sign * call.costNanoUsd)
-  let at = FIRST_TOKEN
-  for (const bucket of usageBuckets) {
-    const tokens = call.usage[bucket]
-    if (tokens !== 0) measures[at] = (measures[at] ?? 0) + sign * tokens
-    at++
+/** Adds a call's measures, in the order of `measureColumns`. */
+function addMeasures({ measures }: RowDelta, call: Contribution, sign: 1 | -1): void {
+  add(measures, 0, sign)
+  if (call.status === 'error') add(measures, 1, sign)
+  if (call.status === 'cancelled') add(measures, 2, sign)
+  if (call.costNanoUsd === null) add(measures, 3, sign)
+  if (call.quality === 'estimated' || call.quality === 'partial') add(measures, 4, sign)
+  if (call.quality === 'missing') add(measures, 5, sign)
+  if (call.origin === 'sample') add(measures, 6, sign)
+  if (call.quality !== 'missing') {
+    for (let n = 0; n < usageBuckets.length; n++) add(measures, FIRST_TOKEN + n, sign * call.usage[usageBuckets[n] ?? 'inputTokens'])
   }
-  measures[at] = (measures[at] ?? 0) + sign * call.latencyMs
+  add(measures, LATENCY, sign * call.latencyMs)
+}
+
+function add(measures: number[], at: number, n: number): void {
+  measures[at] = (measures[at] ?? 0) + n
 }
 
 /** Adds a delta to the tables. Inside a transaction. */
@@ -188,12 +185,13 @@ async function applyRows(db: Sqlite, deltas: readonly KeyedDelta[], name: TableN
   const days = changeOfActiveDays(deltas, known)
   const rows = deltas.map(({ bucket, id, row }) => {
     const before = known.get(keyOf(bucket, id))
-    const measures = row.measures.map((measure, n) => (n === COST ? `"${row.costNanoUsd}"` : measure))
-    const bounds = tables[name].bounds ? `,${days.get(keyOf(bucket, id)) ?? 0},${row.firstMs},${row.lastMs}` : ''
-    const packed = row.added.map((added, n) => `,"${mergeCounts(before?.packed[n] ?? '', added, row.removed?.[n])}"`)
-    return `[${bucket},${id},${measures.join(',')}${bounds}${packed.join('')}]`
+    const values: (number | string)[] = [bucket, id]
+    for (let n = 0; n < row.measures.length; n++) values.push(n === COST ? String(row.costNanoUsd) : (row.measures[n] ?? 0))
+    if (tables[name].bounds) values.push(days.get(keyOf(bucket, id)) ?? 0, row.firstMs, row.lastMs)
+    for (let n = 0; n < row.added.length; n++) values.push(mergeCounts(before?.packed[n] ?? '', row.added[n] ?? [], row.removed?.[n]))
+    return values
   })
-  await db.run(upserts[name](schema), `[${rows.join(',')}]`)
+  await db.run(upserts[name](schema), JSON.stringify(rows))
   const shrunk = deltas.filter(({ row }) => (row.measures[0] ?? 0) <= 0).map(({ bucket, id }) => [bucket, id])
   if (shrunk.length > 0) {
     const { table, id } = tables[name]
@@ -204,23 +202,24 @@ async function applyRows(db: Sqlite, deltas: readonly KeyedDelta[], name: TableN
   }
 }
 
-async function readKnown(db: Sqlite, deltas: readonly KeyedDelta[], name: TableName, schema: RollupSchema): Promise<Map<string, KnownRow>> {
+async function readKnown(db: Sqlite, deltas: readonly KeyedDelta[], name: TableName, schema: RollupSchema): Promise<Map<number, KnownRow>> {
   const { table, id, packed } = tables[name]
   // One JSON text out and one in: npm sqlite3 pays per value that crosses into JavaScript (about half a microsecond).
   const [found] = await db.all<{ rows: string }>(
     `SELECT json_group_array(json_array(r.bucket, r.${id}, r.requests, ${packed.map((column) => `hex(r.${column})`).join(', ')})) AS rows
      FROM jsonb_each(?) AS j JOIN ${schema}.${table} AS r ON r.bucket = j.value->>0 AND r.${id} = j.value->>1`,
-    `[${deltas.map((delta) => `[${delta.bucket},${delta.id}]`).join(',')}]`,
+    JSON.stringify(deltas.map(({ bucket, id: rowId }) => [bucket, rowId])),
   )
-  const known = new Map<string, KnownRow>()
+  const known = new Map<number, KnownRow>()
   for (const [bucket, rowId, requests, ...blobs] of JSON.parse(found?.rows ?? '[]') as [number, number, number, ...string[]][]) {
     known.set(keyOf(bucket, rowId), { requests, packed: blobs })
   }
   return known
 }
 
-function keyOf(bucket: number, id: number): string {
-  return `${bucket} ${id}`
+/** One number for a row's key: buckets have eight digits, and 90 million ids fit beside them into a double. */
+function keyOf(bucket: number, id: number): number {
+  return id * 100_000_000 + bucket
 }
 
 /** Binds a JSON array of rows; sums are added, bounds widened, packed columns replaced. */
@@ -247,8 +246,8 @@ function upsert(name: TableName, schema: RollupSchema): string {
 }
 
 /** A day row is one active day; a month row gains or loses those whose day rows appear or vanish. */
-function changeOfActiveDays(deltas: readonly KeyedDelta[], known: ReadonlyMap<string, KnownRow>): ReadonlyMap<string, number> {
-  const change = new Map<string, number>()
+function changeOfActiveDays(deltas: readonly KeyedDelta[], known: ReadonlyMap<number, KnownRow>): ReadonlyMap<number, number> {
+  const change = new Map<number, number>()
   for (const { bucket, id, row } of deltas) {
     if (bucket === monthOf(bucket)) continue
     const before = known.get(keyOf(bucket, id))?.requests ?? 0

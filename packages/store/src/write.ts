@@ -63,15 +63,26 @@ export async function writeBatch(context: WriteContext, batch: Batch): Promise<W
 
 /** The calls of a batch, each once, that the ledger does not have; the others are counted. */
 async function freshCalls(db: Sqlite, calls: readonly WrittenCall[], counters: Map<string, number>): Promise<WrittenCall[]> {
-  const unique = new Map<string, WrittenCall>()
+  const unique: WrittenCall[] = []
+  // By span id first, which nearly always decides; a key of all three would be put together for every call.
+  const bySpan = new Map<string, WrittenCall[]>()
   for (const call of calls) {
-    if (!(call.startMs >= 0 && call.startMs < MAX_START_MS)) addTo(counters, 'refused_start_time')
-    else if (unique.has(keyOf(call))) addTo(counters, 'duplicate_calls')
-    else unique.set(keyOf(call), call)
+    if (!(call.startMs >= 0 && call.startMs < MAX_START_MS)) {
+      addTo(counters, 'refused_start_time')
+      continue
+    }
+    const same = bySpan.get(call.spanId)
+    if (same?.some(({ traceId, startMs }) => traceId === call.traceId && startMs === call.startMs) === true) {
+      addTo(counters, 'duplicate_calls')
+      continue
+    }
+    if (same === undefined) bySpan.set(call.spanId, [call])
+    else same.push(call)
+    unique.push(call)
   }
-  const known = await findKnown(db, [...unique.values()])
+  const known = await findKnown(db, unique)
   if (known.size > 0) counters.set('duplicate_calls', (counters.get('duplicate_calls') ?? 0) + known.size)
-  return [...unique.values()].filter((_, n) => !known.has(n))
+  return known.size === 0 ? unique : unique.filter((_, n) => !known.has(n))
 }
 
 /** Adds to the durable counters. Inside a transaction. */
@@ -88,17 +99,13 @@ function addTo(counts: Map<string, number>, name: string): void {
   counts.set(name, (counts.get(name) ?? 0) + 1)
 }
 
-function keyOf(call: WrittenCall): string {
-  return call.traceId + call.spanId + String(call.startMs)
-}
-
 /** The positions of those calls that the ledger has. */
 async function findKnown(db: Sqlite, calls: readonly WrittenCall[]): Promise<ReadonlySet<number>> {
   if (calls.length === 0) return new Set()
   const [row] = await db.all<{ found: string }>(
     `SELECT json_group_array(j.key) AS found FROM jsonb_each(?) AS j
      JOIN llm_calls AS c ON c.start_ms = j.value->>0 AND c.span_id = unhex(j.value->>1) AND c.trace_id = unhex(j.value->>2)`,
-    `[${calls.map((call) => `[${call.startMs},"${call.spanId}","${call.traceId}"]`).join(',')}]`,
+    JSON.stringify(calls.map((call) => [call.startMs, call.spanId, call.traceId])),
   )
   return new Set(JSON.parse(row?.found ?? '[]') as number[])
 }
@@ -134,7 +141,7 @@ async function insertFresh({ db, interning, priceBook, zone }: WriteContext, { c
     rowOf(one, decisions.get(one.call)?.counted ?? (one.call.role === 'call' || one.call.usage !== undefined)),
   )
   // SQLite inserts on a thread of its own while the sums are made here; the statements of a connection run in order.
-  const inserted = db.run(insertCalls, `[${rows.map(encodeCallRow).join(',')}]`)
+  const inserted = db.run(insertCalls, JSON.stringify(rows.map(encodeCallRow)))
   let uncounted = 0
   for (let n = 0; n < rows.length; n++) {
     const row = rows[n]
