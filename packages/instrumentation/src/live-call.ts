@@ -44,12 +44,12 @@ export type FinishSpan = (outcome: CallOutcome) => void
  * holds no stream, promise or response, so those that the app drops can be collected.
  */
 export class LiveCall implements OpenCall {
-  /** Set when the SDK starts to parse the response. */
+  /** Set when the app awaits the answer; then it is the SDK that reads the body. */
   parsing = false
   /** Set when the app asked for the response unparsed. */
   unparsed = false
-  isStreaming = false
   progress = 0
+  private isStreaming = false
   private readonly request: CallRequest
   private readonly finishSpan: FinishSpan
   private readonly startedAtMs = performance.now()

@@ -2,7 +2,7 @@ import { context, diag, DiagLogLevel, SpanStatusCode } from '@opentelemetry/api'
 import { suppressTracing } from '@opentelemetry/core'
 import { usageOf } from '@spanledger/conventions'
 import { startStandIn, type Directions, type StandIn } from '@spanledger/stand-in'
-import OpenAI from 'openai'
+import OpenAI, { AzureOpenAI } from 'openai'
 import OpenAI4 from 'openai-v4'
 import OpenAI5 from 'openai-v5'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -386,9 +386,35 @@ describe('the option includeUsage', () => {
   })
 })
 
+describe('the provider of a call', () => {
+  const fetch = () =>
+    Promise.resolve(Response.json({ id: 'c-1', model: 'm', choices: [], usage: { prompt_tokens: 1, completion_tokens: 1 } }))
+  it.each([
+    [OpenAI, { baseURL: 'https://api.openai.com/v1' }, 'openai', 'api.openai.com', 443],
+    [OpenAI, { baseURL: 'https://api.mistral.ai/v1' }, 'mistral_ai', 'api.mistral.ai', 443],
+    [OpenAI, { baseURL: 'http://[::1]:8080/v1' }, 'openai', '::1', 8080],
+    [
+      AzureOpenAI,
+      { endpoint: 'https://gateway.example', apiVersion: '2024-10-21', deployment: 'mine' },
+      'azure.ai.openai',
+      'gateway.example',
+      443,
+    ],
+    [AzureOpenAI, { endpoint: 'https://me.openai.azure.com', apiVersion: '2024-10-21' }, 'azure.ai.openai', 'me.openai.azure.com', 443],
+  ])('is read from the host, else from the client (%o, %o)', async (Client, options, provider, address, port) => {
+    const client = new Client({ apiKey: 'none', fetch: fetch as never, ...(options as object) } as never) as OpenAI
+    await client.chat.completions.create(request)
+    const { attributes } = tracing.spans()[0]!
+    expect([attributes['gen_ai.provider.name'], attributes['server.address'], attributes['server.port']]).toEqual([provider, address, port])
+  })
+})
+
 describe('a failure of ours', () => {
-  it('reaches neither the call nor any chunk when a span processor throws', async () => {
-    const broken = { onStart: () => raise(), onEnd: () => raise(), forceFlush: async () => {}, shutdown: async () => {} }
+  it.each([
+    ['onStart', 'start'],
+    ['onEnd', 'end'],
+  ] as const)('reaches neither the call nor any chunk when a span processor throws in %s', async (method, place) => {
+    const broken = { onStart() {}, onEnd() {}, forceFlush: async () => {}, shutdown: async () => {}, [method]: () => raise() }
     const throwing = startTracing({ processors: [broken], global: false })
     const warn = vi.fn<() => void>()
     diag.setLogger({ error: warn, warn, info() {}, debug() {}, verbose() {} }, DiagLogLevel.WARN)
@@ -402,8 +428,8 @@ describe('a failure of ours', () => {
     expect((await client.chat.completions.create(request)).object).toBe('chat.completion')
     expect((await readAll(await client.chat.completions.create({ ...request, stream: true }))).length).toBeGreaterThan(2)
     const { failures } = instrumentationState()
-    expect((failures.start ?? 0) - (before.start ?? 0)).toBeGreaterThan(0)
-    expect(warn).toHaveBeenCalled()
+    expect((failures[place] ?? 0) - (before[place] ?? 0)).toBe(2)
+    expect(warn.mock.calls).toHaveLength(1)
     diag.disable()
     await throwing.stop()
   })
