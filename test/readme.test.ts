@@ -1,0 +1,128 @@
+import { execFile } from 'node:child_process'
+import { existsSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { startStandIn } from '@spanledger/stand-in'
+import { describe, expect, it, onTestFinished } from 'vitest'
+
+import { ask, makeCall, startApp, tempFolder, tempLedger } from './app.ts'
+import { packageFolders, read, root } from './repository.ts'
+
+const readme = read('README.md')
+const command = join(root, 'packages/reporter/bin/spanledger.mjs')
+const shellLines = blocksOf('sh').flatMap((block) => block.split('\n'))
+const spanledgerLines = shellLines.filter((line) => line.startsWith('npx spanledger '))
+const [code = ''] = blocksOf('js')
+
+describe('README.md', () => {
+  it('has commands of npm, of node and of spanledger, and no others', () => {
+    expect(shellLines.filter((line) => !/^(?:npm (?:start|install)|node|npx spanledger) ?/.test(line))).toEqual([])
+    expect(spanledgerLines.length).toBeGreaterThan(5)
+  })
+
+  it('names npm scripts that exist', () => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+    const named = Array.from(readme.matchAll(/npm (?:run )?(start|test|check|bench|build)\b/g), ([, name = '']) => name)
+    expect(named).toContain('start')
+    expect(named.filter((name) => scripts[name] === undefined)).toEqual([])
+  })
+
+  it('installs packages that exist', () => {
+    const install = shellLines.find((line) => line.startsWith('npm install ')) ?? ''
+    const packages = install.split(' ').slice(2)
+    expect(packages).toEqual(['spanledger', '@opentelemetry/api', '@opentelemetry/sdk-node'])
+    expect(packages.filter((name) => !existsSync(join(root, 'node_modules', name)))).toEqual([])
+  })
+
+  it('has links to files that exist, and so have the other documents', () => {
+    const documents = [
+      'README.md',
+      'CONTRIBUTING.md',
+      'CHANGELOG.md',
+      'docs/README.md',
+      ...packageFolders.map((name) => `packages/${name}/README.md`),
+    ]
+    const broken = documents.flatMap((document) =>
+      Array.from(read(document).matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g), ([, target = '']) => join(document, '..', target)).filter(
+        (target) => !existsSync(join(root, target)),
+      ),
+    )
+    expect(broken).toEqual([])
+  })
+
+  it.each(spanledgerLines)('%s', async (line) => {
+    const path = await ledger()
+    const { exitCode, stdout } = await runCommand(argumentsOf(line).slice(2), { SPANLEDGER_STORE: path })
+    expect(exitCode).toBe(0)
+    expect(stdout.trim().split('\n').length).toBeGreaterThan(1)
+  })
+
+  it('shows a report with the columns that it has', async () => {
+    const [shown = ''] = blocksOf('text')
+    const [line = '', head = ''] = shown.split('\n')
+    const path = await ledger()
+    const { stdout } = await runCommand(argumentsOf(line).slice(3), { SPANLEDGER_STORE: path })
+    const labels = (text: string): string[] => text.trim().split(/ {2,}/)
+    expect(labels(stdout.split('\n')[0] ?? '')).toEqual(labels(head))
+    expect(stdout).toMatch(/^ada +new +1 /m)
+  })
+
+  it('shows a program that puts its call into the ledger', async () => {
+    const standIn = await startStandIn()
+    onTestFinished(() => standIn.close())
+    const folder = tempFolder()
+    writeFileSync(join(folder, 'app.mjs'), code)
+    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+    const start = argumentsOf(shellLines.find((line) => line.startsWith('node ')) ?? '').slice(1)
+    const { exitCode, stderr } = await run(process.execPath, start, {
+      cwd: folder,
+      env: { PATH: process.env['PATH'], OPENAI_BASE_URL: `${standIn.url}/v1`, OPENAI_API_KEY: 'any' },
+    })
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
+    expect(
+      await ask(join(folder, 'spanledger.db'), {
+        metrics: ['requests', 'unpriced_requests'],
+        by: ['user', 'session', 'property:plan', 'property:feature', 'model'],
+      }),
+    ).toEqual([['user-123', 's-1', 'premium', 'chat', 'gpt-4o-mini/openai', 1, 0]])
+  })
+})
+
+/** The blocks of README.md in a language. */
+function blocksOf(language: string): string[] {
+  return Array.from(readme.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)\\n\`\`\`$`, 'gm')), ([, block = '']) => block)
+}
+
+/** A command line as the shell splits it. */
+function argumentsOf(line: string): string[] {
+  return Array.from(line.matchAll(/'([^']*)'|(\S+)/g), ([, quoted, plain]) => quoted ?? plain ?? '')
+}
+
+/** A ledger that every command of README.md has something to say about. */
+async function ledger(): Promise<string> {
+  const path = tempLedger()
+  const { tracer, processor } = startApp({ store: path })
+  makeCall(tracer, { 'user.id': 'ada', 'session.id': 's-1', 'property.Plan': 'free', 'property.Feature': 'chat' })
+  makeCall(tracer, { 'user.id': 'ben', 'property.Plan': 'pro', 'property.Feature': 'search' })
+  await processor.shutdown()
+  return path
+}
+
+interface Run {
+  readonly exitCode: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs the built command, away from the repository's own files. */
+function runCommand(args: readonly string[], env: Record<string, string>): Promise<Run> {
+  return run(process.execPath, [command, ...args], { cwd: tempFolder(), env: { PATH: process.env['PATH'], ...env } })
+}
+
+function run(program: string, args: readonly string[], options: { cwd: string; env: NodeJS.ProcessEnv }): Promise<Run> {
+  return new Promise((resolve) => {
+    execFile(program, args, options, (error, stdout, stderr) => {
+      resolve({ exitCode: error === null ? 0 : Number(error.code ?? 1), stdout, stderr })
+    })
+  })
+}
