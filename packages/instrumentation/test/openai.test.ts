@@ -204,14 +204,20 @@ describe.each(versions)('openai %s', (_version, Sdk) => {
   })
 
   it('counts a call once through the stream() helper and finalChatCompletion()', async () => {
-    const completions = 'stream' in client.chat.completions ? client.chat.completions : (client as OpenAI).beta.chat.completions
+    const completions =
+      'stream' in client.chat.completions
+        ? client.chat.completions
+        : (client as unknown as { beta: { chat: OpenAI.Chat } }).beta.chat.completions
     const final = await completions.stream(request).finalChatCompletion()
     expect(final.choices[0]!.message.content).not.toBe('')
     expect(tracing.calls().map(({ usage }) => usage)).toEqual([lastBilled()])
   })
 
   it('counts a call once through the parse() helper', async () => {
-    const completions = 'parse' in client.chat.completions ? client.chat.completions : (client as OpenAI).beta.chat.completions
+    const completions =
+      'parse' in client.chat.completions
+        ? client.chat.completions
+        : (client as unknown as { beta: { chat: OpenAI.Chat } }).beta.chat.completions
     const parsed = await completions.parse(request)
     expect(parsed.choices[0]!.message.content).not.toBe('')
     expect(tracing.calls().map(({ usage }) => usage)).toEqual([lastBilled()])

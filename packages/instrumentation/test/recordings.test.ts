@@ -143,7 +143,7 @@ function askAnthropic(version: string, request: object): Promise<unknown> {
 function askOpenai(version: string, format: Recording['format'], request: object): Promise<unknown> {
   const client = new openaiVersions[version]!({ apiKey: 'none', baseURL: server.url, maxRetries: 0, logLevel: 'off' })
   const resource = format === 'chat/completions' ? client.chat.completions : client[format as 'responses']
-  return resource.create(request as never)
+  return (resource.create as (body: object) => Promise<unknown>).call(resource, request)
 }
 
 /** What the answer says, read without any SDK. */

@@ -44,7 +44,7 @@ export function startTracing({ processors = [], global = true }: { processors?: 
   }
 }
 
-export function toRecord(span: ReadableSpan): SpanRecord {
+function toRecord(span: ReadableSpan): SpanRecord {
   return {
     traceId: span.spanContext().traceId,
     spanId: span.spanContext().spanId,
