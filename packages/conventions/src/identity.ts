@@ -57,6 +57,7 @@ export interface ReadId {
 export function readId(value: unknown): ReadId {
   const text = toText(value)
   if (text === undefined) return { id: undefined, outcome: 'absent' }
+  if (plainId.test(text) && !notAnId.has(text)) return { id: text, outcome: 'kept' }
   const trimmed = text.trim()
   if (notAnId.has(trimmed)) return { id: undefined, outcome: 'absent' }
   // oxlint-disable-next-line no-control-regex -- control characters are exactly what is looked for
@@ -68,6 +69,9 @@ export function readId(value: unknown): ReadId {
   }
   return { id, outcome: 'kept' }
 }
+
+/** Printable ASCII, short enough: what nearly every id is, and nothing has to be done to. */
+const plainId = /^[!-~]{1,128}$/
 
 /** Properties by canonical key, and what had to be mended or refused. */
 export interface ReadProperties {
@@ -108,6 +112,7 @@ function limitProperties(properties: Map<string, Property>): { properties: Map<s
 
 /** Lone surrogates and NUL become U+FFFD: SQLite and terminals would do so silently, or cut the value there. */
 function cleanValue(text: string): string {
+  if (text.length <= MAX_PROPERTY_VALUE_LENGTH && text.isWellFormed() && !text.includes('\u0000')) return text
   const cut = text.length > MAX_PROPERTY_VALUE_LENGTH ? text.slice(0, MAX_PROPERTY_VALUE_LENGTH - 1).toWellFormed() + '…' : text
   return cut.toWellFormed().replaceAll('\u0000', '\ufffd')
 }

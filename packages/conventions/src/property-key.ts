@@ -11,6 +11,18 @@ const refused = new Set(['__proto__', 'prototype', 'constructor'])
  * that names a member of every JavaScript object
  */
 export function canonicalPropertyKey(name: string): string | undefined {
+  const known = knownKeys.get(name)
+  if (known !== undefined) return known
+  const key = fold(name)
+  if (key !== undefined && knownKeys.size < MAX_KNOWN_KEYS) knownKeys.set(name, key)
+  return key
+}
+
+/** Apps use few names, each for every call. Names that come after these many are folded anew each time. */
+const MAX_KNOWN_KEYS = 1000
+const knownKeys = new Map<string, string>()
+
+function fold(name: string): string | undefined {
   const trimmed = name.trim()
   if (refused.has(trimmed.toLowerCase())) return undefined
   const key = trimmed
