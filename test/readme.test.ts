@@ -6,7 +6,7 @@ import { startStandIn } from '@spanledger/stand-in'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { ask, makeCall, startApp, tempFolder, tempLedger } from './app.ts'
-import { packageFolders, read, root } from './repository.ts'
+import { read, root, trackedFiles } from './repository.ts'
 
 const readme = read('README.md')
 const command = join(root, 'packages/reporter/bin/spanledger.mjs')
@@ -32,22 +32,6 @@ describe('README.md', () => {
     const packages = install.split(' ').slice(2)
     expect(packages).toEqual(['spanledger', '@opentelemetry/api', '@opentelemetry/sdk-node'])
     expect(packages.filter((name) => !existsSync(join(root, 'node_modules', name)))).toEqual([])
-  })
-
-  it('has links to files that exist, and so have the other documents', () => {
-    const documents = [
-      'README.md',
-      'CONTRIBUTING.md',
-      'CHANGELOG.md',
-      'docs/README.md',
-      ...packageFolders.map((name) => `packages/${name}/README.md`),
-    ]
-    const broken = documents.flatMap((document) =>
-      Array.from(read(document).matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g), ([, target = '']) => join(document, '..', target)).filter(
-        (target) => !existsSync(join(root, target)),
-      ),
-    )
-    expect(broken).toEqual([])
   })
 
   it.each(spanledgerLines)('%s', async (line) => {
@@ -85,6 +69,36 @@ describe('README.md', () => {
         by: ['user', 'session', 'property:plan', 'property:feature', 'model'],
       }),
     ).toEqual([['user-123', 's-1', 'premium', 'chat', 'gpt-4o-mini/openai', 1, 0]])
+  })
+})
+
+describe('the documentation', () => {
+  const documents = trackedFiles().filter((path) => path.endsWith('.md') && !path.startsWith('docs/decisions/'))
+
+  it('has links to files that exist', () => {
+    const links = documents.flatMap((document) =>
+      Array.from(read(document).matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g), ([, target = '']) => join(document, '..', target)),
+    )
+    expect(links).toContain('docs/architecture.md')
+    expect(links.filter((target) => !existsSync(join(root, target)))).toEqual([])
+  })
+
+  it('names commands and reports of spanledger that exist, and every one of them', async () => {
+    const { stdout: help } = await runCommand(['--help'], {})
+    const { stdout: list } = await runCommand(['report', '--format', 'csv', '--no-header'], {})
+    const commands = Array.from(
+      (help.split('Commands:\n')[1]?.split('\n\n')[0] ?? '').matchAll(/^ {2}([a-z-]+) /gm),
+      ([, name = '']) => name,
+    )
+    const reports = list.split('\r\n').map((line) => line.split(',', 1)[0] ?? '')
+    const text = documents.map(read).join('\n')
+    const named = (pattern: RegExp): Set<string> => new Set(Array.from(text.matchAll(pattern), ([, names = '']) => names.split('|')).flat())
+    const namedCommands = named(/(?:`|^ {4}|npx )spanledger ([a-z-]+)/gm)
+    const namedReports = named(/(?:`|^ {4}|npx )spanledger report ([a-z|-]+)/gm)
+    expect([...namedCommands].filter((name) => !commands.includes(name))).toEqual([])
+    expect([...namedReports].filter((name) => !reports.includes(name))).toEqual([])
+    expect(commands.filter((name) => name !== 'help' && !namedCommands.has(name))).toEqual([])
+    expect(reports.filter((name) => name !== '' && !namedReports.has(name))).toEqual([])
   })
 })
 
