@@ -52,7 +52,8 @@ async function install(folder, npmArgs) {
   say(`Installing the packages of ${folder === '.' ? 'the workspace (sqlite3 may have to be compiled: 1-2 minutes)' : folder} …`)
   // The npm that runs this script, where there is one: there may be several.
   const npm = process.env.npm_execpath?.endsWith('.js') ? [process.execPath, process.env.npm_execpath] : ['npm']
-  await demand(`npm ci in ${folder}`, [...npm, 'ci', ...npmArgs], { cwd: join(root, folder) })
+  // Not `npm ci`: it refuses a lock file without the binaries of all other systems, which not every registry has.
+  await demand(`npm install in ${folder}`, [...npm, 'install', '--no-save', ...npmArgs], { cwd: join(root, folder) })
 }
 
 /** Whether npm's own note of what it installed holds all that the lock file asks for, in the same versions. */
