@@ -1,0 +1,2 @@
+/** Preload: `node --import`. It exports nothing. */
+export {}
