@@ -1,2 +1,1 @@
 /** Preload: `node --import`. It exports nothing. */
-export {}
