@@ -127,7 +127,7 @@ describe('a property key', () => {
 })
 
 describe('a token count', () => {
-  const metrics = ['requests', 'input_tokens', 'output_tokens', 'cost_usd', 'unpriced_requests']
+  const metrics = ['requests', 'input_tokens', 'output_tokens', 'cost_usd', 'unpriced_requests', 'estimated_requests']
 
   it.each([
     ['negative', -5],
@@ -136,11 +136,11 @@ describe('a token count', () => {
     ['not a number', Number.NaN],
     ['infinite', Number.POSITIVE_INFINITY],
     ['a text that is no number', 'many'],
-  ])('that is %s is refused and counted, never clamped, and the other count stays', async (_what, count) => {
+  ])('that is %s is refused and counted, never clamped, and the other count stays, marked as unsure', async (_what, count) => {
     const path = await ledgerOf([{ 'gen_ai.usage.input_tokens': count }, { 'user.id': 'good' }])
     expect(await ask(path, { metrics, by: ['user'] })).toEqual([
-      ['(none)', 1, 0, 100, '0.000060000', 0],
-      ['good', 1, 1000, 100, usualCost, 0],
+      ['(none)', 1, 0, 100, '0.000060000', 0, 1],
+      ['good', 1, 1000, 100, usualCost, 0, 0],
     ])
     expect(await countersOf(path)).toEqual({ token_count_refused: 1 })
     expect(await faultsOf(path)).toEqual([])
@@ -148,13 +148,13 @@ describe('a token count', () => {
 
   it('refused where there is no other leaves the usage unknown and the call unpriced, not 0', async () => {
     const path = await ledgerOf([{ 'gen_ai.usage.input_tokens': -1, 'gen_ai.usage.output_tokens': Number.NaN }])
-    expect(await ask(path, { metrics })).toEqual([[1, null, null, null, 1]])
+    expect(await ask(path, { metrics })).toEqual([[1, null, null, null, 1, 0]])
     expect(await countersOf(path)).toEqual({ token_count_refused: 2 })
   })
 
   it('of a billion is kept, and costs what it costs', async () => {
     const path = await ledgerOf([{ 'gen_ai.usage.input_tokens': 1_000_000_000, 'gen_ai.usage.output_tokens': 0 }])
-    expect(await ask(path, { metrics })).toEqual([[1, 1_000_000_000, 0, '150.000000000', 0]])
+    expect(await ask(path, { metrics })).toEqual([[1, 1_000_000_000, 0, '150.000000000', 0, 0]])
   })
 })
 

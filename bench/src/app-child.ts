@@ -24,7 +24,8 @@ const path = join(folder, 'ledger.db')
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
 const bare = clientOf(loadOpenAi(), 1)
 const processor = mode === 'ours' ? new LedgerSpanProcessor({ store: path }) : undefined
-const client = processor === undefined ? bare : instrument(bare, { tracerProvider: new BasicTracerProvider({ spanProcessors: [processor] }) })
+const client =
+  processor === undefined ? bare : instrument(bare, { tracerProvider: new BasicTracerProvider({ spanProcessors: [processor] }) })
 
 let made = 0
 const one = async (): Promise<void> => {

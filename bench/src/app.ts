@@ -27,7 +27,8 @@ export async function benchApp({ callsPerSecond, seconds, rounds }: AppBenchOpti
   for (let n = 0; n < rounds; n++) {
     for (const mode of ['bare', 'ours'] as const) runs[mode].push(await runApp(mode, callsPerSecond, seconds))
   }
-  const difference = (figure: keyof AppFigures): number => median(runs.ours.map((run) => run[figure])) - median(runs.bare.map((run) => run[figure]))
+  const difference = (figure: keyof AppFigures): number =>
+    median(runs.ours.map((run) => run[figure])) - median(runs.bare.map((run) => run[figure]))
   const lost = runs.ours.reduce((sum, run) => sum + run.made - run.written, 0)
   const p99 = difference('eventLoopP99Ms')
   const cpu = difference('cpuShareOfCore')

@@ -66,6 +66,8 @@ else if (unknown.length > 0) {
 function text(finding: Finding | undefined): string {
   if (finding === undefined) return ''
   const figures = Object.entries(finding.figures).map(([name, value]) => `  ${name.padEnd(28)} ${value}`)
-  const targets = finding.targets.map(({ what, wanted, measured, met }) => `  ${met ? 'met   ' : 'missed'} ${what}: ${measured} (wanted ${wanted})`)
+  const targets = finding.targets.map(
+    ({ what, wanted, measured, met }) => `  ${met ? 'met   ' : 'missed'} ${what}: ${measured} (wanted ${wanted})`,
+  )
   return [finding.bench, ...figures, ...targets].join('\n')
 }

@@ -126,7 +126,7 @@ function zipf(n: number, s: number, random: () => number): () => number {
 }
 
 /** A small seeded generator (Tommy Ettinger's mulberry32, public domain). */
-export function mulberry32(seed: number): () => number {
+function mulberry32(seed: number): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0

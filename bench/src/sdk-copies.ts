@@ -32,16 +32,28 @@ const head = { id: 'chatcmpl-bench', created: 1_760_000_000, model: 'gpt-4o-mini
 const plainBody = JSON.stringify({
   ...head,
   object: 'chat.completion',
-  choices: [{ index: 0, message: { role: 'assistant', content: 'An answer of some length. '.repeat(20), refusal: null }, logprobs: null, finish_reason: 'stop' }],
+  choices: [
+    {
+      index: 0,
+      message: { role: 'assistant', content: 'An answer of some length. '.repeat(20), refusal: null },
+      logprobs: null,
+      finish_reason: 'stop',
+    },
+  ],
   usage,
 })
 
+function chunkEvent(choices: unknown[], more: object = { usage: null }): string {
+  return `data: ${JSON.stringify({ ...head, object: 'chat.completion.chunk', choices, ...more })}\n\n`
+}
+
 /** A stream of `chunks` pieces of text, ending with the usage, as `stream_options.include_usage` asks for. */
 function streamBody(chunks: number): string {
-  const chunk = (choices: unknown[], more: object = { usage: null }): string =>
-    `data: ${JSON.stringify({ ...head, object: 'chat.completion.chunk', choices, ...more })}\n\n`
-  const texts = Array.from({ length: chunks }, (_, n) => chunk([{ index: 0, delta: n === 0 ? { role: 'assistant', content: '' } : { content: ` word${n}` }, finish_reason: null }]))
-  return [...texts, chunk([{ index: 0, delta: {}, finish_reason: 'stop' }]), chunk([], { usage }), 'data: [DONE]\n\n'].join('')
+  const texts = Array.from({ length: chunks }, (_, n) =>
+    chunkEvent([{ index: 0, delta: n === 0 ? { role: 'assistant', content: '' } : { content: ` word${n}` }, finish_reason: null }]),
+  )
+  const last = [chunkEvent([{ index: 0, delta: {}, finish_reason: 'stop' }]), chunkEvent([], { usage }), 'data: [DONE]\n\n']
+  return [...texts, ...last].join('')
 }
 
 /** A client whose fetch answers at once from memory: no socket, so that what is measured is the SDK and what is added to it. */

@@ -72,7 +72,8 @@ function toCall(span: SpanRecord, said: DialectCall, origin: CallOrigin): LlmCal
     errorType: failed ? (shortText(said.errorType) ?? '_OTHER') : undefined,
     finishReason,
     usage,
-    usageQuality: usage === undefined ? 'missing' : (said.quality ?? 'reported'),
+    // Where a count was refused the rest is a floor, not the bill.
+    usageQuality: usage === undefined ? 'missing' : faults.includes('token_count_refused') ? 'partial' : (said.quality ?? 'reported'),
     parts: usage === undefined ? undefined : said.parts,
     reportedCostNanoUsd: readCost(said.reportedCostUsd, faults),
     user: keepId('user', said.user, faults),

@@ -5,7 +5,7 @@ import type { SpanLink, Store, WrittenCall } from '@spanledger/store'
 
 import { LedgerWriter, type WriterState } from './ledger-writer.ts'
 import { cutBatch } from './replay.ts'
-import { readSettings, storeSetting, type Settings } from './settings.ts'
+import { readSettings, storeOptions, storeSetting, type Settings } from './settings.ts'
 import { inSlices } from './slices.ts'
 import type { EndedSpan } from './span-shape.ts'
 import { toLink } from './span-tree.ts'
@@ -14,7 +14,7 @@ import { withoutTracing } from './suppress-tracing.ts'
 import { toSpanRecord } from './to-span-record.ts'
 
 /** Options of the exporter; described in `settings`. The queue is that of the processor in front of it. */
-export interface LedgerSpanExporterOptions extends Partial<Pick<Settings, 'spoolPath' | 'maxSpoolBytes' | 'maxBatchCalls'>> {
+export interface LedgerSpanExporterOptions extends Partial<Pick<Settings, 'spoolPath' | 'maxSpoolBytes' | 'maxBatchCalls' | 'pricesPath'>> {
   /** Path of the ledger file, or an open store (which is then not closed here). Default: env SPANLEDGER_STORE, else `spanledger.db`. */
   readonly store?: string | Store
 }
@@ -41,10 +41,10 @@ export class LedgerSpanExporter {
 
   constructor(options: LedgerSpanExporterOptions = {}) {
     const store = options.store ?? (process.env[storeSetting.env] || storeSetting.default)
-    const { spoolPath, maxSpoolBytes, maxBatchCalls } = readSettings(options, process.env)
+    const { spoolPath, maxSpoolBytes, maxBatchCalls, pricesPath } = readSettings(options, process.env)
     this.#maxBatchCalls = maxBatchCalls
     const spool = openSpool(spoolPath || `${typeof store === 'string' ? store : store.path}.spool`, maxSpoolBytes)
-    this.#writer = new LedgerWriter(store, spool)
+    this.#writer = new LedgerWriter(typeof store === 'string' ? storeOptions(store, pricesPath) : store, spool)
     if (existsSync(spool.path)) void withoutTracing(() => this.#writer.replay())
   }
 

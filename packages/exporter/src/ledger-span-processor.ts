@@ -7,7 +7,7 @@ import type { Batch, Store } from '@spanledger/store'
 import { onLeaving } from './exit-hooks.ts'
 import { LedgerWriter, type WriterState } from './ledger-writer.ts'
 import { cutBatch } from './replay.ts'
-import { readSettings, storeSetting, type Settings } from './settings.ts'
+import { readSettings, storeOptions, storeSetting, type Settings } from './settings.ts'
 import { inSlices } from './slices.ts'
 import { estimateBytes } from './span-bytes.ts'
 import type { EndedSpan, StartedSpan } from './span-shape.ts'
@@ -74,7 +74,7 @@ export class LedgerSpanProcessor {
     this.#trees = new SpanTrees(this.#settings)
     const storePath = typeof store === 'string' ? store : store.path
     const spool = openSpool(this.#settings.spoolPath || `${storePath}.spool`, this.#settings.maxSpoolBytes)
-    this.#writer = new LedgerWriter(store, spool)
+    this.#writer = new LedgerWriter(typeof store === 'string' ? storeOptions(store, this.#settings.pricesPath) : store, spool)
     this.#stopListening = onLeaving({
       flush: () => this.forceFlush(),
       flushNow: () => this.#flushNow(),

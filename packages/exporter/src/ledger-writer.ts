@@ -1,5 +1,5 @@
 import { diag } from '@opentelemetry/api'
-import { StoreError, openStore, type Batch, type Store } from '@spanledger/store'
+import { StoreError, openStore, type Batch, type Store, type StoreOptions } from '@spanledger/store'
 
 import { replaySpool, writeWhatFits } from './replay.ts'
 import type { Spool } from './spool.ts'
@@ -27,7 +27,7 @@ export interface WriterState {
  * a spool was left behind.
  */
 export class LedgerWriter {
-  readonly #store: string | Store
+  readonly #store: StoreOptions | Store
   readonly #spool: Spool
   #opened: Promise<Store> | undefined
   /** True from a failed write until one succeeds: batches go to the spool at once. */
@@ -43,7 +43,7 @@ export class LedgerWriter {
   #lastError: Error | undefined
   readonly #warned = new Set<string>()
 
-  constructor(store: string | Store, spool: Spool) {
+  constructor(store: StoreOptions | Store, spool: Spool) {
     this.#store = store
     this.#spool = spool
   }
@@ -104,7 +104,7 @@ export class LedgerWriter {
     clearTimeout(this.#retryTimer)
     await this.#replaying
     await this.#writeCounts()
-    if (typeof this.#store !== 'string' || this.#opened === undefined) return
+    if (isOpen(this.#store) || this.#opened === undefined) return
     await this.#opened.then((store) => store.close()).catch((error: unknown) => this.#warnOnce('close', error))
   }
 
@@ -119,9 +119,9 @@ export class LedgerWriter {
   }
 
   async #open(): Promise<Store> {
-    if (typeof this.#store !== 'string') return this.#store
+    if (isOpen(this.#store)) return this.#store
     if (this.#opened === undefined) {
-      this.#opened = openStore({ path: this.#store })
+      this.#opened = openStore(this.#store)
       this.#opened.then(
         () => this.replay(),
         // The one who waits for it is told.
@@ -191,4 +191,8 @@ export class LedgerWriter {
 
 function toError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error))
+}
+
+function isOpen(store: StoreOptions | Store): store is Store {
+  return 'write' in store
 }

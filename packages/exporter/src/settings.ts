@@ -1,7 +1,14 @@
 import { diag } from '@opentelemetry/api'
+import type { StoreOptions } from '@spanledger/store'
 
 /** Every option of the processor and the exporter besides `store`: its environment variable, default, unit and meaning. */
 export const settings = {
+  pricesPath: {
+    env: 'SPANLEDGER_PRICES',
+    default: '',
+    unit: 'path',
+    says: 'A file of your own prices, on top of the bundled ones. Only for a store that is opened here.',
+  },
   spoolPath: {
     env: 'SPANLEDGER_SPOOL',
     default: '',
@@ -51,6 +58,11 @@ export interface Setting {
 
 /** Where the path of the store stands when no option names it, and what it is when nothing does. */
 export const storeSetting = { env: 'SPANLEDGER_STORE', default: 'spanledger.db' } as const
+
+/** How a store named by its path is opened. */
+export function storeOptions(path: string, pricesPath: string): StoreOptions {
+  return pricesPath === '' ? { path } : { path, pricesPath }
+}
 
 /** A value for each row of the table. */
 export type Settings = { readonly [Name in keyof typeof settings]: Widened<(typeof settings)[Name]['default']> }

@@ -11,8 +11,10 @@ it('takes the option before the environment, and the environment before the defa
     SPANLEDGER_MAX_DELAY_MS: '20',
     SPANLEDGER_HANDLE_SIGNALS: 'false',
     SPANLEDGER_SPOOL: '/var/spool/x',
+    SPANLEDGER_PRICES: '/etc/prices.json',
   }
   expect(readSettings({ maxBatchCalls: 5 }, env)).toEqual({
+    pricesPath: '/etc/prices.json',
     spoolPath: '/var/spool/x',
     maxQueueBytes: settings.maxQueueBytes.default,
     maxSpoolBytes: settings.maxSpoolBytes.default,

@@ -6,7 +6,7 @@ import { StoreError } from './store-error.ts'
 const APPLICATION_ID = 0x53504c44
 
 /** The version this code writes. */
-export const SCHEMA_VERSION: number = migrations.length
+const SCHEMA_VERSION = migrations.length
 
 /**
  * Brings a file up to date, each step in a transaction with its version number; a new file gets all of them.

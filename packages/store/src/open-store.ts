@@ -25,9 +25,12 @@ const FORGET_EVERY_MS = 3_600_000
  * Opens a ledger file, creating it where it does not exist.
  * @throws StoreError that names the path and what to do, when it cannot be opened as asked
  * @throws RangeError for a time zone the runtime does not know
+ * @throws PriceBookError when the file of prices cannot be used
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { path, readOnly = false } = options
+  const { path, readOnly = false, pricesPath } = options
+  // Read now, not with the first call: a fault in it is to be seen when the app starts.
+  const priceBook = options.priceBook ?? (pricesPath === undefined ? undefined : openPriceBook({ overridesPath: pricesPath }))
   const zone = openZone(options.timeZone ?? 'UTC')
   checkPath(path, readOnly)
   const db = await openSqlite(path, readOnly ? 'read' : 'write')
@@ -35,7 +38,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     await db.exec(pragmas(options))
     if (readOnly) await checkVersion(db, path)
     else await migrate(db, path)
-    return storeOn(db, options, await settleZone(db, zone, readOnly))
+    return storeOn(db, { ...options, ...(priceBook === undefined ? {} : { priceBook }) }, await settleZone(db, zone, readOnly))
   } catch (error) {
     await db.close()
     throw toStoreError(error, path)

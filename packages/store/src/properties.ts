@@ -23,13 +23,13 @@ export interface Properties {
 }
 
 /** More distinct values than this, and a key leaves the interned sets: they would multiply with it. */
-export const MAX_SEGMENT_VALUES = 200
+const MAX_SEGMENT_VALUES = 200
 /** More distinct values than this, and the values of a key are no longer interned. */
-export const MAX_SLOT_VALUES = 50_000
+const MAX_SLOT_VALUES = 50_000
 /** Keys beyond this many have no row of their own; their values stand in the overflow of the calls. */
-export const MAX_KEYS = 1000
+const MAX_KEYS = 1000
 /** Whenever there are this many more sets, the key with the most values leaves them. */
-export const MAX_SEGMENTS_PER_STEP = 20_000
+const MAX_SEGMENTS_PER_STEP = 20_000
 export const SLOTS = 8
 
 interface PropertyKey {

@@ -288,7 +288,7 @@ export async function rereadBounds(db: Sqlite, delta: RollupDelta, zone: Zone): 
 const REBUILD_STEP = 20_000
 
 /** The contributions of all counted calls, in steps, in the order of the table. */
-export async function* readContributions(db: Sqlite): AsyncGenerator<Contribution[]> {
+async function* readContributions(db: Sqlite): AsyncGenerator<Contribution[]> {
   let after: readonly [number, string, string] = [-1, '', '']
   for (;;) {
     const [row] = await db.all<{ rows: string }>(contributionsAfter, ...after)

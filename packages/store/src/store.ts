@@ -10,6 +10,8 @@ export interface StoreOptions {
   readonly path: string
   /** Prices for new calls; the bundled book by default. Not loaded for `readOnly`. */
   readonly priceBook?: PriceBook
+  /** A file of the user's own prices on top of the bundled ones; see docs/prices.md. Ignored where `priceBook` is given. */
+  readonly pricesPath?: string | undefined
   /** IANA zone whose days are rolled up. Kept in the file: it decides for a new file only; `setTimeZone` changes it. */
   readonly timeZone?: string
   readonly readOnly?: boolean

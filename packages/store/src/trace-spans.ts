@@ -13,9 +13,9 @@ export interface TraceChanges {
 }
 
 /** Spans are kept this long after they came in; what arrives later for their trace is decided on its own. */
-export const TRACE_DAYS = 7
+const TRACE_DAYS = 7
 /** Larger traces are decided on their newest spans only, so that one endless trace cannot stall all writes. */
-export const MAX_TRACE_SPANS = 20_000
+const MAX_TRACE_SPANS = 20_000
 
 const DAY_MS = 86_400_000
 
