@@ -40,10 +40,13 @@ interface RowDelta {
   removed: readonly number[][] | undefined
 }
 
-/** The two rollup tables: the id in their key, and their packed columns. */
+/**
+ * The two rollup tables: the id in their key, and their packed columns. A user's months hold sums only: merging packed counts
+ * is most of what a rollup row costs, and reports want them for the few users they list, whose days are quickly read.
+ */
 const tables = {
-  users: { table: 'rollup_users', id: 'user_id', packed: ['latency', 'ttft', 'models', 'features'], bounds: true },
-  models: { table: 'rollup_models', id: 'model_id', packed: ['latency', 'ttft'], bounds: false },
+  users: { table: 'rollup_users', id: 'user_id', packed: ['latency', 'ttft', 'models', 'features'], bounds: true, packsMonths: false },
+  models: { table: 'rollup_models', id: 'model_id', packed: ['latency', 'ttft'], bounds: false, packsMonths: true },
 } as const
 
 type TableName = keyof typeof tables
@@ -128,8 +131,11 @@ function add(measures: number[], at: number, n: number): void {
 
 /** Adds a delta to the tables. Inside a transaction. */
 export async function applyDelta(db: Sqlite, delta: RollupDelta, schema: RollupSchema = 'main'): Promise<void> {
-  await applyRows(db, withMonths(delta.users, 4), 'users', schema)
-  await applyRows(db, withMonths(delta.models, 2), 'models', schema)
+  // Side by side: one is made ready while SQLite runs the other.
+  await Promise.all([
+    applyRows(db, withMonths(delta.users, 4), 'users', schema),
+    applyRows(db, withMonths(delta.models, 2), 'models', schema),
+  ])
 }
 
 interface KeyedDelta {
@@ -181,14 +187,19 @@ interface KnownRow {
 
 async function applyRows(db: Sqlite, deltas: readonly KeyedDelta[], name: TableName, schema: RollupSchema): Promise<void> {
   if (deltas.length === 0) return
-  const known = await readKnown(db, deltas, name, schema)
-  const days = changeOfActiveDays(deltas, known)
+  const { packsMonths, bounds, packed } = tables[name]
+  const isPacked = (bucket: number): boolean => packsMonths || bucket !== monthOf(bucket)
+  const packing = deltas.filter(({ bucket }) => isPacked(bucket))
+  const known = await readKnown(db, packing, name, schema)
+  const days = bounds ? changeOfActiveDays(packing, known) : undefined
   const rows = deltas.map(({ bucket, id, row }) => {
-    const before = known.get(keyOf(bucket, id))
     const values: (number | string)[] = [bucket, id]
     for (let n = 0; n < row.measures.length; n++) values.push(n === COST ? String(row.costNanoUsd) : (row.measures[n] ?? 0))
-    if (tables[name].bounds) values.push(days.get(keyOf(bucket, id)) ?? 0, row.firstMs, row.lastMs)
-    for (let n = 0; n < row.added.length; n++) values.push(mergeCounts(before?.packed[n] ?? '', row.added[n] ?? [], row.removed?.[n]))
+    if (days !== undefined) values.push(days.get(keyOf(bucket, id)) ?? 0, row.firstMs, row.lastMs)
+    const before = isPacked(bucket) ? known.get(keyOf(bucket, id)) : undefined
+    for (let n = 0; n < packed.length; n++) {
+      values.push(isPacked(bucket) ? mergeCounts(before?.packed[n] ?? '', row.added[n] ?? [], row.removed?.[n]) : '')
+    }
     return values
   })
   await db.run(upserts[name](schema), JSON.stringify(rows))

@@ -145,7 +145,7 @@ export const migrations: readonly string[] = [
 
   -- Sums by day (bucket 20260131) and by month (bucket 20260100) of the reporting zone. latency, ttft: counts by bucket of
   -- a logarithmic histogram; models, features: counts by model_id, by value_id of property "feature"; see counts.ts.
-  -- first_ms, last_ms: the starts of the first and last call in the bucket.
+  -- first_ms, last_ms: the starts of the first and last call in the bucket. The months of users have no packed counts.
   CREATE TABLE rollup_users (
     bucket INTEGER NOT NULL,
     user_id INTEGER NOT NULL,

@@ -47,18 +47,32 @@ export async function writeBatch(context: WriteContext, batch: Batch): Promise<W
   const { decisions, revised } = await decide(context, fresh, batch)
 
   const delta = emptyDelta()
+  const rows: CallRow[] = []
+  // SQLite works on a thread of its own, and the statements of a connection run in order: nobody waits for an insert while
+  // there is something left to make ready.
+  const inserts: Promise<unknown>[] = []
   await context.interning.begin()
-  let uncounted = 0
   for (let at = 0; at < fresh.length; at += SLICE) {
-    uncounted += await insertFresh(context, { calls: fresh.slice(at, at + SLICE), decisions, delta })
+    const slice = await makeRows(context, { calls: fresh.slice(at, at + SLICE), decisions, delta })
+    const insert = db.run(insertCalls, JSON.stringify(slice.map(encodeCallRow)))
+    insert.catch(() => undefined) // Thrown by the await below; here it only must not count as unhandled.
+    inserts.push(insert)
+    for (const row of slice) rows.push(row)
   }
+  await Promise.all(inserts)
+  await touchSessions(db, rows)
   if (revised.length > 0) await revise(context, revised, delta)
   await applyDelta(db, delta)
   if (revised.length > 0) await rereadBounds(db, delta, context.zone)
 
   for (const call of fresh) for (const fault of call.faults) addTo(counters, fault)
   await addCounters(db, counters)
-  return { inserted: fresh.length, duplicates: counters.get('duplicate_calls') ?? 0, uncounted, revised: revised.length }
+  return {
+    inserted: fresh.length,
+    duplicates: counters.get('duplicate_calls') ?? 0,
+    uncounted: rows.filter((row) => !row.counted).length,
+    revised: revised.length,
+  }
 }
 
 /** The calls of a batch, each once, that the ledger does not have; the others are counted. */
@@ -127,32 +141,21 @@ interface Fresh {
   readonly delta: RollupDelta
 }
 
-/** @returns how many of the calls do not count */
-async function insertFresh({ db, interning, priceBook, zone }: WriteContext, { calls, decisions, delta }: Fresh): Promise<number> {
-  if (calls.length === 0) return 0
+/** The rows of calls, priced and with ids; what those that count add to the rollups goes into the delta. */
+async function makeRows({ interning, priceBook, zone }: WriteContext, { calls, decisions, delta }: Fresh): Promise<CallRow[]> {
   const priced = calls.map((call) => {
     const { usage, parts, provider, model, requestedModel, serviceTier } = call
     const cost = priceBook.costOf({ usage, parts, provider, model, requestedModel, serviceTier, at: call.startMs })
     return { call, cost, identity: decisions.get(call)?.identity ?? call }
   })
   const interned = await interning.intern(priced)
-  // A call that was not decided with its trace counts, unless it may only repeat what others used and used nothing.
-  const rows = interned.map((one) =>
-    rowOf(one, decisions.get(one.call)?.counted ?? (one.call.role === 'call' || one.call.usage !== undefined)),
-  )
-  // SQLite inserts on a thread of its own while the sums are made here; the statements of a connection run in order.
-  const inserted = db.run(insertCalls, JSON.stringify(rows.map(encodeCallRow)))
-  let uncounted = 0
-  for (let n = 0; n < rows.length; n++) {
-    const row = rows[n]
-    const one = interned[n]
-    if (row === undefined || one === undefined) continue
+  return interned.map((one) => {
+    const { call } = one
+    // A call that was not decided with its trace counts, unless it may only repeat what others used and used nothing.
+    const row = rowOf(one, decisions.get(call)?.counted ?? (call.role === 'call' || call.usage !== undefined))
     if (row.counted) addContribution(delta, contributionOf(row, one), zone)
-    else uncounted++
-  }
-  await inserted
-  await touchSessions(db, rows)
-  return uncounted
+    return row
+  })
 }
 
 const nothing = usageOf({})

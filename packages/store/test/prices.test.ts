@@ -33,7 +33,10 @@ it('keeps beside each call the price it was costed with, or why it has none', as
 
 it('takes prices of the user from a file, and refuses one that says nothing usable when it is opened', async () => {
   const prices = join(folder, 'prices.json')
-  writeFileSync(prices, JSON.stringify({ prices: [{ provider: 'openai', model: 'gpt-4o-mini', usdPerMillion: { inputTokens: '1', outputTokens: '2' } }] }))
+  writeFileSync(
+    prices,
+    JSON.stringify({ prices: [{ provider: 'openai', model: 'gpt-4o-mini', usdPerMillion: { inputTokens: '1', outputTokens: '2' } }] }),
+  )
   const store = await openStore({ path: ':memory:', pricesPath: prices })
   await store.write({ calls: [call({ usage: tokens(1_000_000, 0) })] })
   expect(await store.all('SELECT cost_nano_usd FROM llm_calls')).toEqual([{ cost_nano_usd: 1_000_000_000 }])
