@@ -29,10 +29,9 @@ const POWER_SHARE = 0.1
  * The least calls in 30 days that make a power user: those of the user at rank ⌈10 %⌉ of all active ones; users with as
  * many are power users too. Infinite where nobody was active.
  */
-export function powerThreshold(activities: Iterable<UserActivity>): number {
-  const counts = [...activities].map(({ last30Days }) => last30Days).filter((count) => count > 0)
-  counts.sort((a, b) => b - a)
-  return counts[Math.ceil(POWER_SHARE * counts.length) - 1] ?? Number.POSITIVE_INFINITY
+export function powerThreshold(callsIn30Days: Float64Array): number {
+  const active = callsIn30Days.filter((count) => count > 0).sort()
+  return active[active.length - Math.ceil(POWER_SHARE * active.length)] ?? Number.POSITIVE_INFINITY
 }
 
 /** The segment of a user, given local days as `yyyymmdd`. */

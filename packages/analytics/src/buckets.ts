@@ -29,12 +29,19 @@ export async function bucketsOf(store: Store, period: Period, zone: Zone): Promi
   if (beforeDay === 1 || afterDay === 1) return undefined
   const first = beforeMonth === 0 ? months.first : days.first
   const end = afterMonth === 0 ? months.end : days.end
-  return { pairs: (step) => pairsOf(first, end, step) }
+  return { pairs: (step, packed) => pairsOf({ first, end, step, byDay: packed !== undefined }) }
 }
 
-function pairsOf(first: number, end: number, step: TimeStep | undefined): (readonly [number, number])[] {
+interface Pairing {
+  readonly first: number
+  readonly end: number
+  readonly step: TimeStep | undefined
+  readonly byDay: boolean
+}
+
+function pairsOf({ first, end, step, byDay }: Pairing): (readonly [number, number])[] {
   const pairs: (readonly [number, number])[] = []
-  const byMonth = step === undefined || step === 'month'
+  const byMonth = !byDay && (step === undefined || step === 'month')
   for (let day = first; day < end;) {
     const timeKey = step === undefined || step === 'hour' ? 0 : timeKeyOfDay(step, day)
     const next = nextMonth(day)

@@ -75,9 +75,32 @@ export function compileGroups(reading: Reading, scope: Scope): Fragment | undefi
     SELECT ${join(named, ', ')} ${base.from} ${base.groupBy(base.dimensions.map((_, n) => `k${n}`))})`
 }
 
+/**
+ * One row of JSON lists: user ids, requests, unpriced, cost, active days. From rollups a user stands there once a bucket:
+ * adding up is cheaper for the reader than for SQLite.
+ */
+export function compileUserSums(scope: Scope): Fragment {
+  const rollup = compileBase({ source: 'users', dimensions: [], sums: [], needs: [] }, scope)
+  const rows =
+    rollup === undefined
+      ? userSumsOfCalls(scope)
+      : sql`SELECT r.user_id, r.requests, r.unpriced_requests AS unpriced, r.cost_nano_usd AS cost,
+          iif(r.user_id = 0, 0, r.active_days) AS days ${rollup.from}`
+  return sql`SELECT json_group_array(user_id) AS ids, json_group_array(requests) AS requests, json_group_array(unpriced) AS unpriced,
+    json_group_array(cost) AS cost, json_group_array(days) AS days FROM (${rows})`
+}
+
+function userSumsOfCalls(scope: Scope): Fragment {
+  const base = compileBase({ source: 'calls', dimensions: [], sums: [], needs: [] }, scope)
+  // The calls know every dimension and filter.
+  if (base === undefined) throw new Error('The calls cannot answer this reading.')
+  return sql`SELECT c.user_id, count(*) AS requests, sum(c.cost_nano_usd IS NULL) AS unpriced, coalesce(sum(c.cost_nano_usd), 0) AS cost,
+    iif(c.user_id = 0, 0, count(DISTINCT ${localDaySql(scope)})) AS days ${base.from} GROUP BY c.user_id`
+}
+
 /** One JSON text of rows `[key, …, duration bucket, count]` from calls, `[key, …, packed counts as hex]` from rollups. */
 export function compileHistogram(column: 'latency' | 'ttft', reading: Omit<Reading, 'sums' | 'needs'>, scope: Scope): Fragment | undefined {
-  const base = compileBase({ ...reading, sums: [], needs: [] }, scope)
+  const base = compileBase({ ...reading, sums: [], needs: [] }, scope, reading.source === 'users' ? 'packed' : undefined)
   if (base === undefined) return undefined
   const aliases = base.dimensions.map((_, n) => `k${n}`)
   if (reading.source !== 'calls') {
@@ -105,10 +128,10 @@ interface Base {
   readonly groupBy: (columns: readonly string[]) => Fragment
 }
 
-function compileBase({ source, dimensions, sums }: Reading, scope: Scope): Base | undefined {
+function compileBase({ source, dimensions, sums }: Reading, scope: Scope, packed?: 'packed'): Base | undefined {
   const compiled = dimensions.map((dimension) => dimensionSql(dimension, source, scope))
   const where = scope.where === undefined ? raw('1') : filterSql(scope.where, source, scope)
-  const from = fromSql(source, dimensions, scope)
+  const from = fromSql({ source, dimensions, scope, packed })
   if (where === undefined || from === undefined || !compiled.every((one) => one !== undefined)) return undefined
   const joins = new Map(compiled.flatMap(({ joins: all }) => all).map((one) => [one.text, one]))
   if (source === 'calls' && sums.some((name) => callSums[name].includes('kinds.'))) {
@@ -130,7 +153,14 @@ function usersSql(source: Source, userIds: readonly number[]): Fragment | undefi
   return sql`${raw(source === 'calls' ? 'c' : 'r')}.user_id IN (SELECT value FROM json_each(${JSON.stringify(userIds)}))`
 }
 
-function fromSql(source: Source, dimensions: readonly Dimension[], scope: Scope): { tables: Fragment; period: Fragment } | undefined {
+interface From {
+  readonly source: Source
+  readonly dimensions: readonly Dimension[]
+  readonly scope: Scope
+  readonly packed: 'packed' | undefined
+}
+
+function fromSql({ source, dimensions, scope, packed }: From): { tables: Fragment; period: Fragment } | undefined {
   if (source === 'calls') {
     const { fromMs, toMs } = scope.period
     return {
@@ -141,11 +171,12 @@ function fromSql(source: Source, dimensions: readonly Dimension[], scope: Scope)
   if (scope.buckets === undefined) return undefined
   const steps = dimensions.flatMap((dimension): TimeStep[] => (dimension.kind === 'time' ? [dimension.step] : []))
   if (steps.includes('hour')) return undefined
-  const pairs = JSON.stringify(scope.buckets.pairs(steps[0]))
+  const pairs = JSON.stringify(scope.buckets.pairs(steps[0], packed))
   const table = raw(source === 'users' ? 'rollup_users' : 'rollup_models')
-  // CROSS JOIN keeps the order: for each bucket a seek into the rollup's key, which begins with it.
+  // CROSS JOIN keeps the order: for each bucket a seek into the rollup's key, which begins with it. LIMIT -1 keeps SQLite from
+  // reading the JSON again for every row of the rollup.
   return {
-    tables: sql`FROM (SELECT value->>0 AS bucket, value->>1 AS time_key FROM json_each(${pairs})) AS b CROSS JOIN ${table} AS r`,
+    tables: sql`FROM (SELECT value->>0 AS bucket, value->>1 AS time_key FROM json_each(${pairs}) LIMIT -1) AS b CROSS JOIN ${table} AS r`,
     period: raw('r.bucket = b.bucket'),
   }
 }

@@ -5,10 +5,10 @@ import { bucketsOf, zoneOf } from './buckets.ts'
 import { readCatalog, type Catalog } from './catalog.ts'
 import { resolveDimension, unknownProperty, type Dimension } from './dimensions.ts'
 import { namesIn, type FilterNode } from './filter.ts'
-import type { MetricName } from './metrics.ts'
+import type { Group, MetricName } from './metrics.ts'
 import { resolvePeriod, type Period, type PeriodWords } from './period.ts'
 import { QueryError } from './query-error.ts'
-import { readGroups, type FoundGroup } from './read-groups.ts'
+import { readGroups } from './read-groups.ts'
 import { readSegments, segmentsOfUsers, type UserSegments } from './read-segments.ts'
 import type { Scope } from './scope.ts'
 import { endOfLastBucket, zoneOffsets } from './time-bucket.ts'
@@ -102,17 +102,23 @@ const totalMetrics: readonly MetricName[] = [
   'sample_requests',
 ]
 
-/** All calls of a scope as one group, with what the meta data needs. */
-export async function readTotals(frame: Frame, scope: Scope, metrics: readonly MetricName[]): Promise<FoundGroup['group']> {
-  const [total] = await readGroups(frame.store, scope, { dimensions: [], metrics: [...new Set([...metrics, ...totalMetrics])] })
-  return total?.group ?? { sums: new Map(), costNanoUsd: 0n }
+/** All calls of a scope as one group, with what the meta data needs; `known` is what need not be read again. */
+export async function readTotals(
+  frame: Frame,
+  scope: Scope,
+  metrics: readonly MetricName[],
+  known: { users?: number } = {},
+): Promise<Group> {
+  const wanted = [...new Set([...metrics, ...totalMetrics])].filter((name) => name !== 'users' || known.users === undefined)
+  const [total] = await readGroups(frame.store, scope, { dimensions: [], metrics: wanted })
+  return { sums: new Map(), costNanoUsd: 0n, ...total?.group, ...known }
 }
 
 /** The meta data of an answer. */
 export async function metaOf(
   frame: Frame,
   scope: Scope,
-  { total, rows, warnings }: { total: FoundGroup['group']; rows: number; warnings: readonly string[] },
+  { total, rows, warnings }: { total: Group; rows: number; warnings: readonly string[] },
 ): Promise<AnswerMeta> {
   const { store, clock, period, zone } = frame
   const requests = total.sums.get('requests') ?? 0
@@ -139,7 +145,7 @@ export async function metaOf(
 }
 
 /** What a reader of the numbers should know. */
-async function warningsOf(frame: Frame, total: FoundGroup['group']): Promise<string[]> {
+async function warningsOf(frame: Frame, total: Group): Promise<string[]> {
   const requests = total.sums.get('requests') ?? 0
   const warnings: string[] = []
   const say = (count: number, words: string): void => {

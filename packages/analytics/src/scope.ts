@@ -8,8 +8,11 @@ export type Source = 'users' | 'models' | 'calls'
 
 /** The days and months of rollups that make up a period exactly. */
 export interface Buckets {
-  /** By each step: pairs of rollup bucket and time key; whole months as one row where the step allows. */
-  readonly pairs: (step: TimeStep | undefined) => readonly (readonly [bucket: number, timeKey: number])[]
+  /**
+   * Pairs of rollup bucket and time key. Whole months are one bucket where the step allows, but not where `packed` counts of
+   * users are read: only their days have them.
+   */
+  readonly pairs: (step: TimeStep | undefined, packed?: 'packed') => readonly (readonly [bucket: number, timeKey: number])[]
 }
 
 /** Which calls a reading is about, and what is needed to tell them apart. */

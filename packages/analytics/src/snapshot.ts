@@ -33,3 +33,15 @@ export async function readRows<Row>(
   const [row] = await store.all<{ rows: string }>(text, ...values)
   return JSON.parse(row?.rows ?? '[]') as Row[]
 }
+
+/**
+ * The columns of a statement that answers with one JSON list a column. A list of lists in one text would cost SQLite twice
+ * the time.
+ */
+export async function readColumns(
+  store: Store,
+  { text, values }: { text: string; values: readonly (string | number | null)[] },
+): Promise<number[][]> {
+  const [row] = await store.all<Record<string, string>>(text, ...values)
+  return Object.values(row ?? {}).map((list) => JSON.parse(list) as number[])
+}

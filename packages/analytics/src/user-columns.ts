@@ -1,7 +1,9 @@
-import { addDays } from '@spanledger/store'
+import { addDays, type Store } from '@spanledger/store'
 
 import { filterSql } from './compile-filter.ts'
 import type { Dimension } from './dimensions.ts'
+import { raw, sql, type Fragment } from './fragment.ts'
+import { readFirstSeen } from './first-seen.ts'
 import type { Frame } from './frame.ts'
 import { metricTable, type Amount, type ColumnType, type Group, type MetricName } from './metrics.ts'
 import { daysBetween } from './period.ts'
@@ -44,41 +46,45 @@ export async function fillUsers(
   { userIds, metrics, columns }: { userIds: readonly number[]; metrics: readonly MetricName[]; columns: readonly UserColumn[] },
 ): Promise<ReadonlyMap<number, Map<string, Amount | string>>> {
   const scope = { ...whole, userIds }
-  // A filter that only chooses users leaves all calls of a listed user in.
-  const wholeUsers = scope.where === undefined || filterSql(scope.where, 'users', scope) !== undefined
   const wanted = new Set<string>([...metrics, ...columns])
+  const fromRollups = isOfWholeUsers(scope) && scope.buckets !== undefined
   const read = new Set<MetricName>(metrics)
   if (wanted.has('requests_per_active_day')) read.add('active_days')
-  if (wanted.has('last_seen') && !wholeUsers) read.add('last_call_at')
-  const fromSessions = wholeUsers && read.delete('sessions')
+  if (wanted.has('last_seen') && !fromRollups) read.add('last_call_at')
+  const sessions = isOfWholeUsers(scope) && read.delete('sessions') ? await readSessionCounts(frame, scope) : undefined
   const groups = await readGroups(frame.store, scope, { dimensions: [USER], metrics: [...read] })
-
-  const seen = wanted.has('first_seen') || wanted.has('last_seen') || wanted.has('segment') || wanted.has('requests_per_calendar_day')
-  const sightings = seen ? await readSightings(frame, scope, wholeUsers && wanted.has('last_seen')) : new Map<number, Sighting>()
-  const sessions = fromSessions ? await readSessionCounts(frame, scope) : undefined
-  const tops = await readTops(frame, scope, { wholeUsers, columns })
-  const segments = wanted.has('segment') ? await frame.segments() : undefined
+  const firsts = columns.some((column) => needFirst.has(column)) ? await readFirstSeen(frame.store, userIds) : new Map<number, number>()
+  const lasts = wanted.has('last_seen') && fromRollups ? await readLastSeen(frame, scope) : undefined
+  const tops = await readTops(frame, scope, { fromRollups, columns })
+  const segmentFor = wanted.has('segment') ? await (await frame.segments()).read(userIds) : undefined
 
   return new Map(
     groups.map((found) => {
       const userId = Number(found.keys[0] ?? 0)
       const group: Group = sessions === undefined ? found.group : { ...found.group, sessions: sessions.get(userId) ?? 0 }
       const cells = new Map<string, Amount | string>(metrics.map((name) => [name, metricTable[name].of(group)]))
-      const sighting = sightings.get(userId)
+      const firstMs = firsts.get(userId)
       const facts: Partial<Record<UserColumn, Amount | string>> = {
-        first_seen: sighting?.firstMs ?? null,
-        last_seen: wholeUsers ? (sighting?.lastMs ?? null) : (group.lastStartMs ?? null),
+        first_seen: firstMs ?? null,
+        last_seen: (lasts === undefined ? group.lastStartMs : lasts.get(userId)) ?? null,
         requests_per_active_day: perDay(group, group.activeDays ?? 0, userId),
-        requests_per_calendar_day: perDay(group, calendarDays(frame, scope, sighting?.firstMs), userId),
+        requests_per_calendar_day: perDay(group, calendarDays(frame, scope, firstMs), userId),
         models: tops.models.get(userId)?.size ?? 0,
         top_model: topOf(tops.models.get(userId)),
         top_feature: topOf(tops.features.get(userId)),
-        segment: userId === 0 || sighting === undefined ? null : (segments?.of(userId, sighting.firstMs) ?? null),
+        segment: userId === 0 || firstMs === undefined ? null : (segmentFor?.(userId, firstMs) ?? null),
       }
       for (const column of columns) cells.set(column, facts[column] ?? null)
       return [userId, cells]
     }),
   )
+}
+
+const needFirst = new Set<UserColumn>(['first_seen', 'requests_per_calendar_day', 'segment'])
+
+/** Whether a scope has all calls of each of its users in the period: its filter, if any, only chooses users. */
+export function isOfWholeUsers(scope: Scope): boolean {
+  return scope.where === undefined || filterSql(scope.where, 'users', scope) !== undefined
 }
 
 /** The calls without a user are nobody's, so nobody's days divide them. */
@@ -92,39 +98,66 @@ function calendarDays({ zone }: Frame, { period }: Scope, firstMs: number | unde
   return Math.max(daysBetween(first, end), 1)
 }
 
-interface Sighting {
-  readonly firstMs: number
-  readonly lastMs: number | null
-}
-
-async function readSightings({ store }: Frame, { period, userIds = [] }: Scope, withLast: boolean): Promise<ReadonlyMap<number, Sighting>> {
-  const last = withLast
-    ? `(SELECT c.start_ms FROM llm_calls AS c WHERE c.user_id = u.user_id AND c.counted = 1 AND c.start_ms >= ? AND c.start_ms < ?
-        ORDER BY c.start_ms DESC LIMIT 1)`
-    : 'NULL'
-  const rows = await readRows<[number, number | null, number | null]>(store, {
-    text: `SELECT json_group_array(json_array(u.user_id,
-        (SELECT c.start_ms FROM llm_calls AS c WHERE c.user_id = u.user_id AND c.counted = 1 ORDER BY c.start_ms LIMIT 1), ${last})) AS rows
-      FROM users AS u
-      WHERE u.user_id IN (SELECT value FROM json_each(?))`,
-    values: [...(withLast ? [period.fromMs, period.toMs] : []), JSON.stringify(userIds)],
-  })
-  return new Map(rows.flatMap(([userId, firstMs, lastMs]) => (firstMs === null ? [] : [[userId, { firstMs, lastMs }] as const])))
-}
-
-/** Sessions with a call in the period. Only one that reaches over both ends of it needs its calls looked at. */
-async function readSessionCounts({ store }: Frame, { period, userIds = [] }: Scope): Promise<ReadonlyMap<number, number>> {
-  const { fromMs, toMs } = period
+/** The last call of each user in the period; its buckets hold no call outside of it. */
+async function readLastSeen({ store }: Frame, { buckets, userIds = [] }: Scope): Promise<ReadonlyMap<number, number>> {
   const rows = await readRows<[number, number]>(store, {
-    text: `SELECT json_group_array(json_array(user_id, n)) AS rows FROM (
-      SELECT s.user_id, count(*) AS n FROM sessions AS s
-      WHERE s.user_id IN (SELECT value FROM json_each(?)) AND s.session_id <> 0 AND s.first_ms < ? AND s.last_ms >= ?
-        AND (s.first_ms >= ? OR s.last_ms < ? OR EXISTS (SELECT 1 FROM llm_calls AS c
-          WHERE c.user_id = s.user_id AND c.session_id = s.session_id AND c.counted = 1 AND c.start_ms >= ? AND c.start_ms < ?))
-      GROUP BY s.user_id)`,
-    values: [JSON.stringify(userIds), toMs, fromMs, fromMs, toMs, fromMs, toMs],
+    text: `SELECT json_group_array(json_array(user_id, last_ms)) AS rows FROM (
+      SELECT r.user_id, max(r.last_ms) AS last_ms
+      FROM (SELECT value->>0 AS bucket FROM json_each(?) LIMIT -1) AS b CROSS JOIN rollup_users AS r ON r.bucket = b.bucket
+      WHERE r.user_id IN (SELECT value FROM json_each(?)) GROUP BY r.user_id)`,
+    values: [JSON.stringify(buckets?.pairs(undefined) ?? []), JSON.stringify(userIds)],
   })
   return new Map(rows)
+}
+
+/** How many sessions each user of a scope had, where it has all their calls. */
+async function readSessionCounts({ store }: Frame, scope: Scope): Promise<ReadonlyMap<number, number>> {
+  const counts = new Map<number, number>()
+  for (const fragment of await sessionsInPeriod(store, scope)) {
+    const rows = await readRows<[number, number]>(store, {
+      text: `SELECT json_group_array(json_array(user_id, n)) AS rows FROM (SELECT s.user_id, count(*) AS n ${fragment.text} GROUP BY s.user_id)`,
+      values: fragment.values,
+    })
+    for (const [userId, n] of rows) counts.set(userId, (counts.get(userId) ?? 0) + n)
+  }
+  return counts
+}
+
+/** How many sessions the users of a scope had, where it has all their calls. */
+export async function countSessions({ store }: Frame, scope: Scope): Promise<number> {
+  let count = 0
+  for (const { text, values } of await sessionsInPeriod(store, scope)) {
+    const [row] = await store.all<{ n: number }>(`SELECT count(*) AS n ${text}`, ...values)
+    count += row?.n ?? 0
+  }
+  return count
+}
+
+/**
+ * Sessions with a call in the period: those that begin or end in it, and, of those that reach over both ends, the ones that
+ * have a call between. Only for the latter the calls are looked at, in one go.
+ */
+async function sessionsInPeriod(store: Store, scope: Scope): Promise<readonly Fragment[]> {
+  const { fromMs, toMs } = scope.period
+  const users = scope.userIds === undefined ? raw('1') : sql`s.user_id IN (SELECT value FROM json_each(${JSON.stringify(scope.userIds)}))`
+  // The filter only chooses users, and names them as the rollup does.
+  const where = scope.where === undefined ? undefined : filterSql(scope.where, 'users', scope)
+  const chosen = where === undefined ? raw('1') : sql`EXISTS (SELECT 1 FROM (SELECT s.user_id) AS r WHERE ${where})`
+  const sessions = sql`FROM sessions AS s WHERE s.session_id <> 0 AND ${users} AND ${chosen}`
+  const over = sql`s.first_ms < ${fromMs} AND s.last_ms >= ${toMs}`
+  const [outside] = await store.all<{ both: number }>(
+    'SELECT EXISTS (SELECT 1 FROM llm_calls WHERE start_ms < ?) AND EXISTS (SELECT 1 FROM llm_calls WHERE start_ms >= ?) AS both',
+    fromMs,
+    toMs,
+  )
+  const endInside = sql`${sessions} AND s.first_ms < ${toMs} AND s.last_ms >= ${fromMs} AND NOT (${over})`
+  if (outside?.both !== 1) return [endInside]
+  return [
+    endInside,
+    sql`${sessions} AND ${over} AND s.session_id IN (SELECT c.session_id FROM llm_calls AS c
+      WHERE c.start_ms >= ${fromMs} AND c.start_ms < ${toMs} AND c.counted = 1
+        AND EXISTS (SELECT 1 FROM sessions AS s WHERE ${over}))`,
+  ]
 }
 
 /** Requests by name, of each user. */
@@ -138,12 +171,12 @@ interface Tops {
 async function readTops(
   frame: Frame,
   scope: Scope,
-  { wholeUsers, columns }: { wholeUsers: boolean; columns: readonly UserColumn[] },
+  { fromRollups, columns }: { fromRollups: boolean; columns: readonly UserColumn[] },
 ): Promise<Tops> {
   const models = columns.includes('top_model') || columns.includes('models')
   const features = columns.includes('top_feature')
   if (!models && !features) return { models: new Map(), features: new Map() }
-  const packed = wholeUsers && scope.buckets !== undefined ? await readPackedTops(frame, scope) : undefined
+  const packed = fromRollups ? await readPackedTops(frame, scope) : undefined
   // Features beyond what the ledger gives numbers to are not counted in its rollups.
   const packedFeatures = frame.catalog.keys.get('feature')?.place === 'overflow' ? undefined : packed?.features
   return {
@@ -167,7 +200,7 @@ async function readPackedTops({ store }: Frame, { buckets, userIds = [] }: Scope
     text: `SELECT json_group_array(json_array(r.user_id, hex(r.models), hex(r.features))) AS rows
       FROM (SELECT value->>0 AS bucket FROM json_each(?)) AS b CROSS JOIN rollup_users AS r ON r.bucket = b.bucket
       WHERE r.user_id IN (SELECT value FROM json_each(?))`,
-    values: [JSON.stringify(buckets?.pairs(undefined) ?? []), JSON.stringify(userIds)],
+    values: [JSON.stringify(buckets?.pairs(undefined, 'packed') ?? []), JSON.stringify(userIds)],
   })
   const byId = { models: new Map<number, Map<number, number>>(), features: new Map<number, Map<number, number>>() }
   for (const [userId, models, features] of rows) {

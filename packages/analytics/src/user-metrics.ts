@@ -92,7 +92,10 @@ export function openUserMetrics(store: Store, clock: () => Clock): UserMetricsCo
 /** Each step reads the state of its moment; a copy that is renewed every minute needs no single one. */
 async function readFacts(store: Store, clock: Clock): Promise<ReadonlyMap<string, Facts>> {
   const frame = await openFrame(store, clock, { by: ['user'], where: undefined })
-  const scope = await scopeOf(frame, frame.period)
+  // Calls whose clock runs ahead belong to all history too, and with them the rollups hold exactly what is asked.
+  const [latest] = await store.all<{ ms: number | null }>('SELECT max(start_ms) AS ms FROM llm_calls')
+  const toMs = Math.max(clock.asOfMs, (latest?.ms ?? 0) + 1)
+  const scope = await scopeOf({ ...frame, clock: { ...clock, asOfMs: toMs } }, { fromMs: frame.period.fromMs, toMs })
   const facts = new Map<string, Facts>()
   for (let after = 0; ;) {
     const users = await readRows<[number, string]>(store, {

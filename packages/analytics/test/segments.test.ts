@@ -31,8 +31,7 @@ describe('a segment', () => {
   })
 
   it('of power begins at the rank of ten percent, ties included', () => {
-    const users = (...counts: number[]): { last30Days: number; recent: number; prior: number }[] =>
-      counts.map((last30Days) => ({ last30Days, recent: 0, prior: 0 }))
+    const users = (...counts: number[]): Float64Array => Float64Array.from(counts)
     expect(powerThreshold(users(9, 8, 7))).toBe(9)
     expect(powerThreshold(users(...Array.from({ length: 11 }, (_, n) => n + 1)))).toBe(10)
     expect(powerThreshold(users(5, 5, 5, 0))).toBe(5)
