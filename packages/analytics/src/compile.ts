@@ -98,16 +98,24 @@ function userSumsOfCalls(scope: Scope): Fragment {
     iif(c.user_id = 0, 0, count(DISTINCT ${localDaySql(scope)})) AS days ${base.from} GROUP BY c.user_id`
 }
 
-/** One JSON text of rows `[key, …, duration bucket, count]` from calls, `[key, …, packed counts as hex]` from rollups. */
-export function compileHistogram(column: 'latency' | 'ttft', reading: Omit<Reading, 'sums' | 'needs'>, scope: Scope): Fragment | undefined {
+/** One JSON text of rows `[key, …, packed counts as hex, …]`, a text for each column, from rollups. */
+export function compilePacked(
+  columns: readonly ('latency' | 'ttft')[],
+  reading: Omit<Reading, 'sums' | 'needs'>,
+  scope: Scope,
+): Fragment | undefined {
   const base = compileBase({ ...reading, sums: [], needs: [] }, scope, reading.source === 'users' ? 'packed' : undefined)
   if (base === undefined) return undefined
+  const outer = [...base.dimensions.map((_, n) => `k${n}`), ...columns].map(raw)
+  return sql`SELECT json_group_array(json_array(${join(outer, ', ')})) AS rows FROM (
+    SELECT ${join([...base.keys, ...columns.map((column) => raw(`hex(r.${column}) AS ${column}`))], ', ')} ${base.from})`
+}
+
+/** One JSON text of rows `[key, …, duration bucket, count]` from the calls. */
+export function compileHistogram(column: 'latency' | 'ttft', dimensions: readonly Dimension[], scope: Scope): Fragment | undefined {
+  const base = compileBase({ source: 'calls', dimensions, sums: [], needs: [] }, scope)
+  if (base === undefined) return undefined
   const aliases = base.dimensions.map((_, n) => `k${n}`)
-  if (reading.source !== 'calls') {
-    const outer = [...aliases, 'packed'].map(raw)
-    return sql`SELECT json_group_array(json_array(${join(outer, ', ')})) AS rows FROM (
-      SELECT ${join([...base.keys, raw(`hex(r.${column}) AS packed`)], ', ')} ${base.from})`
-  }
   const ms = `c.${column}_ms`
   const outer = [...aliases, 'bucket', 'n'].map(raw)
   return sql`SELECT json_group_array(json_array(${join(outer, ', ')})) AS rows FROM (
@@ -116,7 +124,7 @@ export function compileHistogram(column: 'latency' | 'ttft', reading: Omit<Readi
 }
 
 /** The bucket of a duration in the rollups' histograms: `durationBucket` of the store, in SQL. */
-export function durationBucketSql(ms: string): string {
+function durationBucketSql(ms: string): string {
   return `CAST(iif(${ms} <= 0, 0, ceil(log2(max(${ms}, 1)) * 32 - 1e-9) + 1) AS INTEGER)`
 }
 

@@ -1,6 +1,7 @@
-import { decodeCounts, type Store } from '@spanledger/store'
+import type { Store } from '@spanledger/store'
 
-import { compileGroups, compileHistogram, gives, needWidth, type Reading } from './compile.ts'
+import { addCounts } from './add-counts.ts'
+import { compileGroups, compileHistogram, compilePacked, gives, needWidth, type Reading } from './compile.ts'
 import type { Dimension } from './dimensions.ts'
 import type { Fragment } from './fragment.ts'
 import { requirements, type Group, type MetricName, type Need, type SumName } from './metrics.ts'
@@ -39,9 +40,8 @@ export async function readGroups(
     if (together.includes(need)) continue
     await readNeed(store, scope, { need, dimensions, found })
   }
-  for (const column of ['latency', 'ttft'] as const) {
-    if (needs.has(column)) await readHistogram(store, scope, { column, dimensions, found })
-  }
+  const durations = (['latency', 'ttft'] as const).filter((column) => needs.has(column))
+  if (durations.length > 0) await readHistograms(store, scope, { columns: durations, dimensions, found })
   return [...found.values()]
 }
 
@@ -104,26 +104,32 @@ async function readNeed(
   }
 }
 
-async function readHistogram(
-  store: Store,
-  scope: Scope,
-  { column, dimensions, found }: { column: 'latency' | 'ttft'; dimensions: readonly Dimension[]; found: Found },
-): Promise<void> {
-  const statement = firstCompiled((source) => compileHistogram(column, { source, dimensions }, scope))
-  for (const row of await readRows<Key[]>(store, statement)) {
-    const keys = row.slice(0, dimensions.length)
-    const one = found.get(nameOf(keys))
-    if (one === undefined) continue
-    const counts = (one.group[column] ??= new Map<number, number>()) as Map<number, number>
-    const [first, second] = row.slice(dimensions.length)
-    if (typeof first === 'string') addCounts(counts, first)
-    else if (typeof first === 'number') counts.set(first, (counts.get(first) ?? 0) + Number(second))
-  }
+interface Histograms {
+  readonly columns: readonly ('latency' | 'ttft')[]
+  readonly dimensions: readonly Dimension[]
+  readonly found: Found
 }
 
-/** Adds packed counts, as SQLite's hex() writes them. */
-export function addCounts(counts: Map<number, number>, packedHex: string): void {
-  for (const [key, count] of decodeCounts(Buffer.from(packedHex, 'hex'))) counts.set(key, (counts.get(key) ?? 0) + count)
+async function readHistograms(store: Store, scope: Scope, { columns, dimensions, found }: Histograms): Promise<void> {
+  const countsOf = (row: readonly Key[], column: 'latency' | 'ttft'): Map<number, number> | undefined => {
+    const group = found.get(nameOf(row.slice(0, dimensions.length)))?.group
+    return group === undefined ? undefined : ((group[column] ??= new Map<number, number>()) as Map<number, number>)
+  }
+  const packed = (['models', 'users'] as const)
+    .map((source) => compilePacked(columns, { source, dimensions }, scope))
+    .find((one) => one !== undefined)
+  if (packed !== undefined) {
+    for (const row of await readRows<Key[]>(store, packed)) {
+      for (const [n, column] of columns.entries()) addCounts(countsOf(row, column) ?? new Map(), String(row[dimensions.length + n] ?? ''))
+    }
+    return
+  }
+  for (const column of columns) {
+    for (const row of await readRows<Key[]>(store, compiled(compileHistogram(column, dimensions, scope)))) {
+      const [bucket, count] = row.slice(dimensions.length).map(Number)
+      countsOf(row, column)?.set(bucket ?? 0, count ?? 0)
+    }
+  }
 }
 
 function firstCompiled(compile: (source: Source) => Fragment | undefined): Fragment {

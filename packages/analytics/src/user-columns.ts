@@ -1,5 +1,6 @@
 import { addDays, type Store } from '@spanledger/store'
 
+import { addCounts } from './add-counts.ts'
 import { filterSql } from './compile-filter.ts'
 import type { Dimension } from './dimensions.ts'
 import { raw, sql, type Fragment } from './fragment.ts'
@@ -7,7 +8,7 @@ import { readFirstSeen } from './first-seen.ts'
 import type { Frame } from './frame.ts'
 import { metricTable, type Amount, type ColumnType, type Group, type MetricName } from './metrics.ts'
 import { daysBetween } from './period.ts'
-import { addCounts, readGroups, type FoundGroup } from './read-groups.ts'
+import { readGroups, type FoundGroup } from './read-groups.ts'
 import type { Scope } from './scope.ts'
 import { readRows } from './snapshot.ts'
 
@@ -150,10 +151,10 @@ async function sessionsInPeriod(store: Store, scope: Scope): Promise<readonly Fr
     fromMs,
     toMs,
   )
-  const endInside = sql`${sessions} AND s.first_ms < ${toMs} AND s.last_ms >= ${fromMs} AND NOT (${over})`
-  if (outside?.both !== 1) return [endInside]
+  const touching = sql`${sessions} AND s.first_ms < ${toMs} AND s.last_ms >= ${fromMs}`
+  if (outside?.both !== 1) return [touching]
   return [
-    endInside,
+    sql`${touching} AND NOT (${over})`,
     sql`${sessions} AND ${over} AND s.session_id IN (SELECT c.session_id FROM llm_calls AS c
       WHERE c.start_ms >= ${fromMs} AND c.start_ms < ${toMs} AND c.counted = 1
         AND EXISTS (SELECT 1 FROM sessions AS s WHERE ${over}))`,

@@ -179,10 +179,11 @@ function mayBeListed(
 ): readonly number[] {
   if (first === undefined || limit === undefined || limit >= selection.length) return selection
   const sign = direction === 'asc' ? 1 : -1
-  const keys = Float64Array.from(selection, (position) => {
+  const keys = new Float64Array(selection.length)
+  for (const [n, position] of selection.entries()) {
     const value = first(position)
-    return value === null ? Number.POSITIVE_INFINITY : sign * Number(value)
-  })
+    keys[n] = value === null ? Number.POSITIVE_INFINITY : sign * Number(value)
+  }
   const last = keys.toSorted()[limit - 1] ?? Number.POSITIVE_INFINITY
   return selection.filter((_, n) => (keys[n] ?? 0) <= last)
 }
