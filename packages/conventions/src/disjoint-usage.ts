@@ -68,7 +68,8 @@ export function disjointUsage(counts: TokenCounts, counting: Counting = {}): Usa
 }
 
 function says(counts: TokenCounts): boolean {
-  return Object.entries(counts).some(([name, count]) => name !== 'total' && count !== undefined)
+  for (const name in counts) if (name !== 'total' && counts[name as keyof TokenCounts] !== undefined) return true
+  return false
 }
 
 function inputIncludesCache(counts: TokenCounts, cached: number, counting: Counting): boolean {

@@ -96,7 +96,9 @@ function readTimes(span: SpanRecord, faults: ReadingFault[]): { startMs: number;
 function readUsage(said: DialectCall, faults: ReadingFault[]): Usage | undefined {
   if (said.parts !== undefined) return addUsage(...said.parts.map((part) => part.usage))
   const counts: { -readonly [Key in keyof TokenCounts]: TokenCounts[Key] } = {}
-  for (const [key, value] of Object.entries(said.counts) as [keyof TokenCounts, unknown][]) {
+  for (const name in said.counts) {
+    const key = name as keyof TokenCounts
+    const value = said.counts[key]
     if (value === undefined || value === null) continue
     const count = readTokenCount(value)
     if (count === undefined) faults.push('token_count_refused')
