@@ -1,0 +1,281 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+import { run, start, temporaryFolder, writeLedger } from './run-command.ts'
+
+const folder = temporaryFolder()
+const path = join(folder, 'ledger.db')
+beforeAll(async () => {
+  await writeLedger(path, [
+    { at: '2026-01-05T10:00:00Z', user: 'ada', session: 's1', properties: { plan: 'pro', feature: 'chat' } },
+    { at: '2026-01-06T10:00:00Z', user: 'ada', session: 's1', properties: { plan: 'pro', feature: 'search' }, tokens: 3000 },
+    { at: '2026-01-06T11:00:00Z', user: '=bob', properties: { plan: 'free' }, status: 'error' },
+    { at: '2026-01-07T10:00:00Z', tokens: 10 },
+  ])
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const AS_OF = '2026-01-10T00:00:00Z'
+const ask = (...args: string[]): ReturnType<typeof run> => run([...args, '--store', path, '--as-of', AS_OF])
+
+describe('a report', () => {
+  it('goes to stdout, and what belongs to it to stderr', async () => {
+    const { code, out, err } = await ask('report', 'properties', '--by', 'property:plan', '--columns', 'plan,requests,cost_usd')
+    expect({ code, out }).toEqual({
+      code: 0,
+      out: [
+        'plan    Requests      Cost',
+        'pro            2   $0.0100',
+        '(none)         1  <$0.0001',
+        'free           1         -',
+        'total          4   $0.0100',
+        '',
+      ].join('\n'),
+    })
+    expect(err).toBe(
+      [
+        'note: 1 of 4 requests reported no tokens (failed calls mostly); their cost is unknown and left out',
+        'note: latency percentiles are within 1.1 %',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  it('is the whole answer in JSON', async () => {
+    const { code, out } = await ask('report', 'users', '--format', 'json', '--quiet')
+    const answer = JSON.parse(out) as Record<string, unknown>
+    expect(code).toBe(0)
+    expect(Object.keys(answer)).toEqual(['schema', 'params', 'meta', 'columns', 'rows', 'totals'])
+    expect(answer).toMatchObject({ schema: 'users/v1', totals: { requests: 4, cost_usd: '0.010025000' }, meta: { tz: 'UTC', users: 2 } })
+  })
+
+  it('is the same as a query and as JSON from the page asks for', async () => {
+    const query = JSON.stringify({ metrics: ['requests'], by: ['property:plan'], where: 'plan = pro' })
+    const { out } = await ask('query', query, '--format', 'ndjson')
+    const piped = await run(['query', '-', '--store', path, '--as-of', AS_OF, '--format', 'ndjson'], { input: query })
+    expect([out, piped.out]).toEqual(['{"plan":"pro","requests":2}\n', '{"plan":"pro","requests":2}\n'])
+  })
+
+  it('has no colour when it is piped, nor with NO_COLOR', async () => {
+    for (const env of [{}, { NO_COLOR: '1' }]) {
+      const { out, err } = await run(['report', 'users', '--store', path], { env })
+      expect(out + err).not.toContain('\u001b')
+    }
+  })
+
+  it('goes to a file with --out', async () => {
+    const file = join(folder, 'users.csv')
+    const { code, out } = await ask(
+      'report',
+      'users',
+      '--format',
+      'csv',
+      '--columns',
+      'user,requests',
+      '--sort',
+      'requests:desc,user:asc',
+      '--out',
+      file,
+      '--no-header',
+    )
+    expect({ code, out, text: readFileSync(file, 'utf8') }).toEqual({ code: 0, out: '', text: "ada,2\r\n(none),1\r\n'=bob,1\r\n" })
+  })
+
+  it('alone lists the reports', async () => {
+    const { code, out } = await run(['report'])
+    expect(code).toBe(0)
+    expect(out.split('\n').map((line) => line.split(' ')[0])).toEqual([
+      'users',
+      'properties',
+      'models',
+      'providers',
+      'operations',
+      'sessions',
+      'errors',
+      '',
+    ])
+  })
+})
+
+describe('the exit code', () => {
+  const codes: readonly (readonly [number, RegExp, readonly string[]])[] = [
+    [0, /^$/, ['--version']],
+    [0, /^$/, ['report', '--help']],
+    [1, /There is no ledger at/, ['report', 'users', '--store', '/nowhere/at/all.db']],
+    [1, /is a folder/, ['report', 'users', '--store', '/tmp']],
+    [2, /unknown command 'reports'\n\(Did you mean report\?\)/, ['reports']],
+    [2, /Unknown report "user". Did you mean "users"\?/, ['report', 'user', '--store', path]],
+    [2, /Unknown name "plann". Did you mean "plan"\?/, ['report', 'users', '--where', 'plann = pro', '--store', path]],
+    [2, /Unknown metric "cost"/, ['query', '{"metrics":["cost"]}', '--store', path]],
+    [2, /The query is no JSON/, ['query', '{', '--store', path]],
+    [2, /expected a value at character 8/, ['report', 'users', '--where', 'plan = ', '--store', path]],
+    [2, /Prompts are not stored/, ['report', 'properties', '--by', 'prompt', '--store', path]],
+    [2, /--limit "many": give a whole number/, ['report', 'users', '--limit', 'many', '--store', path]],
+    [2, /Allowed choices are table, json/, ['report', 'users', '--format', 'xml', '--store', path]],
+    [2, /Unknown time zone "Mars\/Base"/, ['report', 'users', '--tz', 'Mars/Base', '--store', path]],
+    [2, /ledger files only/, ['report', 'users', '--store', 'clickhouse://localhost/db']],
+    [3, /No rows/, ['report', 'users', '--since', '2025-01-01', '--until', '2025-01-02', '--fail-empty', '--store', path]],
+    [4, /token of at least 32 characters/, ['serve', '--host', '0.0.0.0', '--port', '0', '--store', path]],
+    [4, /has 5 characters/, ['serve', '--token', 'short', '--port', '0', '--store', path]],
+    [5, /Threshold tripped: error_rate is 0.25/, ['report', 'users', '--fail-on', 'error_rate > 0.05', '--store', path]],
+    [0, /note/, ['report', 'users', '--fail-on', 'error_rate > 0.5 or requests > 1000', '--store', path]],
+  ]
+  it.each(codes.map(([code, pattern, args]) => ({ code, pattern, args })))('is $code for $args', async ({ code, pattern, args }) => {
+    const ran = await run(args)
+    expect(ran.err).toMatch(pattern)
+    expect(ran.err).not.toMatch(/\n\s+at /)
+    expect(ran.code).toBe(code)
+  })
+
+  it('is 0 when the reader goes away before the end', async () => {
+    const child = start(['export', 'users', '--store', path])
+    child.stdout?.destroy()
+    expect(await new Promise((resolve) => child.on('close', resolve))).toBe(0)
+  })
+
+  it('shows where an error comes from only with --verbose', async () => {
+    const { err } = await run(['report', 'user', '--store', path, '--verbose'])
+    expect(err).toMatch(/\n\s+at /)
+  })
+})
+
+describe('trust', () => {
+  it('verify holds on a sound ledger, fails on a bent one, and repairs its rollups', async () => {
+    const bent = await writeLedger(join(folder, 'bent.db'), [{ at: '2026-01-05T10:00:00Z', user: 'ada' }])
+    expect((await run(['verify', '--store', bent])).code).toBe(0)
+    await bend(bent, 'UPDATE rollup_users SET requests = requests + 1')
+    const found = await run(['verify', '--store', bent, '--format', 'json'])
+    expect(found.code).toBe(1)
+    expect(JSON.parse(found.out)).toMatchObject({ schema: 'verify/v1', ok: false })
+    expect((await run(['verify', '--repair', '--store', bent])).code).toBe(0)
+  })
+
+  it('backup copies a ledger that verifies, and never over a file', async () => {
+    const copy = join(folder, 'copy.db')
+    expect(await run(['backup', copy, '--store', path])).toMatchObject({ code: 0 })
+    expect((await run(['report', 'users', '--store', copy, '--as-of', AS_OF, '--format', 'csv'])).out).toBe(
+      (await ask('report', 'users', '--format', 'csv')).out,
+    )
+    expect(await run(['backup', copy, '--store', path])).toMatchObject({ code: 2 })
+  })
+
+  it('doctor says what keeps numbers out of the ledger', async () => {
+    const { code, out } = await run(['doctor', '--store', path, '--format', 'json', '--strict'], {
+      env: { OTEL_TRACES_SAMPLER: 'traceidratio' },
+    })
+    const { findings } = JSON.parse(out) as { findings: { state: string; check: string; detail: string }[] }
+    const stateOf = (check: string): string | undefined => findings.find((finding) => finding.check === check)?.state
+    expect(code).toBe(1)
+    expect(['file', 'spool', 'users', 'prices', 'sampler', 'sample data', 'openai'].map((check) => [check, stateOf(check)])).toEqual([
+      ['file', 'ok'],
+      ['spool', 'ok'],
+      ['users', 'warning'],
+      ['prices', 'ok'],
+      ['sampler', 'problem'],
+      ['sample data', 'ok'],
+      ['openai', 'ok'],
+    ])
+  })
+
+  it('doctor sees calls that wait, and others who may read the file', async () => {
+    const open = await writeLedger(join(folder, 'open.db'), [{ at: '2026-01-05T10:00:00Z', user: 'ada', model: 'home-made' }])
+    chmodSync(open, 0o644)
+    mkdirSync(`${open}.spool`)
+    writeFileSync(join(`${open}.spool`, 'refused-1.ndjson'), '')
+    const { out, code } = await run(['doctor', '--store', open])
+    expect(code).toBe(0)
+    expect(out).toMatch(/^warning {2}file: .*chmod 600/m)
+    expect(out).toMatch(/^problem {2}spool: 1 files .* refused/m)
+    expect(out).toMatch(/^warning {2}prices: 1 of 1 calls .*home-made\/openai \(unknown_model, 1\)/m)
+  })
+})
+
+describe('export', () => {
+  it('writes every call with what the ledger has of it', async () => {
+    const { out } = await ask('export', 'calls', '--until', '2026-01-05')
+    expect(
+      out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as unknown),
+    ).toEqual([
+      {
+        start: '2026-01-05T10:00:00.000Z',
+        trace_id: expect.stringMatching(/^[0-9a-f]{32}$/) as unknown,
+        span_id: expect.stringMatching(/^[0-9a-f]{16}$/) as unknown,
+        user: 'ada',
+        session: 's1',
+        provider: 'openai',
+        requested_model: 'gpt-4o',
+        response_model: 'gpt-4o',
+        operation: 'chat',
+        status: 'ok',
+        error: null,
+        finish_reason: null,
+        service_tier: null,
+        usage_quality: 'reported',
+        origin: 'app',
+        latency_ms: 100,
+        ttft_ms: null,
+        cost_usd: '0.002500000',
+        input_tokens: 1000,
+        cache_read_tokens: 0,
+        cache_write_tokens: 0,
+        output_tokens: 0,
+        reasoning_tokens: 0,
+        properties: '{"feature":"chat","plan":"pro"}',
+      },
+    ])
+  })
+
+  it('writes one header line in CSV, also where there is nothing', async () => {
+    const all = await ask('export', 'calls', '--format', 'csv')
+    const none = await ask('export', 'calls', '--format', 'csv', '--until', '2025-01-01')
+    expect(all.out.split('\r\n')).toHaveLength(6)
+    expect(none.out).toBe(`${all.out.split('\r\n')[0]}\r\n`)
+  })
+})
+
+describe('prices', () => {
+  it('are explained step by step', async () => {
+    const { code, out, err } = await run(['prices', 'explain', 'openai/gpt-4o', '--format', 'csv'])
+    expect(code).toBe(0)
+    expect(out).toMatch(/^provider,model,tier,.*\r\nopenai,gpt-4o,standard,/)
+    expect(err).toMatch(/^found {2}exact: openai gpt-4o/m)
+  })
+
+  it('are listed', async () => {
+    const { out } = await run(['prices', 'list', '--provider', 'anthropic', '--format', 'ndjson'])
+    const rows = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { provider: string })
+    expect(new Set(rows.map(({ provider }) => provider))).toEqual(new Set(['anthropic']))
+  })
+})
+
+describe('the demo', () => {
+  it('makes real calls, checks them against the bill, and leaves the ledger it was given', async () => {
+    const store = join(folder, 'demo.db')
+    const { code, out, err } = await run(['demo', '--once', '--store', store, '--format', 'ndjson'])
+    expect(err).toContain('Checked: the ledger has each of the 31 live calls once, with exactly the tokens that the stand-in billed')
+    expect(err).toContain('Verified:')
+    expect(err).toMatch(/note: \d+ of \d+ requests are sample data/)
+    expect(code).toBe(0)
+    expect(out.split('\n').length).toBeGreaterThan(20)
+    expect(existsSync(store)).toBe(true)
+  })
+})
+
+/** Changes a ledger behind its back. */
+async function bend(file: string, statement: string): Promise<void> {
+  const { Database } = createRequire(import.meta.url)('sqlite3') as {
+    Database: new (path: string) => { exec(sql: string, done: (error: Error | null) => void): void; close(done: () => void): void }
+  }
+  const database = new Database(file)
+  await new Promise((resolve) => database.exec(statement, resolve))
+  await new Promise<void>((resolve) => database.close(resolve))
+}

@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+import { columnDimensions, metricNames, numberFields, otherDimensions, reportList, segments, userColumns } from '@spanledger/analytics'
+import type { Command } from 'commander'
+import { describe, expect, it } from 'vitest'
+
+import { buildProgram } from '../src/command/main.ts'
+
+const read = (name: string): string => readFileSync(fileURLToPath(new URL(`../../../docs/${name}`, import.meta.url)), 'utf8')
+const cli = read('cli.md')
+const reports = read('reports.md')
+
+function everyCommand(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(everyCommand)]
+}
+
+/** Names of which a text says nothing in code type. */
+function missingFrom(text: string, names: readonly string[]): string[] {
+  return names.filter((name) => !new RegExp(`\`[^\`\\n]*(?<![\\w:])${name.replaceAll(/[-:]/g, '\\$&')}(?![\\w])`).test(text))
+}
+
+describe('the documentation names', () => {
+  it('every command and option', () => {
+    const commands = everyCommand(buildProgram())
+    expect(
+      missingFrom(
+        cli,
+        commands.slice(1).map((command) => command.name()),
+      ),
+    ).toEqual([])
+    expect(missingFrom(cli, [...new Set(commands.flatMap(({ options }) => options.map(({ long }) => long ?? '')))])).toEqual([])
+  })
+
+  it('every report, metric, dimension and segment', () => {
+    expect(
+      missingFrom(
+        reports,
+        reportList.map(({ name }) => name),
+      ),
+    ).toEqual([])
+    expect(missingFrom(reports, [...metricNames, ...Object.keys(userColumns), ...Object.keys(numberFields)])).toEqual([])
+    expect(missingFrom(reports, [...Object.keys(columnDimensions), ...Object.keys(otherDimensions), ...segments])).toEqual([])
+  })
+
+  it('an example for every command', () => {
+    for (const command of everyCommand(buildProgram()).filter(({ commands }) => commands.length === 0)) {
+      let help = ''
+      command.configureOutput({ writeOut: (text) => (help += text) })
+      command.outputHelp()
+      expect(help).toMatch(
+        new RegExp(`Examples?:\\n {2}.*spanledger ${command.parent?.name() === 'prices' ? 'prices ' : ''}${command.name()}`),
+      )
+    }
+  })
+})

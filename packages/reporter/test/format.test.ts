@@ -1,0 +1,182 @@
+import type { Answer, Column } from '@spanledger/analytics'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+
+import { cleanText } from '../src/format/clean-text.ts'
+import { shownUsd } from '../src/format/shown.ts'
+import { formatAnswer, formats } from '../src/format/write-answer.ts'
+
+const columns: Column[] = [
+  { key: 'plan', type: 'string', label: 'Plan' },
+  { key: 'requests', type: 'int', label: 'Requests' },
+  { key: 'cost_usd', type: 'usd', label: 'Cost' },
+  { key: 'error_rate', type: 'rate', label: 'Error %' },
+  { key: 'last_seen', type: 'time', label: 'Last seen' },
+]
+
+function answerOf(...plans: string[]): Answer {
+  return {
+    schema: 'properties/v1',
+    params: {},
+    meta: {
+      from: '2026-01-01T00:00:00.000Z',
+      to: '2026-02-01T00:00:00.000Z',
+      tz: 'UTC',
+      as_of: '2026-02-01T00:00:00.000Z',
+      complete: true,
+      requests: 1,
+      users: 1,
+      anonymous_share: 0,
+      unpriced_requests: 0,
+      rows: plans.length,
+      warnings: [],
+    },
+    columns,
+    rows: plans.map((plan) => ({
+      plan,
+      requests: 12_345,
+      cost_usd: '1234.567891234',
+      error_rate: null,
+      last_seen: '2026-01-31T23:59:59.999Z',
+    })),
+    totals: { requests: 24_690, cost_usd: '2469.135782468', error_rate: null },
+  }
+}
+
+const plain = { decorated: false, header: true }
+
+describe('formats', () => {
+  it('write the same answer each in its own way', () => {
+    const answer = answerOf('pro', 'free')
+    expect(formatAnswer(answer, 'table', plain)).toBe(
+      [
+        'Plan   Requests       Cost  Error %  Last seen',
+        'pro      12,345  $1,234.57        -  2026-01-31 23:59Z',
+        'free     12,345  $1,234.57        -  2026-01-31 23:59Z',
+        'total    24,690  $2,469.14        -',
+        '',
+      ].join('\n'),
+    )
+    expect(formatAnswer(answer, 'csv', plain)).toBe(
+      'plan,requests,cost_usd,error_rate,last_seen\r\npro,12345,1234.567891234,,2026-01-31T23:59:59.999Z\r\nfree,12345,1234.567891234,,2026-01-31T23:59:59.999Z\r\n',
+    )
+    expect(formatAnswer(answer, 'tsv', { ...plain, header: false })).toBe(
+      'pro\t12345\t1234.567891234\t\t2026-01-31T23:59:59.999Z\nfree\t12345\t1234.567891234\t\t2026-01-31T23:59:59.999Z\n',
+    )
+    expect(formatAnswer(answer, 'json', plain)).toBe(`${JSON.stringify(answer)}\n`)
+    expect(formatAnswer(answer, 'ndjson', plain)).toBe(answer.rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+    expect(formatAnswer(answer, 'md', plain)).toBe(
+      [
+        '## properties, 2026-01-01T00:00:00.000Z to 2026-02-01T00:00:00.000Z, days of UTC',
+        '',
+        '| Plan | Requests | Cost | Error % | Last seen |',
+        '| --- | ---: | ---: | ---: | --- |',
+        '| pro | 12,345 | $1,234.57 | - | 2026-01-31 23:59Z |',
+        '| free | 12,345 | $1,234.57 | - | 2026-01-31 23:59Z |',
+        '| **total** | **24,690** | **$2,469.14** | **-** |  |',
+        '',
+      ].join('\n'),
+    )
+    expect(formatAnswer(answer, 'html', plain)).toContain('<td>pro</td><td class="n">12,345</td><td class="n">$1,234.57</td>')
+  })
+
+  it('give the same text for the same answer every time', () => {
+    for (const format of formats)
+      expect(formatAnswer(answerOf('a', 'b'), format, plain)).toBe(formatAnswer(answerOf('a', 'b'), format, plain))
+  })
+})
+
+describe('money', () => {
+  it('that is small is never shown as none', () => {
+    expect(
+      [
+        '0.000000000',
+        '0.000000001',
+        '0.000099999',
+        '0.000100000',
+        '0.054399000',
+        '0.999999999',
+        '1.005000000',
+        '1234567.891234567',
+        '-0.5',
+      ].map(shownUsd),
+    ).toEqual(['$0', '<$0.0001', '<$0.0001', '$0.0001', '$0.0544', '$1.0000', '$1.01', '$1,234,567.89', '-$0.5000'])
+  })
+})
+
+const nasty = [
+  '=HYPERLINK("http://evil","x")',
+  '+1',
+  '-1+1',
+  '@SUM(A1)',
+  '\tx',
+  '\rx',
+  'a,b',
+  'a"b',
+  'a\nb',
+  'a|b',
+  '<script>alert(1)</script>',
+  '[x](javascript:alert(1))',
+  '\u001b[31mred\u001b]0;title\u0007',
+  '\u202egnp.exe',
+  '\ud800',
+  '__proto__',
+  '😀'.repeat(60),
+  '`code` *b* \\',
+]
+
+// oxlint-disable-next-line no-control-regex -- control characters are exactly what is looked for
+const orders = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/
+
+describe('text from data', () => {
+  it('cannot become a formula in CSV or TSV, and reads back', () => {
+    for (const format of ['csv', 'tsv'] as const) {
+      for (const text of nasty) {
+        const [cell = ''] = parseSeparated(formatAnswer(answerOf(text), format, plain), format)[1] ?? []
+        expect(cell).not.toMatch(/^[=+\-@\t\r]/)
+        expect(cell.replace(/^'/, '').replaceAll(/[\t\r\n ]+/g, ' ')).toBe(text.toWellFormed().replaceAll(/[\t\r\n ]+/g, ' '))
+      }
+    }
+  })
+
+  it('leaves negative numbers as they are', () => {
+    const answer = { ...answerOf('x'), rows: [{ plan: '-x', requests: -5, cost_usd: '-0.500000000', error_rate: -0.1, last_seen: null }] }
+    expect(formatAnswer(answer, 'csv', { ...plain, header: false })).toBe("'-x,-5,-0.500000000,-0.1,\r\n")
+  })
+
+  it('cannot give orders to a terminal', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.constantFrom(...nasty), fc.string({ unit: 'binary' })), (text) => {
+        for (const format of ['table', 'md', 'html'] as const) {
+          expect(formatAnswer(answerOf(text), format, plain)).not.toMatch(orders)
+        }
+        expect(cleanText(text).isWellFormed()).toBe(true)
+      }),
+    )
+  })
+
+  it('cannot leave its cell in Markdown or HTML', () => {
+    for (const text of nasty) {
+      const markdown = formatAnswer(answerOf(text), 'md', plain).split('\n')
+      expect(markdown[4]?.replaceAll(/\\./g, '').split('|')).toHaveLength(7)
+      expect(markdown[4]).not.toMatch(/[^\\]</)
+      const html = formatAnswer(answerOf(text), 'html', plain)
+      expect(html.match(/<td>/g)).toHaveLength(2)
+      expect(html).not.toContain('<script')
+    }
+  })
+})
+
+/** A plain reader of RFC 4180, for both separators. */
+function parseSeparated(text: string, format: 'csv' | 'tsv'): string[][] {
+  if (format === 'tsv') return text.split('\n').map((line) => line.split('\t'))
+  const rows: string[][] = [[]]
+  const pattern = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n|$)/y
+  while (pattern.lastIndex < text.length) {
+    const match = pattern.exec(text)
+    if (match === null) throw new Error(`no CSV at ${pattern.lastIndex}`)
+    rows.at(-1)?.push(match[1]?.replaceAll('""', '"') ?? match[2] ?? '')
+    if (match[3] === '\r\n') rows.push([])
+  }
+  return rows
+}

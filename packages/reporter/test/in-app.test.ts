@@ -1,0 +1,103 @@
+import { execFileSync } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { afterAll, describe, expect, it } from 'vitest'
+
+import { temporaryFolder, writeLedger } from './run-command.ts'
+
+const folder = temporaryFolder()
+afterAll(() => rmSync(folder, { recursive: true }))
+const entry = fileURLToPath(new URL('../dist/index.js', import.meta.url))
+
+function inProcess(script: string, env: Record<string, string> = {}): unknown {
+  const out = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', env: { ...process.env, ...env } })
+  return JSON.parse(out)
+}
+
+describe('importing spanledger in an app', () => {
+  it('has one name for everything an app needs', () => {
+    expect(inProcess(`console.log(JSON.stringify(Object.keys(await import(${JSON.stringify(entry)})).sort()))`)).toEqual([
+      'IdentitySpanProcessor',
+      'LedgerSpanExporter',
+      'LedgerSpanProcessor',
+      'LlmInstrumentation',
+      'StoreError',
+      'checkSetup',
+      'currentIdentity',
+      'getUserMetrics',
+      'instrument',
+      'instrumentationState',
+      'loadUserMetrics',
+      'openAnalytics',
+      'openPriceBook',
+      'openStore',
+      'withProperties',
+      'withSession',
+      'withUser',
+    ])
+  })
+
+  it('loads neither the command line nor SQLite', () => {
+    const loaded = inProcess(`
+      import { createRequire } from 'node:module'
+      await import(${JSON.stringify(entry)})
+      const require = createRequire(${JSON.stringify(entry)})
+      const isLoaded = (name) => { try { return require.resolve(name) in require.cache } catch { return false } }
+      console.log(JSON.stringify(['commander', 'fastify', 'cli-table3', 'picocolors', 'sqlite3'].filter(isLoaded)))`)
+    expect(loaded).toEqual([])
+  })
+})
+
+describe('getUserMetrics', () => {
+  it('answers neutrally at first, then what the ledger knows, and runs the seed example as written', async () => {
+    const path = await writeLedger(join(folder, 'ledger.db'), [
+      { at: '2026-01-05T10:00:00Z', user: 'ada', session: 's1', properties: { feature: 'chat', preference: 'quality' } },
+      { at: '2026-01-06T10:00:00Z', user: 'ada', session: 's1', properties: { feature: 'chat', preference: 'Speed' } },
+    ])
+    const script = `
+      import { getUserMetrics, loadUserMetrics } from ${JSON.stringify(entry)}
+      const getUserPreferredModel = (userId) => {
+        const userMetrics = getUserMetrics(userId)
+        if (userMetrics.prefers_speed) return 'gpt-4o-mini/openai,gemini-flash/google'
+        if (userMetrics.prefers_quality) return 'claude-3.5-sonnet-v2/anthropic,gpt-4o/openai'
+        return 'gpt-4o-mini/openai,claude-3.5-haiku/anthropic'
+      }
+      const before = getUserPreferredModel('ada')
+      await loadUserMetrics()
+      console.log(JSON.stringify([before, getUserPreferredModel('ada'), getUserMetrics('ada'), getUserMetrics('nobody').known]))`
+    expect(inProcess(script, { SPANLEDGER_STORE: path })).toEqual([
+      'gpt-4o-mini/openai,claude-3.5-haiku/anthropic',
+      'gpt-4o-mini/openai,gemini-flash/google',
+      {
+        user: 'ada',
+        known: true,
+        requests: 2,
+        cost_usd: '0.005000000',
+        total_tokens: 2000,
+        error_rate: 0,
+        active_days: 2,
+        requests_per_active_day: 1,
+        sessions: 1,
+        first_seen: '2026-01-05T10:00:00.000Z',
+        last_seen: '2026-01-06T10:00:00.000Z',
+        top_model: 'gpt-4o/openai',
+        top_feature: 'chat',
+        segment: 'churned',
+        prefers_speed: true,
+        prefers_quality: false,
+      },
+      false,
+    ])
+  })
+
+  it('never throws without a ledger; loading says what is wrong', () => {
+    const script = `
+      import { getUserMetrics, loadUserMetrics } from ${JSON.stringify(entry)}
+      const { known, requests } = getUserMetrics('ada')
+      const failure = await loadUserMetrics().then(() => 'loaded', ({ name, kind }) => [name, kind])
+      console.log(JSON.stringify([known, requests, failure]))`
+    expect(inProcess(script, { SPANLEDGER_STORE: join(folder, 'absent.db') })).toEqual([false, 0, ['StoreError', 'cannot_open']])
+  })
+})
