@@ -121,8 +121,3 @@ export function columnLabel(dimension: Dimension, catalog: Catalog): string {
       return { hour: 'Hour', day: 'Day', week: 'Week', month: 'Month' }[dimension.step]
   }
 }
-
-/** Whether two dimensions split calls the same. */
-export function sameDimension(a: Dimension, b: Dimension): boolean {
-  return JSON.stringify(a) === JSON.stringify(b)
-}

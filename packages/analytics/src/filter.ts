@@ -22,7 +22,7 @@ export const numberOperators = ['gt', 'gte', 'lt', 'lte'] as const
 const allOperators = [...textOperators, ...numberOperators, 'exists', 'missing', 'segment', 'and', 'or', 'not']
 
 /** Bounds of a filter, so that none can be built that keeps a ledger busy. */
-export const filterLimits = { depth: 5, nodes: 100, values: 1000 } as const
+const filterLimits = { depth: 5, nodes: 100, values: 1000 } as const
 
 /** A filter in its one inner shape: texts are text, lists of `and` and `or` are lists. */
 export type FilterNode =

@@ -99,8 +99,7 @@ const outputSums = ['output_tokens', 'audio_output_tokens', 'image_output_tokens
 const missing = 'missing_usage_requests' as const
 const costSums = ['cost_nano_usd', 'unpriced_requests'] as const
 
-/** Every metric a question may ask for. */
-export const metrics = {
+const metrics = {
   requests: { label: 'Requests', type: 'int', says: 'calls, failed ones too', of: count('requests') },
   users: { label: 'Users', type: 'int', says: 'different users; calls without a user add none', needs: ['users'], of: (g) => g.users ?? 0 },
   sessions: { label: 'Sessions', type: 'int', says: 'different session ids', needs: ['sessions'], of: (g) => g.sessions ?? 0 },
@@ -256,7 +255,7 @@ export const metrics = {
 
 export type MetricName = keyof typeof metrics
 
-/** The same table, for code that does not care which metric it has. */
+/** Every metric a question may ask for. */
 export const metricTable: Readonly<Record<MetricName, Metric>> = metrics
 
 export const metricNames = Object.keys(metrics) as MetricName[]

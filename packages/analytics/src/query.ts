@@ -100,7 +100,7 @@ function parseOrder(data: unknown): Order[] {
 }
 
 /** @throws QueryError for what is no whole number from 1 */
-export function parseLimit(data: unknown): number | undefined {
+function parseLimit(data: unknown): number | undefined {
   if (data === undefined || data === null) return undefined
   if (typeof data !== 'number' || !Number.isInteger(data) || data < 1) {
     throw new QueryError('limit must be a whole number from 1.', { given: String(data) })

@@ -70,7 +70,7 @@ function ordered({ metrics, by }: ReportQuery, own: readonly string[]): ReportQu
   return byTime || (metrics !== undefined && !metrics.includes('cost_usd')) ? [] : [['cost_usd', 'desc']]
 }
 
-export const reports: Readonly<Record<string, Report>> = {
+const reports: Readonly<Record<string, Report>> = {
   users: {
     says: 'what each user used and cost',
     run: (store, clock, query, asked) => {

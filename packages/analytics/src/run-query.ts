@@ -92,7 +92,7 @@ function labelCells({ frame, columns }: Plan, { labels }: FoundGroup): [string, 
 }
 
 /** The value of a dimension as answered. */
-export function shownLabel(dimension: Dimension, label: string | number | null): string {
+function shownLabel(dimension: Dimension, label: string | number | null): string {
   if (label === null) return NONE
   return dimension.kind === 'time' ? timeLabel(dimension.step, Number(label)) : String(label)
 }

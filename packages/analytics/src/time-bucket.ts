@@ -60,7 +60,7 @@ function offsetReader(zoneName: string): (ms: number) => number {
  * The key that all instants of a bucket share: of an hour its first instant (an hour that a clock repeats is two), of a
  * day the number of days since 1970, of a week that of weeks (1970-01-05 was a Monday), of a month `yyyymm`.
  */
-export function timeKey(step: TimeStep, ms: number, offsetMs: number): number {
+function timeKey(step: TimeStep, ms: number, offsetMs: number): number {
   const localMs = ms + offsetMs
   const day = Math.floor(localMs / DAY_MS)
   if (step === 'hour') return ms - (((localMs % HOUR_MS) + HOUR_MS) % HOUR_MS)

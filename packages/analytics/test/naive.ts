@@ -74,7 +74,7 @@ export async function readPlainCalls(store: Store): Promise<PlainCall[]> {
 }
 
 /** Local date and hour, one call at a time. */
-export function localTime(ms: number, timeZone: string): { date: string; month: string; week: string; hourStart: string } {
+function localTime(ms: number, timeZone: string): { date: string; month: string; week: string; hourStart: string } {
   const parts = new Map(
     new Intl.DateTimeFormat('en-CA', {
       timeZone,

@@ -35,7 +35,7 @@ describe('a segment', () => {
     expect(powerThreshold(users(9, 8, 7))).toBe(9)
     expect(powerThreshold(users(...Array.from({ length: 11 }, (_, n) => n + 1)))).toBe(10)
     expect(powerThreshold(users(5, 5, 5, 0))).toBe(5)
-    expect(powerThreshold([])).toBe(Number.POSITIVE_INFINITY)
+    expect(powerThreshold(users())).toBe(Number.POSITIVE_INFINITY)
   })
 })
 

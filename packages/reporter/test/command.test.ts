@@ -60,7 +60,7 @@ describe('a report', () => {
   })
 
   it('has no colour when it is piped, nor with NO_COLOR', async () => {
-    for (const env of [{}, { NO_COLOR: '1' }]) {
+    for (const env of [{}, { NO_COLOR: '1' }] as Record<string, string>[]) {
       const { out, err } = await run(['report', 'users', '--store', path], { env })
       expect(out + err).not.toContain('\u001b')
     }

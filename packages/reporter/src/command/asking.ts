@@ -60,7 +60,7 @@ export function reportParams(options: AskOptions): ReportParams {
   }
 }
 
-export function parseLimit(text: string | undefined): number | undefined {
+function parseLimit(text: string | undefined): number | undefined {
   return text === undefined ? undefined : wholeNumber('--limit', text, { from: 1, to: 10_000_000 })
 }
 
@@ -73,7 +73,7 @@ export function parseSort(text: string): Order[] {
 }
 
 /** Rows that formats for people show where no limit was given. */
-export const SHOWN_ROWS = 50
+const SHOWN_ROWS = 50
 
 /** Writes an answer as the options say, then fails where they ask for it. */
 export async function writeAnswer(

@@ -75,6 +75,7 @@ const counterWords: Readonly<Record<string, { state: Finding['state']; words: st
     words: 'spans were dropped because the queue was full; raise maxQueueBytes, or look why the store is slow',
   },
   refused_by_store: { state: 'problem', words: 'calls were refused by the store and lie in its spool as refused-… files' },
+  spool_lines_refused: { state: 'problem', words: 'lines of the spool could not be read' },
   processor_faults: { state: 'problem', words: 'faults inside the processor' },
   attributes_dropped: { state: 'warning', words: 'spans came with attributes dropped: raise the attribute limits of the SDK' },
   refused_start_time: { state: 'warning', words: 'calls had no usable start time and were refused' },

@@ -37,7 +37,7 @@ export function formatSheet(sheet: Sheet, format: Exclude<Format, 'json'>, style
 }
 
 /** What an answer is about, in a line. */
-export function titleOf({ schema, meta }: Answer): string {
+function titleOf({ schema, meta }: Answer): string {
   return `${schema.split('/')[0] ?? ''}, ${meta.from} to ${meta.to}, days of ${meta.tz}`
 }
 
