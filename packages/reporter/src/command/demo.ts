@@ -43,12 +43,13 @@ export function addDemo(program: Command): void {
 
 async function inTemporaryFolder(keep: boolean, work: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'spanledger-demo-'))
-  try {
-    await work(folder)
-  } finally {
+  const leave = (): void => {
     if (keep) process.stderr.write(`The ledger is kept: ${folder}\n`)
     else rmSync(folder, { recursive: true, force: true })
   }
+  // Also when it is interrupted.
+  process.once('exit', leave)
+  await work(folder)
 }
 
 async function runDemo(options: Globals & DemoOptions): Promise<void> {
