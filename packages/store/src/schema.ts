@@ -142,6 +142,8 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (trace_id, span_id, start_ms)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX trace_spans_by_day ON trace_spans (seen_day);
+  CREATE INDEX trace_spans_by_parent ON trace_spans (trace_id, parent_span_id) WHERE parent_span_id IS NOT NULL;
+  CREATE INDEX trace_spans_by_response ON trace_spans (trace_id, response_id) WHERE response_id IS NOT NULL;
 
   -- Sums by day (bucket 20260131) and by month (bucket 20260100) of the reporting zone. latency, ttft: counts by bucket of
   -- a logarithmic histogram; models, features: counts by model_id, by value_id of property "feature"; see counts.ts.

@@ -10,12 +10,14 @@ export interface TraceChanges {
   readonly decisions: ReadonlyMap<WrittenCall, Decision>
   /** Calls already in the ledger whose verdict is another one now. */
   readonly revised: readonly { readonly span: TraceSpan; readonly decision: Decision }[]
+  /** Whether there were more related spans than are looked at. */
+  readonly overLimit: boolean
 }
 
 /** Spans are kept this long after they came in; what arrives later for their trace is decided on its own. */
 const TRACE_DAYS = 7
-/** Larger traces are decided on their newest spans only, so that one endless trace cannot stall all writes. */
-const MAX_TRACE_SPANS = 20_000
+/** A batch is decided with at most so many spans that came before; what is beyond is counted as `trace_spans_over_limit`. */
+const MAX_RELATED_SPANS = 100_000
 
 const DAY_MS = 86_400_000
 
@@ -26,7 +28,8 @@ export async function growTraces(
 ): Promise<TraceChanges> {
   const callOfSpan = new Map(calls.map((call) => [spanOf(call), call]))
   const fresh = [...callOfSpan.keys(), ...links.map(linkSpan)]
-  const known = await readTraces(db, new Set(fresh.map((span) => span.traceId)))
+  const related = await readRelated(db, fresh)
+  const known = groupByTrace(related)
   const decisions = new Map<WrittenCall, Decision>()
   const revised: { span: TraceSpan; decision: Decision }[] = []
   const added: TraceSpan[] = []
@@ -44,7 +47,7 @@ export async function growTraces(
     }
   }
   await insertSpans(db, added, Math.floor(nowMs / DAY_MS))
-  return { decisions, revised }
+  return { decisions, revised, overLimit: related.length >= MAX_RELATED_SPANS }
 }
 
 /** Forgets the spans that have had their days. Inside a transaction. */
@@ -100,16 +103,41 @@ type SpanRow = [
   resourceIdentity: string | null,
 ]
 
-async function readTraces(db: Sqlite, traceIds: ReadonlySet<string>): Promise<Map<string, TraceSpan[]>> {
+/**
+ * The spans that came before and that new ones may change, or be changed by: all above a span; all below one that is new or a
+ * call; all with the same response id; and so on from each of these. The siblings below a root that is no call, which are
+ * most of a long trace, are not among them. CROSS JOIN keeps SQLite from starting each step with all spans of the trace.
+ */
+const relatedSpans = `
+  WITH RECURSIVE
+    fresh AS (SELECT unhex(value->>0) AS trace_id, unhex(value->>1) AS span_id, unhex(value->>2) AS parent_span_id, value->>3 AS response_id
+      FROM jsonb_each(?)),
+    related (trace_id, span_id, downwards) AS (
+      SELECT t.trace_id, t.span_id, 1 FROM fresh AS f JOIN trace_spans AS t ON t.trace_id = f.trace_id AND t.span_id = f.span_id
+      UNION SELECT t.trace_id, t.span_id, t.role <> 'other' FROM fresh AS f JOIN trace_spans AS t ON t.trace_id = f.trace_id AND t.span_id = f.parent_span_id
+      UNION SELECT t.trace_id, t.span_id, 1 FROM fresh AS f JOIN trace_spans AS t ON t.trace_id = f.trace_id AND t.parent_span_id = f.span_id
+      UNION SELECT t.trace_id, t.span_id, 1 FROM fresh AS f JOIN trace_spans AS t ON t.trace_id = f.trace_id AND t.response_id = f.response_id
+      UNION SELECT above.trace_id, above.span_id, above.role <> 'other' FROM related AS r
+        CROSS JOIN trace_spans AS t ON t.trace_id = r.trace_id AND t.span_id = r.span_id
+        CROSS JOIN trace_spans AS above ON above.trace_id = t.trace_id AND above.span_id = t.parent_span_id
+      UNION SELECT below.trace_id, below.span_id, 1 FROM related AS r
+        JOIN trace_spans AS below ON below.trace_id = r.trace_id AND below.parent_span_id = r.span_id WHERE r.downwards
+      UNION SELECT same.trace_id, same.span_id, 1 FROM related AS r
+        CROSS JOIN trace_spans AS t ON t.trace_id = r.trace_id AND t.span_id = r.span_id
+        CROSS JOIN trace_spans AS same ON same.trace_id = t.trace_id AND same.response_id = t.response_id
+      LIMIT ${MAX_RELATED_SPANS})
+  SELECT json_group_array(json_array(lower(hex(t.trace_id)), lower(hex(t.span_id)), t.start_ms, lower(hex(t.parent_span_id)), t.role,
+    t.has_usage, t.response_id, t.identity, t.resource_identity)) AS spans
+  FROM (SELECT DISTINCT trace_id, span_id FROM related) AS r JOIN trace_spans AS t ON t.trace_id = r.trace_id AND t.span_id = r.span_id`
+
+async function readRelated(db: Sqlite, fresh: readonly TraceSpan[]): Promise<TraceSpan[]> {
   const [row] = await db.all<{ spans: string }>(
-    `SELECT json_group_array(json_array(lower(hex(t.trace_id)), lower(hex(t.span_id)), t.start_ms, lower(hex(t.parent_span_id)), t.role,
-       t.has_usage, t.response_id, t.identity, t.resource_identity)) AS spans
-     FROM (SELECT unhex(value) AS trace_id FROM json_each(?)) AS wanted, trace_spans AS t
-     WHERE t.trace_id = wanted.trace_id
-       AND (SELECT count(*) FROM (SELECT 1 FROM trace_spans WHERE trace_id = wanted.trace_id LIMIT ${MAX_TRACE_SPANS + 1})) <= ${MAX_TRACE_SPANS}`,
-    JSON.stringify([...traceIds]),
+    relatedSpans,
+    JSON.stringify(
+      fresh.map(({ traceId, spanId, parentSpanId, responseId }) => [traceId, spanId, parentSpanId ?? null, responseId ?? null]),
+    ),
   )
-  const spans = (JSON.parse(row?.spans ?? '[]') as SpanRow[]).map(
+  return (JSON.parse(row?.spans ?? '[]') as SpanRow[]).map(
     ([traceId, spanId, startMs, parentSpanId, role, hasUsage, responseId, identity, resourceIdentity]): TraceSpan => ({
       traceId,
       spanId,
@@ -122,7 +150,6 @@ async function readTraces(db: Sqlite, traceIds: ReadonlySet<string>): Promise<Ma
       resourceIdentity: resourceIdentity === null ? undefined : decodeIdentity(resourceIdentity),
     }),
   )
-  return groupByTrace(spans)
 }
 
 async function insertSpans(db: Sqlite, spans: readonly TraceSpan[], seenDay: number): Promise<void> {

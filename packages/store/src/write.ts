@@ -44,7 +44,8 @@ export async function writeBatch(context: WriteContext, batch: Batch): Promise<W
   const { db } = context
   const counters = new Map<string, number>()
   const fresh = await freshCalls(db, batch.calls, counters)
-  const { decisions, revised } = await decide(context, fresh, batch)
+  const { decisions, revised, overLimit } = await decide(context, fresh, batch)
+  if (overLimit) addTo(counters, 'trace_spans_over_limit')
 
   const delta = emptyDelta()
   const rows: CallRow[] = []
@@ -131,7 +132,7 @@ async function decide(
   { links = [] }: Batch,
 ): Promise<Awaited<ReturnType<typeof growTraces>>> {
   const open = fresh.filter((call) => call.settled !== true)
-  if (open.length === 0 && links.length === 0) return { decisions: new Map(), revised: [] }
+  if (open.length === 0 && links.length === 0) return { decisions: new Map(), revised: [], overLimit: false }
   return growTraces(db, { calls: open, links, nowMs: nowMs() })
 }
 

@@ -349,3 +349,48 @@ describe('properties', () => {
     await store.close()
   })
 })
+
+describe('a trace of very many spans', () => {
+  const trace = 'b'.repeat(32)
+  const id = (n: number): string => n.toString(16).padStart(16, '0')
+  const startMs = Date.UTC(2026, 0, 15)
+  const leaf = (n: number, more: Partial<WrittenCall> = {}): WrittenCall =>
+    call({
+      traceId: trace,
+      spanId: id(n),
+      parentSpanId: id(0),
+      startMs: startMs + n,
+      settled: false,
+      user: undefined,
+      usage: tokens(10, 1),
+      ...more,
+    })
+
+  it('counts its calls once, though the agent that repeats their sum comes last', async () => {
+    const store = await inMemory()
+    for (let at = 1; at <= 21_000; at += 1500) await store.write({ calls: Array.from({ length: 1500 }, (_, n) => leaf(at + n)) })
+    const agent = leaf(0, { parentSpanId: undefined, role: 'aggregate', usage: tokens(210_000, 21_000), user: 'ann' })
+    expect(await store.write({ calls: [agent] })).toMatchObject({ inserted: 1, uncounted: 1, revised: 21_000 })
+    expect(
+      await store.all('SELECT sum(requests) AS requests, sum(input_tokens) AS input FROM rollup_users WHERE bucket = 20260115'),
+    ).toEqual([{ requests: 21_000, input: 210_000 }])
+    expect(
+      await store.all("SELECT requests FROM rollup_users JOIN users USING (user_id) WHERE name = 'ann' AND bucket = 20260115"),
+    ).toEqual([{ requests: 21_000 }])
+    expect((await store.verify()).ok).toBe(true)
+    await store.close()
+  })
+
+  it('looks at none of the siblings of a call below a root that is no call', async () => {
+    const store = await inMemory()
+    const root: SpanLink = { traceId: trace, spanId: id(0), parentSpanId: undefined, startMs, identity: undefined }
+    await store.write({ calls: Array.from({ length: 2000 }, (_, n) => leaf(n + 1)), links: [root] })
+    expect(await store.write({ calls: [leaf(5000), leaf(5001, { parentSpanId: id(5000) })] })).toMatchObject({
+      inserted: 2,
+      uncounted: 1,
+      revised: 0,
+    })
+    expect((await store.verify()).ok).toBe(true)
+    await store.close()
+  })
+})
