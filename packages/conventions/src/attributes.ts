@@ -70,6 +70,13 @@ export const spanledgerAttributes = {
 /** `property.<key>`: what the app attaches to a call. Our own convention; OpenTelemetry has none (read 2026-11-20). */
 export const PROPERTY_PREFIX = 'property.'
 
+/** Under which other libraries put what their app attaches: OpenLLMetry, the AI SDK, Langfuse. Read, never written. */
+export const otherPropertyPrefixes: readonly string[] = [
+  'traceloop.association.properties.',
+  'ai.telemetry.metadata.',
+  'langfuse.trace.metadata.',
+]
+
 /** Names that current spans no longer carry, newest first; the first one present wins over the older ones. */
 export const olderAttributes = {
   /** Renamed in semantic-conventions 1.37. */
@@ -77,10 +84,30 @@ export const olderAttributes = {
   /** Renamed in semantic-conventions 1.27. */
   inputTokens: ['gen_ai.usage.prompt_tokens'],
   outputTokens: ['gen_ai.usage.completion_tokens'],
-  cacheReadInputTokens: ['gen_ai.usage.cache_read_input_tokens'],
+  cacheReadInputTokens: ['gen_ai.usage.cache_read_input_tokens', 'gen_ai.usage.input_cached_tokens'],
   cacheWriteInputTokens: ['gen_ai.usage.cache_creation.input_tokens', 'gen_ai.usage.cache_creation_input_tokens'],
   reasoningOutputTokens: ['gen_ai.usage.reasoning_tokens'],
-  /** Deprecated as moved (semantic-conventions registry, enduser). */
-  userId: ['enduser.id'],
+  /**
+   * The first is deprecated as moved (semantic-conventions registry, enduser); the others are what libraries write that have a
+   * name of their own for the user: OpenLLMetry, Langfuse, the AI SDK, OpenInference's older form, Helicone through OpenLLMetry.
+   */
+  userId: [
+    'enduser.id',
+    'gen_ai.user.id',
+    'langfuse.user.id',
+    'traceloop.association.properties.Helicone-User-Id',
+    'traceloop.association.properties.user_id',
+    'traceloop.association.properties.userId',
+    'ai.telemetry.metadata.userId',
+    'llm.user',
+  ],
+  sessionId: [
+    'gen_ai.conversation.id',
+    'langfuse.session.id',
+    'traceloop.association.properties.Helicone-Session-Id',
+    'traceloop.association.properties.session_id',
+    'traceloop.association.properties.sessionId',
+    'ai.telemetry.metadata.sessionId',
+  ],
   serviceTier: ['gen_ai.openai.response.service_tier'],
 } as const

@@ -1,5 +1,5 @@
-import { attributes as names, olderAttributes, PROPERTY_PREFIX, spanledgerAttributes as ours } from './attributes.ts'
-import { first, genai, prefixed } from './dialects/genai.ts'
+import { spanledgerAttributes as ours } from './attributes.ts'
+import { genai } from './dialects/genai.ts'
 import type { Dialect, DialectCall } from './dialects/dialect.ts'
 import { disjointUsage, type TokenCounts } from './disjoint-usage.ts'
 import { classifyError } from './error-class.ts'
@@ -8,6 +8,7 @@ import type { CallOrigin, LlmCall } from './llm-call.ts'
 import { parseUsd } from './money.ts'
 import { canonicalProvider, providerOfHost } from './provider.ts'
 import type { ReadingFault } from './reading-fault.ts'
+import { saidIdentity } from './said-identity.ts'
 import type { SpanRecord } from './span.ts'
 import { readTokenCount } from './token-count.ts'
 import { addUsage, type Usage } from './usage.ts'
@@ -127,13 +128,10 @@ function keepId(kind: 'user' | 'session', value: unknown, faults: ReadingFault[]
 }
 
 function identityOf(attributes: SpanRecord['attributes'], faults: ReadingFault[]): Identity {
-  const { properties, faults: propertyFaults } = readProperties(prefixed(attributes, PROPERTY_PREFIX))
+  const said = saidIdentity(attributes)
+  const { properties, faults: propertyFaults } = readProperties(said.properties)
   faults.push(...propertyFaults)
-  return {
-    user: keepId('user', first(attributes, names.userId, olderAttributes.userId), faults),
-    session: keepId('session', attributes[names.sessionId] ?? attributes[names.conversationId], faults),
-    properties,
-  }
+  return { user: keepId('user', said.user, faults), session: keepId('session', said.session, faults), properties }
 }
 
 /** Resources are shared by all spans of a process, so what one says is read once. */

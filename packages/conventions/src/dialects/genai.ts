@@ -1,5 +1,6 @@
-import { attributes as names, olderAttributes as older, PROPERTY_PREFIX, spanledgerAttributes as ours } from '../attributes.ts'
+import { attributes as names, olderAttributes as older, spanledgerAttributes as ours } from '../attributes.ts'
 import type { UsageQuality } from '../llm-call.ts'
+import { first, saidIdentity } from '../said-identity.ts'
 import type { SpanRecord } from '../span.ts'
 import { readTokenCount } from '../token-count.ts'
 import { usageBuckets, usageOf, type UsagePart } from '../usage.ts'
@@ -60,9 +61,7 @@ function read(span: SpanRecord): DialectCall | undefined {
     parts: readParts(attributes[ours.usageParts]),
     quality: readQuality(attributes[ours.usageQuality]),
     reportedCostUsd: attributes[ours.reportedCostUsd],
-    user: first(attributes, names.userId, older.userId),
-    session: attributes[names.sessionId] ?? attributes[names.conversationId],
-    properties: prefixed(attributes, PROPERTY_PREFIX),
+    ...saidIdentity(attributes),
   }
 }
 
@@ -78,24 +77,6 @@ function roleOf(operation: string | undefined, attributes: SpanRecord['attribute
   if (!hasUsage) return undefined
   if (operation !== undefined && aggregateOperations.has(operation)) return 'aggregate'
   return attributes[names.requestModel] === undefined && attributes[names.responseModel] === undefined ? undefined : 'call'
-}
-
-/** The value under the current name, else under the newest older one that is there. */
-export function first(attributes: SpanRecord['attributes'], name: string, olderNames: readonly string[]): unknown {
-  const value = attributes[name]
-  if (value !== undefined) return value
-  for (const olderName of olderNames) {
-    const olderValue = attributes[olderName]
-    if (olderValue !== undefined) return olderValue
-  }
-  return undefined
-}
-
-/** The attributes whose names start with `prefix`, without it. */
-export function* prefixed(attributes: SpanRecord['attributes'], prefix: string): Generator<readonly [string, unknown]> {
-  for (const name of Object.keys(attributes)) {
-    if (name.startsWith(prefix)) yield [name.slice(prefix.length), attributes[name]]
-  }
 }
 
 function text(value: unknown): string | undefined {
