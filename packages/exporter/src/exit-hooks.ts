@@ -4,14 +4,15 @@ export interface Leaving {
   flush(): Promise<void>
   /** There is none: must be done when it returns. Never throws. */
   flushNow(): void
-  /** Whether anything waits to be written. */
-  isWaiting(): boolean
+  /** How much waits to be written. */
+  waiting(): number
   readonly handleSignals: boolean
 }
 
 /**
  * Tells `leaving` of the end of the process, whichever way it comes: `beforeExit` and signals leave time to write,
- * `process.exit()` and an uncaught error do not. SIGKILL tells nobody.
+ * `process.exit()` and an uncaught error do not. SIGKILL tells nobody. Whoever cannot write at `beforeExit` is not asked to
+ * again: what still waits then is left to `flushNow`.
  *
  * A signal ends the process as it would have without us: where nobody else listens for it, it is raised again when all is
  * written; where somebody does, what happens is theirs to say.
@@ -38,8 +39,16 @@ const SIGNAL_PATIENCE_MS = 3000
 
 function installHooks(): Hooks {
   const leavers = new Set<Leaving>()
+  // Node says beforeExit again after each flush: one more that achieves nothing would keep the process from ever ending.
+  const stuck = new WeakSet<Leaving>()
+  const flushBeforeExit = async (leaving: Leaving): Promise<void> => {
+    const before = leaving.waiting()
+    if (before === 0 || stuck.has(leaving)) return
+    await leaving.flush()
+    if (leaving.waiting() >= before) stuck.add(leaving)
+  }
   const beforeExit = (): void => {
-    for (const leaving of leavers) if (leaving.isWaiting()) void leaving.flush()
+    for (const leaving of leavers) void flushBeforeExit(leaving)
   }
   const exit = (): void => {
     for (const leaving of leavers) leaving.flushNow()

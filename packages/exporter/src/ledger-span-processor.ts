@@ -78,7 +78,7 @@ export class LedgerSpanProcessor {
     this.#stopListening = onLeaving({
       flush: () => this.forceFlush(),
       flushNow: () => this.#flushNow(),
-      isWaiting: () => this.#isWaiting(),
+      waiting: () => this.#waiting(),
       handleSignals: this.#settings.handleSignals,
     })
     if (existsSync(spool.path)) void withoutTracing(() => this.#writer.replay())
@@ -130,11 +130,7 @@ export class LedgerSpanProcessor {
   state(): LedgerSpanProcessorState {
     return {
       ...this.#writer.state(),
-      queued:
-        this.#queue.length -
-        this.#head +
-        this.#trees.waiting +
-        this.#unplaced.reduce((sum, { calls, links = [] }) => sum + calls.length + links.length, 0),
+      queued: this.#waiting(),
       queuedBytes: this.#queuedBytes,
       droppedSpans: this.#droppedSpans,
       faults: this.#faults,
@@ -143,7 +139,9 @@ export class LedgerSpanProcessor {
 
   async #shutDown(): Promise<void> {
     clearTimeout(this.#timer)
-    await this.#round
+    // Whoever waited for the same round may have started the next one, which does not go as far as ours.
+    do await this.#round
+    while (this.#round !== undefined)
     await this.#startRound('end')
     // What neither store nor spool took is lost with the process: better to say so than to wait for ever.
     for (const { calls } of this.#unplaced) for (let n = 0; n < calls.length; n++) this.#drop()
@@ -153,8 +151,9 @@ export class LedgerSpanProcessor {
     await withoutTracing(() => this.#writer.close())
   }
 
-  #isWaiting(): boolean {
-    return this.#queue.length > this.#head || this.#trees.waiting > 0 || this.#unplaced.length > 0
+  #waiting(): number {
+    const unplaced = this.#unplaced.reduce((sum, { calls, links = [] }) => sum + calls.length + links.length, 0)
+    return this.#queue.length - this.#head + this.#trees.waiting + unplaced
   }
 
   #readSoon(): void {
@@ -189,7 +188,7 @@ export class LedgerSpanProcessor {
     }
     this.#round = undefined
     if (this.#queue.length - this.#head >= READ_AT) this.#readSoon()
-    if (this.#isWaiting() && goal !== 'end') this.#writeLater()
+    if (this.#waiting() > 0 && goal !== 'end') this.#writeLater()
   }
 
   async #readAndWrite(goal: Goal): Promise<void> {

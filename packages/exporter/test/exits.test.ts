@@ -1,11 +1,13 @@
-import { existsSync } from 'node:fs'
+import type { ChildProcess } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 
 import { openStore } from '@spanledger/store'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 
 import { drainSpool } from '@spanledger/exporter'
 
-import { findFaults, readLines, tempLedger } from './ledger.ts'
+import { findFaults, readLines, tempFolder, tempLedger } from './ledger.ts'
 import { runApp } from './run-app.ts'
 
 describe('an app that ends', () => {
@@ -48,6 +50,34 @@ describe('an app that ends', () => {
     expect((await readLines(path)).map((line) => line.user)).toEqual(['(none)', '(none)', '(none)'])
     await drain(path)
     expect((await readLines(path)).map((line) => line.user)).toEqual(['ada', 'ada', 'ada'])
+  })
+
+  it('with a call made when it was about to end has that in the ledger too', async () => {
+    const path = tempLedger()
+    const end = 'naturally, after a call that it makes last'
+    expect(await runApp({ store: path, end, calls: 20 })).toEqual({ code: 0, signal: null, stdout: '', stderr: '' })
+    expect(await readLines(path)).toHaveLength(21)
+  })
+
+  it('ends by itself where neither the store nor the spool can be written', async () => {
+    const file = join(tempFolder(), 'a-file')
+    writeFileSync(file, '')
+    const app = { store: join(file, 'ledger.db'), end: 'naturally, with a code of its own', calls: 20 }
+    // One that does not end would keep a core busy long after the test has given up.
+    const whileRunning = (child: ChildProcess): void => onTestFinished(() => void child.kill('SIGKILL'))
+    expect(await runApp(app, { whileRunning })).toEqual({ code: 7, signal: null, stdout: '', stderr: '' })
+    expect(readFileSync(file, 'utf8')).toBe('')
+  })
+
+  it('has its calls in the spool where that can be written only in the last moment', async () => {
+    const file = join(tempFolder(), 'a-file')
+    writeFileSync(file, '')
+    const path = join(file, 'ledger.db')
+    const end = 'naturally, having removed at the very end what was in the way'
+    const whileRunning = (child: ChildProcess): void => onTestFinished(() => void child.kill('SIGKILL'))
+    expect(await runApp({ store: path, end, calls: 20 }, { whileRunning })).toEqual({ code: 0, signal: null, stdout: '', stderr: '' })
+    expect(await drain(path)).toEqual({ files: 1, calls: 20 })
+    expect(await readLines(path)).toHaveLength(20)
   })
 
   it('without a call leaves no file', async () => {

@@ -193,6 +193,17 @@ describe('LedgerSpanProcessor', () => {
     expect(await readLines(path)).toMatchObject([{ user: 'ada' }])
   })
 
+  it('tells of them also when a flush is asked for at the same time', async () => {
+    const path = tempLedger()
+    const { tracer, processor } = startApp({ store: path })
+    const root = startSpan(tracer, { 'user.id': 'ada' })
+    makeCall(tracer, {}, root)
+    const earlier = processor.forceFlush()
+    makeCall(tracer, {}, root)
+    await Promise.all([earlier, processor.forceFlush(), processor.shutdown()])
+    expect((await readLines(path)).map((line) => line.user)).toEqual(['ada', 'ada'])
+  })
+
   it('does not count a call whose HTTP request was answered by a gateway that wrote a call of its own', async () => {
     const path = tempLedger()
     const app = startApp({ store: path })

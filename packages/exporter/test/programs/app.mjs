@@ -1,4 +1,7 @@
 // An app that makes calls and then ends in the way it is told: node app.mjs '{"store":…,"calls":…,"end":…}'.
+import { rmSync } from 'node:fs'
+import { dirname } from 'node:path'
+
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { context, trace } from '@opentelemetry/api'
 import { LedgerSpanProcessor } from '@spanledger/exporter'
@@ -43,6 +46,18 @@ const ends = {
   },
   naturally: () => makeCalls(calls),
   'naturally, with nothing to write': () => undefined,
+  'naturally, with a code of its own': () => {
+    makeCalls(calls)
+    process.exitCode = 7
+  },
+  'naturally, having removed at the very end what was in the way': () => {
+    makeCalls(calls)
+    process.prependListener('exit', () => rmSync(dirname(store)))
+  },
+  'naturally, after a call that it makes last': () => {
+    makeCalls(calls)
+    process.once('beforeExit', () => setTimeout(() => makeCall(), 50))
+  },
   'naturally, within a span': () => {
     const root = tracer.startSpan('root', { attributes: { 'user.id': user } })
     for (let n = 0; n < calls; n++) makeCall(trace.setSpan(context.active(), root))
