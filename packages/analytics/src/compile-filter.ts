@@ -5,6 +5,7 @@ import { matchSql } from './compile-dimension.ts'
 import { NONE, resolveDimension, type Dimension } from './dimensions.ts'
 import type { FilterNode, TextOperator } from './filter.ts'
 import { join, raw, sql, type Fragment } from './fragment.ts'
+import { keptId } from './kept-id.ts'
 import { metricNames } from './metrics.ts'
 import { QueryError, unknownName } from './query-error.ts'
 import type { Scope, Source } from './scope.ts'
@@ -70,11 +71,16 @@ function textSql({ operator, name, values }: FilterNode & { kind: 'text' }, sour
   const negated = operator === 'is_not' || operator === 'not_contains'
   const positive = operator === 'is_not' ? 'is' : operator === 'not_contains' ? 'contains' : operator
   const withValue = values.filter((value) => positive !== 'is' || value !== NONE)
-  const found = testDimension(dimension, { operator: positive, values: withValue }, source, scope)
+  const sought = positive === 'is' && isId(dimension) ? withValue.map(keptId) : withValue
+  const found = testDimension(dimension, { operator: positive, values: sought }, source, scope)
   if (found === undefined) return undefined
   const present = testDimension(dimension, { operator: 'exists', values: [] }, source, scope)
   const matches = withValue.length === values.length || present === undefined ? found : sql`(${found} OR NOT ${present})`
   return negated ? sql`NOT ${matches}` : matches
+}
+
+function isId(dimension: Dimension): boolean {
+  return dimension.kind === 'column' && (dimension.name === 'user' || dimension.name === 'session')
 }
 
 type Test = { readonly operator: Exclude<TextOperator, 'is_not' | 'not_contains'> | 'exists'; readonly values: readonly string[] }

@@ -12,13 +12,18 @@ import { readCalls } from './read-calls.ts'
 import type { ReportParams } from './report-params.ts'
 import { runReport } from './reports.ts'
 import { runQuery } from './run-query.ts'
-import { openUserMetrics, type UserMetrics } from './user-metrics.ts'
+import { DEFAULT_MAX_USERS, openUserMetrics, type UserMetrics } from './user-metrics.ts'
 
 export interface AnalyticsOptions {
   /** IANA zone of local days; the store's reporting zone by default. Another one is answered from the calls. */
   readonly timeZone?: string | undefined
   /** The instant questions are asked at, read once per question; now by default. */
   readonly now?: (() => number) | undefined
+  /**
+   * How many users the copy that `getUserMetrics` answers from holds: those that called last; 50,000 by default. A user takes
+   * about 1 kB, and the copy is read anew each minute it is used.
+   */
+  readonly maxUsers?: number | undefined
 }
 
 /** Which calls to export. */
@@ -38,7 +43,8 @@ export interface Analytics {
   facts(): Promise<LedgerFacts>
   /**
    * What is known of a user, from a copy in memory: no waiting, never throws. The first use begins to load it, and uses
-   * after a minute begin to renew it; until it is there, and for unknown users, the answer is neutral.
+   * after a minute begin to renew it; until it is there, for unknown users, and for users who are not among the `maxUsers`
+   * that called last, the answer is neutral (`known: false`). Ids are found in any spelling that the ledger keeps as one.
    */
   getUserMetrics(userId: string): UserMetrics
   /** Loads the copy that `getUserMetrics` answers from; resolves when it is there. */
@@ -47,13 +53,15 @@ export interface Analytics {
 
 /**
  * Analytics over an open store. The store stays the caller's to close.
- * @throws QueryError for an unknown time zone
+ * @throws QueryError for an unknown time zone, or a `maxUsers` that is no whole number from 1
  */
 export function openAnalytics(store: Store, options: AnalyticsOptions = {}): Analytics {
-  const { timeZone, now = Date.now } = options
+  const { timeZone, now = Date.now, maxUsers = DEFAULT_MAX_USERS } = options
   if (timeZone !== undefined) checkZone(timeZone)
+  if (!Number.isSafeInteger(maxUsers) || maxUsers < 1)
+    throw new QueryError('maxUsers must be a whole number from 1.', { given: String(maxUsers) })
   const clock = (): Clock => ({ asOfMs: now(), timeZone: timeZone ?? store.timeZone })
-  const userMetrics = openUserMetrics(store, clock)
+  const userMetrics = openUserMetrics(store, { clock, maxUsers })
   return {
     query: (query) =>
       Promise.resolve().then(() => runQuery(store, clock(), parseQuery(query), { schema: 'query/v1', params: { ...query } })),

@@ -2,7 +2,7 @@ import { addDays, monthOf, type Store } from '@spanledger/store'
 
 import { activityWindows, powerThreshold, segmentOf, type Segment, type UserActivity } from './automatic-segments.ts'
 import { zoneOf } from './buckets.ts'
-import { readFirstSeen } from './first-seen.ts'
+import { readFirstSeen } from './seen-users.ts'
 import { readColumns, readRows } from './snapshot.ts'
 import { positionsOf, sumBy } from './sum-by-id.ts'
 

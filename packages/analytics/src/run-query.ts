@@ -4,12 +4,12 @@ import { change, formatRow, sortRows, type Answer, type Column, type RawRow } fr
 import { columnKey, columnLabel, NONE, type Dimension } from './dimensions.ts'
 import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame } from './frame.ts'
 import { isMetric, metricTable, type Amount, type Group, type MetricName } from './metrics.ts'
-import { previousPeriod } from './period.ts'
+import { previousPeriod, type Period } from './period.ts'
 import type { Order, ParsedQuery } from './query.ts'
 import { QueryError, unknownName } from './query-error.ts'
 import { readGroups, type FoundGroup } from './read-groups.ts'
 import { onSnapshot } from './snapshot.ts'
-import { timeLabel } from './time-bucket.ts'
+import { timeKeysOf, timeLabel, type TimeStep } from './time-bucket.ts'
 
 /** What an answer is called, and what was asked, as the caller wrote it. */
 export interface Asked {
@@ -27,13 +27,16 @@ export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, a
     const scope = await scopeOf(frame, frame.period)
     const groups = await readGroups(store, scope, { dimensions: frame.dimensions, metrics: query.metrics })
     const total = await readTotals(frame, scope, query.metrics)
-    let rows = groups.map(
-      (found): RawRow => new Map<string, Amount | string>([...labelCells(plan, found), ...amountCells(query.metrics, found.group)]),
-    )
+    const rowOf = (found: FoundGroup): RawRow =>
+      new Map<string, Amount | string>([...labelCells(plan, found), ...amountCells(query.metrics, found.group)])
+    let rows = groups.map(rowOf)
     let totals: RawRow = amountCells(query.metrics, total)
     if (query.compare === 'previous') {
       const before = await readPrevious(frame, query)
-      rows = rows.map((row, n) => new Map([...row, ...comparison(query.metrics, row, before.groups.get(nameOf(groups[n])))]))
+      rows = groups.map((found) => {
+        const row = rowOf(found)
+        return new Map([...row, ...comparison(query.metrics, row, before.of(found))])
+      })
       totals = new Map([...totals, ...comparison(query.metrics, totals, before.total)])
     }
     const sorted = sortRows(
@@ -103,20 +106,27 @@ export function amountCells(metrics: readonly MetricName[], group: Group): Map<s
 }
 
 interface Previous {
-  readonly groups: ReadonlyMap<string, RawRow>
+  /** What a group was before: undefined where it had no calls, empty where the period before has no such step of time. */
+  readonly of: (group: FoundGroup) => RawRow | undefined
   readonly total: RawRow
 }
 
 async function readPrevious(frame: Frame, { since, last, metrics }: ParsedQuery): Promise<Previous> {
   checkComparable({ since, last })
-  const scope = await scopeOf(frame, previousPeriod(frame.period, frame.zone))
-  if (frame.dimensions.some(({ kind }) => kind === 'time')) {
-    throw new QueryError('A split by time cannot be compared with the previous period. Leave out one of the two.', { given: 'compare' })
-  }
+  const period = previousPeriod(frame.period, frame.zone)
+  const scope = await scopeOf(frame, period)
   const groups = await readGroups(frame.store, scope, { dimensions: frame.dimensions, metrics })
   const total = await readTotals(frame, scope, metrics)
+  const time = frame.dimensions.find(({ kind }) => kind === 'time')
+  const steps =
+    time?.kind === 'time' ? { now: stepNumbers(time.step, frame.period, frame), before: stepNumbers(time.step, period, frame) } : undefined
+  const at = time === undefined ? -1 : frame.dimensions.indexOf(time)
+  const before = new Map(groups.map((found) => [nameOf(found, at, steps?.before), amountCells(metrics, found.group)]))
   return {
-    groups: new Map(groups.map((found) => [nameOf(found), amountCells(metrics, found.group)])),
+    of: (found) => {
+      const hasStep = steps === undefined || (steps.now.get(Number(found.keys[at])) ?? Number.POSITIVE_INFINITY) < steps.before.size
+      return hasStep ? before.get(nameOf(found, at, steps?.now)) : new Map()
+    },
     total: amountCells(metrics, total),
   }
 }
@@ -128,8 +138,15 @@ export function checkComparable({ since, last }: { since: string | undefined; la
   }
 }
 
-function nameOf(found: FoundGroup | undefined): string {
-  return JSON.stringify(found?.keys)
+type StepNumbers = ReadonlyMap<number, number>
+
+function stepNumbers(step: TimeStep, period: Period, { zone }: Frame): StepNumbers {
+  return new Map([...timeKeysOf(step, period, zone)].map((key, n) => [key, n]))
+}
+
+/** A name that a group shares with the one it is compared with: the step of time at `at`, if any, by its number in the period. */
+function nameOf({ keys }: FoundGroup, at: number, numbers: StepNumbers | undefined): string {
+  return JSON.stringify(numbers === undefined ? keys : keys.with(at, numbers.get(Number(keys[at])) ?? null))
 }
 
 /** What `*_previous` and `*_change` hold; a group that was not there before made no calls, cost nothing. */

@@ -94,6 +94,28 @@ export function endOfLastBucket(step: TimeStep, toMs: number, zone: Zone): numbe
 }
 
 function nextMonth(key: number): string {
-  const next = key % 100 === 12 ? key + 89 : key + 1
-  return `${timeLabel('month', next)}-01`
+  return `${timeLabel('month', nextKey('month', key))}-01`
+}
+
+function nextKey(step: Exclude<TimeStep, 'hour'>, key: number): number {
+  return step === 'month' && key % 100 === 12 ? key + 89 : key + 1
+}
+
+/** The keys of all buckets that a period touches, in the order of time. */
+export function timeKeysOf(step: TimeStep, period: Period, zone: Zone): Set<number> {
+  if (step === 'hour') return hourKeysOf(period, zone)
+  const keys = new Set<number>()
+  const last = timeKeyOfDay(step, zone.day(Math.max(period.toMs - 1, period.fromMs)))
+  for (let key = timeKeyOfDay(step, zone.day(period.fromMs)); key <= last; key = nextKey(step, key)) keys.add(key)
+  return keys
+}
+
+function hourKeysOf(period: Period, zone: Zone): Set<number> {
+  const keys = new Set<number>()
+  const offsets = zoneOffsets(zone.name, period)
+  for (const [n, { sinceMs, offsetMs }] of offsets.entries()) {
+    const endMs = offsets[n + 1]?.sinceMs ?? period.toMs
+    for (let key = timeKey('hour', sinceMs, offsetMs); key < endMs; key += HOUR_MS) keys.add(key)
+  }
+  return keys
 }

@@ -4,12 +4,12 @@ import { addCounts } from './add-counts.ts'
 import { filterSql } from './compile-filter.ts'
 import type { Dimension } from './dimensions.ts'
 import { raw, sql, type Fragment } from './fragment.ts'
-import { readFirstSeen } from './first-seen.ts'
 import type { Frame } from './frame.ts'
 import { metricTable, type Amount, type ColumnType, type Group, type MetricName } from './metrics.ts'
 import { daysBetween } from './period.ts'
 import { readGroups, type FoundGroup } from './read-groups.ts'
 import type { Scope } from './scope.ts'
+import { readFirstSeen } from './seen-users.ts'
 import { readRows } from './snapshot.ts'
 
 /** Columns of the users report that are no metrics of calls. */

@@ -3,14 +3,16 @@ import type { Store } from '@spanledger/store'
 
 import type { Segment } from './automatic-segments.ts'
 import { openFrame, scopeOf, type Clock, type Frame } from './frame.ts'
+import { keptId } from './kept-id.ts'
 import { readGroups } from './read-groups.ts'
+import { readLatestUsers } from './seen-users.ts'
 import { readRows } from './snapshot.ts'
 import { fillUsers } from './user-columns.ts'
 
 /** What an app may decide by while it serves a user. All history up to the last time the copy was loaded. */
 export interface UserMetrics {
   readonly user: string
-  /** False for a user the ledger does not know, and as long as nothing was loaded. */
+  /** False for a user the ledger does not know or the copy had no room for, and as long as nothing was loaded. */
   readonly known: boolean
   readonly requests: number
   /** USD as decimal text; null where no call of the user has a price, or there is none. */
@@ -30,6 +32,8 @@ export interface UserMetrics {
   readonly prefers_quality: boolean
 }
 
+/** How many users the copy holds unless told otherwise. */
+export const DEFAULT_MAX_USERS = 50_000
 /** How old the copy may be before a use begins to renew it. */
 const RENEW_AFTER_MS = 60_000
 /** Users loaded at a time: parsing one step's text must not hold up the app's event loop. */
@@ -59,19 +63,19 @@ export function unknownUser(userId: string): UserMetrics {
   return { user: userId, known: false, ...neutral }
 }
 
-/** A copy in memory of what each user did. */
+/** A copy in memory of what the users that called last did. */
 export interface UserMetricsCopy {
   of(userId: string): UserMetrics
   load(): Promise<void>
 }
 
-export function openUserMetrics(store: Store, clock: () => Clock): UserMetricsCopy {
+export function openUserMetrics(store: Store, { clock, maxUsers }: { clock: () => Clock; maxUsers: number }): UserMetricsCopy {
   let facts: ReadonlyMap<string, Facts> = new Map()
   let loading: Promise<void> | undefined
   let loadedMs = Number.NEGATIVE_INFINITY
   const renew = async (): Promise<void> => {
     try {
-      facts = await readFacts(store, clock())
+      facts = await readFacts(store, { clock: clock(), maxUsers })
     } finally {
       loading = undefined
       loadedMs = Date.now()
@@ -83,31 +87,29 @@ export function openUserMetrics(store: Store, clock: () => Clock): UserMetricsCo
     of: (userId) => {
       // A store that cannot be read leaves the copy as it is: this is called while an app serves its users.
       if (Date.now() - loadedMs > RENEW_AFTER_MS) load().catch(() => undefined)
-      const found = facts.get(userId)
+      const found = facts.get(keptId(userId))
       return found === undefined ? unknownUser(userId) : { user: userId, known: true, ...found }
     },
   }
 }
 
 /** Each step reads the state of its moment; a copy that is renewed every minute needs no single one. */
-async function readFacts(store: Store, clock: Clock): Promise<ReadonlyMap<string, Facts>> {
+async function readFacts(store: Store, { clock, maxUsers }: { clock: Clock; maxUsers: number }): Promise<ReadonlyMap<string, Facts>> {
   const frame = await openFrame(store, clock, { by: ['user'], where: undefined })
   // Calls whose clock runs ahead belong to all history too, and with them the rollups hold exactly what is asked.
   const [latest] = await store.all<{ ms: number | null }>('SELECT max(start_ms) AS ms FROM llm_calls')
   const toMs = Math.max(clock.asOfMs, (latest?.ms ?? 0) + 1)
   const scope = await scopeOf({ ...frame, clock: { ...clock, asOfMs: toMs } }, { fromMs: frame.period.fromMs, toMs })
   const facts = new Map<string, Facts>()
-  for (let after = 0; ;) {
+  const userIds = await readLatestUsers(store, maxUsers)
+  for (let at = 0; at < userIds.length; at += STEP) {
     const users = await readRows<[number, string]>(store, {
-      text: `SELECT json_group_array(json_array(user_id, name)) AS rows FROM (
-        SELECT user_id, name FROM users WHERE user_id > ? ORDER BY user_id LIMIT ${STEP})`,
-      values: [after],
+      text: 'SELECT json_group_array(json_array(user_id, name)) AS rows FROM users WHERE user_id IN (SELECT value FROM json_each(?))',
+      values: [JSON.stringify(userIds.slice(at, at + STEP))],
     })
-    const last = users.at(-1)
-    if (last === undefined) return facts
-    ;[after] = last
     await readStep(frame, scope, { users, facts })
   }
+  return facts
 }
 
 async function readStep(

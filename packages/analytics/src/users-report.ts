@@ -3,6 +3,7 @@ import type { Store } from '@spanledger/store'
 import { compareCells, formatRow, sortRows, type Answer, type Column, type RawRow } from './answer.ts'
 import { NONE } from './dimensions.ts'
 import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame } from './frame.ts'
+import { keptId } from './kept-id.ts'
 import { isMetric, metricTable, type Amount, type Group, type MetricName } from './metrics.ts'
 import { previousPeriod } from './period.ts'
 import { rankCosts, readPopulation, type Population } from './population.ts'
@@ -126,7 +127,7 @@ function checkNames(names: readonly string[], what: string, columns?: readonly C
 async function selectUsers(frame: Frame, { ids }: Population, { user, segment }: Pick<ReportQuery, 'user' | 'segment'>): Promise<number[]> {
   let positions = Array.from(ids.keys())
   if (user !== undefined) {
-    const [found] = await frame.store.all<{ user_id: number }>('SELECT user_id FROM users WHERE name = ?', user)
+    const [found] = await frame.store.all<{ user_id: number }>('SELECT user_id FROM users WHERE name = ?', keptId(user))
     positions = positions.filter((n) => ids[n] === found?.user_id)
   }
   if (segment === undefined) return positions
