@@ -24,8 +24,7 @@ export function withUser<Result>(userId: string, fn: () => Result): Result
 export function withUser<Result>(userId: string, options: UserOptions, fn: () => Result): Result
 export function withUser<Result>(userId: string, optionsOrFn: UserOptions | (() => Result), fn?: () => Result): Result {
   if (typeof optionsOrFn === 'function') return within({ user: userId }, optionsOrFn)
-  const { sessionId, properties } = optionsOrFn ?? {}
-  return within({ user: userId, session: sessionId, ...(properties && { properties: Object.entries(properties) }) }, fn)
+  return within({ user: userId, ...guarded('identity', () => saidIn(optionsOrFn ?? {})) }, fn)
 }
 
 /** Runs `fn` with a session in scope; otherwise like `withUser`. */
@@ -35,7 +34,7 @@ export function withSession<Result>(sessionId: string, fn: () => Result): Result
 
 /** Runs `fn` with properties in scope; otherwise like `withUser`. Of two spellings of a name (`Plan`, `plan`) the inner wins. */
 export function withProperties<Result>(properties: Properties, fn: () => Result): Result {
-  return within({ properties: Object.entries(properties ?? {}) }, fn)
+  return within(guarded('identity', () => saidIn({ properties })) ?? {}, fn)
 }
 
 /** Who is in scope: what `withUser` and its like said, then inbound baggage where that is allowed. */
@@ -44,6 +43,17 @@ export function currentIdentity(from: Context = context.active()): Identity {
   const inBaggage = identityInBaggage(from)
   if (inBaggage === undefined) return inScope ?? nobody
   return inScope === undefined ? inBaggage : mergeIdentities([inScope, inBaggage])
+}
+
+function saidIn({ sessionId, properties }: UserOptions): SaidIdentity {
+  return { session: sessionId, ...(properties && { properties: entriesOf(properties) }) }
+}
+
+/** The properties that can be read; a getter that throws costs its own property, not the others and not the user. */
+function entriesOf(properties: Properties): [name: string, value: unknown][] {
+  const entries: [string, unknown][] = []
+  for (const name of Object.keys(properties)) guarded('identity', () => entries.push([name, properties[name]]))
+  return entries
 }
 
 function within<Result>(said: SaidIdentity, fn: (() => Result) | undefined): Result {

@@ -68,6 +68,11 @@ export class LiveCall implements OpenCall {
     watchOpenCall(this)
   }
 
+  /** Whether the app must not see what the server sends because only we asked for usage. */
+  get hidesUsage(): boolean {
+    return this.request.hidesUsage
+  }
+
   /** Until the app awaits the answer, and between the chunks of a stream; in between it is the network. */
   get waitsForApp(): boolean {
     return !this.parsing || this.isStreaming

@@ -4,8 +4,9 @@ import type { InstrumentationConfig } from '@opentelemetry/instrumentation'
 export interface LlmInstrumentationOptions extends InstrumentationConfig {
   /**
    * Whether streamed chat completions ask the provider for usage (`stream_options.include_usage`) when the app did not.
-   * What the provider then sends in addition is taken out again before the app sees it. `auto`: only where the server is
-   * known to take it, api.openai.com and Azure; false: never, token counts of such streams are estimated.
+   * What the provider then sends in addition is taken out again before the app sees it, of raw responses
+   * (`asResponse()`, `withResponse()`) too. `auto`: only where the server is known to take it, api.openai.com and Azure;
+   * false: never, token counts of such streams are estimated.
    */
   readonly includeUsage?: boolean | 'auto' | undefined
   /** Milliseconds after which an answer or stream that the app does not read on is given up: its span ends. */

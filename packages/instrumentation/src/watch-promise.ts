@@ -1,5 +1,6 @@
 import { guarded } from './instrumentation-state.ts'
 import type { LiveCall } from './live-call.ts'
+import { responseWithoutUsage } from './response-without-usage.ts'
 import { isSdkPromise, isSdkStream, type SdkPromise } from './sdk-shapes.ts'
 import { watchRawResponse } from './watch-raw-response.ts'
 import { watchStream } from './watch-stream.ts'
@@ -31,8 +32,11 @@ function watchSdkPromise(promise: SdkPromise, call: LiveCall): void {
     parsed ??= parse.call(promise).then(seen, failed)
     return parsed
   }
+  let shown: Response | undefined
   promise.asResponse = () =>
     asResponse.call(promise).then((response) => {
+      if (call.hidesUsage) shown ??= guarded('answer', () => responseWithoutUsage(response, call))
+      if (shown !== undefined) return shown
       // withResponse() asks for both; then the parsing is what counts.
       if (!call.parsing) guarded('answer', () => watchRawResponse(response, call))
       return response

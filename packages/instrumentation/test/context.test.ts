@@ -53,6 +53,30 @@ describe.each(['without any SDK', 'with an SDK'])('the identity in scope %s', (k
     expect(withUser('u-2', scope)).toEqual({ user: 'u-2', session: undefined, properties: {} })
   })
 
+  it('costs an app whose properties throw when they are read those properties, and nothing else', () => {
+    diag.setLogger({ error() {}, warn() {}, info() {}, debug() {}, verbose() {} }, DiagLogLevel.NONE)
+    const before = instrumentationState().failures.identity ?? 0
+    const oneThrows = {
+      Plan: 'pro',
+      get Feature(): string {
+        return raise()
+      },
+      Region: 'eu',
+    }
+    const allThrow = new Proxy({}, { ownKeys: () => raise() })
+    const unreadable = new Proxy({}, { get: () => raise() })
+    expect(withUser('u-1', { properties: oneThrows }, scope)).toEqual({
+      user: 'u-1',
+      session: undefined,
+      properties: { Plan: 'pro', Region: 'eu' },
+    })
+    expect(withUser('u-1', () => withProperties(oneThrows, scope))).toMatchObject({ properties: { Plan: 'pro', Region: 'eu' } })
+    expect(withUser('u-1', () => withProperties(allThrow, scope))).toEqual({ user: 'u-1', session: undefined, properties: {} })
+    expect(withUser('u-2', unreadable, scope)).toEqual({ user: 'u-2', session: undefined, properties: {} })
+    expect((instrumentationState().failures.identity ?? 0) - before).toBe(4)
+    diag.disable()
+  })
+
   it('merges what nested scopes say, the inner one winning for each user, session and property key', () => {
     const inner = withUser('outer', { sessionId: 's-1', properties: { Plan: 'pro', Region: 'eu' } }, () =>
       withSession('s-2', () => withProperties({ plan: 'free', Feature: 'chat' }, () => withUser('inner', scope))),

@@ -7,8 +7,8 @@ export interface Replay {
   readonly contentType?: string
   /** Sent one after the other; a stream's events, each with its blank line. */
   readonly pieces: readonly string[]
-  /** How the connection ends after the last piece. */
-  readonly end?: 'well' | 'broken'
+  /** How the connection ends after the last piece; `open`: not by the server. */
+  readonly end?: 'well' | 'broken' | 'open'
   /** Where this is so, another answer comes from the next request on. */
   readonly waitMs?: number
 }
@@ -69,5 +69,5 @@ async function send(
   for (const piece of pieces) response.write(piece)
   if (end === 'well') response.end()
   // The pieces must have left before the connection breaks.
-  else setTimeout(() => response.destroy(), 5)
+  else if (end === 'broken') setTimeout(() => response.destroy(), 5)
 }
