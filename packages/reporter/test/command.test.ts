@@ -1,10 +1,21 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { run, start, temporaryFolder, writeLedger } from './run-command.ts'
+import { lineOf, run, start, temporaryFolder, writeLedger } from './run-command.ts'
 
 const folder = temporaryFolder()
 const path = join(folder, 'ledger.db')
@@ -117,6 +128,10 @@ describe('the exit code', () => {
     [2, /Allowed choices are table, json/, ['report', 'users', '--format', 'xml', '--store', path]],
     [2, /Unknown time zone "Mars\/Base"/, ['report', 'users', '--tz', 'Mars/Base', '--store', path]],
     [2, /ledger files only/, ['report', 'users', '--store', 'clickhouse://localhost/db']],
+    [1, /^spanledger: --out "\/nowhere\/x" cannot be written: there is no folder "\/nowhere"\. Make it/, ['report', '--out', '/nowhere/x']],
+    [1, /^spanledger: --out "\/tmp" is a folder\. Name a file in it, e\.g\. "\/tmp\/report\.csv"\./, ['report', '--out', '/tmp']],
+    [1, /is no folder\. Name a file in another folder/, ['report', '--out', join(path, 'x')]],
+    [2, /is the ledger itself/, ['report', 'users', '--store', path, '--out', path]],
     [3, /No rows/, ['report', 'users', '--since', '2025-01-01', '--until', '2025-01-02', '--fail-empty', '--store', path]],
     [4, /token of at least 32 characters/, ['serve', '--host', '0.0.0.0', '--port', '0', '--store', path]],
     [4, /has 5 characters/, ['serve', '--token', 'short', '--port', '0', '--store', path]],
@@ -140,6 +155,55 @@ describe('the exit code', () => {
     const { err } = await run(['report', 'user', '--store', path, '--verbose'])
     expect(err).toMatch(/\n\s+at /)
   })
+})
+
+describe('a file of --out', () => {
+  const file = join(folder, 'out.ndjson')
+  const written = (): string => readFileSync(file, 'utf8')
+
+  it('stays as it was when the command fails', async () => {
+    writeFileSync(file, 'before')
+    expect(await ask('report', 'user', '--out', file)).toMatchObject({ code: 2, out: '' })
+    expect(await ask('report', 'users', '--where', 'plan = ', '--out', file)).toMatchObject({ code: 2, out: '' })
+    expect(await ask('report', 'users', '--fail-on', 'requests >', '--out', file)).toMatchObject({ code: 2, out: '' })
+    expect(written()).toBe('before')
+    expect(parts()).toEqual([])
+  })
+
+  it('is replaced when all is written, also where a threshold then trips or there are no rows', async () => {
+    writeFileSync(file, 'before')
+    chmodSync(file, 0o640)
+    const query = JSON.stringify({ metrics: ['requests'] })
+    const tripped = ['query', query, '--format', 'ndjson', '--fail-on', 'requests > 1', '--out', file]
+    expect([(await ask(...tripped)).code, written()]).toEqual([5, '{"requests":4}\n'])
+    expect(statSync(file).mode & 0o777).toBe(0o640)
+    expect([(await ask('export', 'calls', '--until', '2025-01-01', '--no-header', '--out', file)).code, written()]).toEqual([0, ''])
+    expect(parts()).toEqual([])
+  })
+
+  it('is one that only its owner may read when it is new', async () => {
+    const made = join(folder, 'new.json')
+    expect((await ask('report', '--format', 'json', '--out', made)).code).toBe(0)
+    expect(statSync(made).mode & 0o777).toBe(0o600)
+  })
+
+  it('may be a link or a device, and neither is replaced', async () => {
+    const link = join(folder, 'link.ndjson')
+    symlinkSync(file, link)
+    expect((await ask('report', '--format', 'json', '--out', link)).code).toBe(0)
+    expect([lstatSync(link).isSymbolicLink(), JSON.parse(written())]).toEqual([true, expect.objectContaining({ schema: 'reports/v1' })])
+    expect((await ask('report', '--out', '/dev/null')).code).toBe(0)
+    expect(lstatSync('/dev/null').isCharacterDevice()).toBe(true)
+  })
+
+  it.skipIf(process.getuid?.() === 0)('is not allowed in a folder that may not be written', async () => {
+    const closed = join(folder, 'closed')
+    mkdirSync(closed, { mode: 0o500 })
+    const { code, err } = await ask('report', '--out', join(closed, 'x'))
+    expect([code, err]).toEqual([4, expect.stringContaining(`a new file is made in "${closed}" first`)])
+  })
+
+  const parts = (): string[] => readdirSync(folder).filter((name) => name.endsWith('.part'))
 })
 
 describe('trust', () => {
@@ -190,6 +254,37 @@ describe('trust', () => {
     expect(out).toMatch(/^warning {2}file: .*chmod 600/m)
     expect(out).toMatch(/^problem {2}spool: 1 files .* refused/m)
     expect(out).toMatch(/^warning {2}prices: 1 of 1 calls .*home-made\/openai \(unknown_model, 1\)/m)
+  })
+})
+
+describe('the spool', () => {
+  const spool = join(folder, 'elsewhere')
+  const spoolFinding = (out: string): string | undefined => /^.* spool: .*$/m.exec(out)?.[0]
+  beforeAll(() => {
+    mkdirSync(spool)
+    writeFileSync(join(spool, '1767600000000-00.ndjson'), '{"counts":[["spans_dropped",2]]}\n')
+  })
+
+  it('is looked for where the environment or the option says', async () => {
+    const expected = `warning  spool: 1 files wait in ${spool}: spanledger doctor --drain writes them`
+    const env = { SPANLEDGER_SPOOL: spool }
+    expect(spoolFinding((await run(['doctor', '--store', path], { env })).out)).toBe(expected)
+    expect(spoolFinding((await run(['doctor', '--store', path, '--spool', spool])).out)).toBe(expected)
+    expect(spoolFinding((await run(['doctor', '--store', path])).out)).toBe(`ok       spool: nothing waits to be written in ${path}.spool`)
+    expect((await run(['report', 'users', '--store', path], { env })).err).toContain(`note: 1 files wait in ${spool};`)
+  })
+
+  it('that cannot be read is a problem', async () => {
+    const { out } = await run(['doctor', '--store', path, '--spool', path])
+    expect(spoolFinding(out)).toBe(`problem  spool: what waits to be written cannot be seen: ${path} is no folder`)
+  })
+
+  it('is drained where it is', async () => {
+    const drained = await writeLedger(join(folder, 'drained.db'), [{ at: '2026-01-05T10:00:00Z', user: 'ada' }])
+    const { out } = await run(['doctor', '--drain', '--store', drained, '--spool', spool])
+    expect(spoolFinding(out)).toBe(`ok       spool: nothing waits to be written in ${spool}`)
+    expect(out).toMatch(/^problem {2}spans_dropped: 2 /m)
+    expect(readdirSync(spool)).toEqual([])
   })
 })
 
@@ -267,6 +362,29 @@ describe('the demo', () => {
     expect(code).toBe(0)
     expect(out.split('\n').length).toBeGreaterThan(20)
     expect(existsSync(store)).toBe(true)
+  })
+
+  it('leaves alone the ledger and the spool that the environment names, and ends with 130 on SIGINT, with nothing left', async () => {
+    const temporary = join(folder, 'temporary')
+    mkdirSync(temporary)
+    const spool = join(folder, 'spool-of-an-app')
+    const child = start(['demo', '--once'], { env: { SPANLEDGER_STORE: path, SPANLEDGER_SPOOL: spool, TMPDIR: temporary } })
+    const ended = new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal })))
+    const ledger = await lineOf(child.stderr, /(?<=Ledger: ).*demo\.db/)
+    expect(ledger.startsWith(temporary)).toBe(true)
+    child.kill('SIGINT')
+    expect(await ended).toEqual({ code: 130, signal: null })
+    expect(readdirSync(temporary)).toEqual([])
+  })
+
+  it('refuses a ledger of calls that are no samples, and leaves it as it was', async () => {
+    const before = readFileSync(path)
+    const { code, err } = await run(['demo', '--once', '--store', path])
+    expect([code, err]).toEqual([
+      2,
+      `spanledger: Ledger "${path}" holds 4 calls that are no sample data; the demo would add made-up ones. Give --store the path of a new file, or leave it out.\n`,
+    ])
+    expect(readFileSync(path).equals(before)).toBe(true)
   })
 })
 

@@ -28,7 +28,7 @@ export async function run(
 }
 
 export function start(args: readonly string[], { env = {}, cwd }: { env?: Record<string, string>; cwd?: string } = {}): ChildProcess {
-  const { FORCE_COLOR: _, SPANLEDGER_STORE: __, ...clean } = process.env
+  const { FORCE_COLOR: _, SPANLEDGER_STORE: __, SPANLEDGER_SPOOL: ___, ...clean } = process.env
   return spawn(process.execPath, [bin, ...args], { env: { ...clean, ...env }, cwd })
 }
 
@@ -39,9 +39,9 @@ async function collect(stream: NodeJS.ReadableStream | null): Promise<string> {
 }
 
 /** The first line of output that fits, from a process that goes on. */
-export async function lineOf(child: ChildProcess, pattern: RegExp): Promise<string> {
+export async function lineOf(stream: NodeJS.ReadableStream | null, pattern: RegExp): Promise<string> {
   let text = ''
-  for await (const chunk of child.stdout ?? []) {
+  for await (const chunk of stream ?? []) {
     text += String(chunk)
     const match = pattern.exec(text)
     if (match !== null) return match[0]

@@ -17,7 +17,7 @@ beforeAll(async () => {
     { at: '2026-01-06T10:00:00Z', user: 'ada', properties: { plan: 'free' } },
   ])
   child = start(['serve', '--port', '0', '--store', path])
-  url = (await lineOf(child, /http:\/\/127\.0\.0\.1:\d+/)).trim()
+  url = (await lineOf(child.stdout, /http:\/\/127\.0\.0\.1:\d+/)).trim()
 })
 afterAll(() => {
   child.kill()
@@ -69,6 +69,15 @@ describe('the API', () => {
     expect((await post('{', {})).status).toBe(400)
   })
 
+  it('refuses a parameter that is given twice, and names it', async () => {
+    const wrong = await fetch(`${url}/api/report/users?limit=1&limit=2`)
+    expect([wrong.status, await wrong.json()]).toEqual([
+      400,
+      { error: 'Parameter "limit" is given more than once. Give it once; lists have commas.', given: 'limit', allowed: [] },
+    ])
+    expect((await fetch(`${url}/?last=7d&last=28d`)).status).toBe(400)
+  })
+
   it('takes queries as JSON only, and from no other site', async () => {
     expect((await post('{"metrics":["requests"]}', { 'content-type': 'text/plain' })).status).toBe(415)
     expect((await post({ metrics: ['requests'] }, { 'sec-fetch-site': 'cross-site' })).status).toBe(403)
@@ -85,7 +94,7 @@ describe('the API', () => {
 describe('a server with a token', () => {
   it('answers nobody without it, and ends with 0 on SIGTERM', async () => {
     const guarded = start(['serve', '--port', '0', '--store', path], { env: { SPANLEDGER_TOKEN: TOKEN } })
-    const at = (await lineOf(guarded, /http:\/\/127\.0\.0\.1:\d+/)).trim()
+    const at = (await lineOf(guarded.stdout, /http:\/\/127\.0\.0\.1:\d+/)).trim()
     const status = async (authorization?: string): Promise<number> =>
       (await fetch(at, { headers: authorization === undefined ? {} : { authorization } })).status
     expect(await status()).toBe(401)

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ import type { Command } from 'commander'
 import { liveCalls, type LiveCalls } from '../demo/live-calls.ts'
 import { sampleHistory } from '../demo/sample-history.ts'
 import { writeAnswer } from './asking.ts'
-import { CommandFailure, exitCodes } from './failure.ts'
+import { CommandFailure, exitCodes, usageFailure } from './failure.ts'
 import { analyticsOn, checkStorePath, optionsOf, withIo, type Globals } from './globals.ts'
 import type { Io } from './io.ts'
 import { DEFAULT_PORT, serveUntilStopped } from './serve.ts'
@@ -35,8 +35,9 @@ export function addDemo(program: Command): void {
     .addHelpText('after', '\nExamples:\n  spanledger demo\n  spanledger demo --once --store demo.db')
     .action(async () => {
       const options = optionsOf<DemoOptions>(command)
-      const given = command.parent?.getOptionValueSource('store')
-      if (given !== 'default') await runDemo(options)
+      // A ledger that the environment names is that of an app, and made-up calls in it stay for good.
+      const isGiven = command.parent?.getOptionValueSource('store') === 'cli'
+      if (isGiven) await runDemo(options)
       else await inTemporaryFolder(options.keep === true, (folder) => runDemo({ ...options, store: join(folder, 'demo.db') }))
     })
 }
@@ -54,6 +55,7 @@ async function inTemporaryFolder(keep: boolean, work: (folder: string) => Promis
 
 async function runDemo(options: Globals & DemoOptions): Promise<void> {
   checkStorePath(options.store)
+  await checkHoldsNoRealCalls(options)
   await withIo(options, async (io) => {
     const store = await openStore({ path: options.store })
     try {
@@ -68,6 +70,23 @@ async function runDemo(options: Globals & DemoOptions): Promise<void> {
       await store.close()
     }
   })
+}
+
+/** @throws CommandFailure for a ledger with calls that are no samples: they would be mixed with made-up ones for good */
+async function checkHoldsNoRealCalls({ store: path, ...globals }: Globals): Promise<void> {
+  if (!existsSync(path)) return
+  const store = await openStore({ path, readOnly: true })
+  try {
+    const { requests, samples } = await analyticsOn(store, globals).facts()
+    if (requests > samples) {
+      throw usageFailure(
+        `Ledger ${JSON.stringify(path)} holds ${requests - samples} calls that are no sample data; the demo would add made-up ones. ` +
+          'Give --store the path of a new file, or leave it out.',
+      )
+    }
+  } finally {
+    await store.close()
+  }
 }
 
 /** Twelve weeks of made-up spans, read and written like those of any app; every report says that they are samples. */
@@ -94,7 +113,8 @@ interface Live extends LiveCalls {
 async function makeLiveCalls(io: Io, store: Store): Promise<Live> {
   const opentelemetry = await loadSdk()
   const standIn = await startStandIn()
-  const processor = new LedgerSpanProcessor({ store })
+  // A spool that the environment names holds calls of apps, which belong into their ledger.
+  const processor = new LedgerSpanProcessor({ store, spoolPath: `${store.path}.spool` })
   const sdk = new opentelemetry.NodeSDK({
     serviceName: 'spanledger-demo',
     instrumentations: [new LlmInstrumentation()],

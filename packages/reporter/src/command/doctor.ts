@@ -1,5 +1,3 @@
-import { existsSync, readdirSync } from 'node:fs'
-
 import { drainSpool } from '@spanledger/exporter'
 import { openStore } from '@spanledger/store'
 import type { Command } from 'commander'
@@ -9,12 +7,14 @@ import { formatSheet } from '../format/write-answer.ts'
 import { CommandFailure, exitCodes } from './failure.ts'
 import { fileFinding, ledgerFindings, samplerFinding, sdkFindings, spoolFinding, type Finding } from './findings.ts'
 import { checkStorePath, optionsOf, withLedger } from './globals.ts'
+import { spoolFiles, spoolFolder, spoolOption } from './spool-folder.ts'
 
 export function addDoctor(program: Command): void {
   const command = program
     .command('doctor')
     .description('say what keeps calls, users or prices out of the ledger')
     .option('--drain', 'first write the calls that wait in the spool')
+    .addOption(spoolOption())
     .option('--strict', 'exit with 1 where anything is a warning or a problem')
     .addHelpText(
       'after',
@@ -25,16 +25,17 @@ client that is not patched) checkSetup(client) of spanledger tells inside the ap
 
 Examples:
   spanledger doctor --store spanledger.db
+  spanledger doctor --drain --spool /var/spool/spanledger
   spanledger doctor --strict --format json`,
     )
     .action(async () => {
-      const options = optionsOf<{ drain?: boolean; strict?: boolean }>(command)
-      if (options.drain === true) await drain(options.store)
+      const options = optionsOf<{ drain?: boolean; spool?: string; strict?: boolean }>(command)
+      const spool = spoolFolder(options)
+      if (options.drain === true) await drain(options.store, spool)
       await withLedger(options, async ({ io, store, analytics }) => {
-        const spool = `${options.store}.spool`
         const findings = [
           fileFinding(options.store),
-          spoolFinding(spool, existsSync(spool) ? readdirSync(spool) : []),
+          spoolFinding(spool, spoolFiles(spool)),
           ...ledgerFindings(await analytics.facts(), options.tz ?? store.timeZone),
           samplerFinding(process.env),
           ...sdkFindings(process.cwd()),
@@ -68,11 +69,11 @@ function line({ state, check, detail }: Finding): string {
   return `${state.padEnd(8)} ${check}: ${cleanText(detail)}\n`
 }
 
-async function drain(path: string): Promise<void> {
+async function drain(path: string, spoolPath: string): Promise<void> {
   checkStorePath(path)
   const store = await openStore({ path })
   try {
-    await drainSpool(store)
+    await drainSpool(store, spoolPath)
   } finally {
     await store.close()
   }

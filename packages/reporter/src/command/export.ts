@@ -43,6 +43,6 @@ async function exportCalls({ analytics, io }: Reading, { since, until, last, whe
     )
     isFirst = false
   }
-  if (isFirst && header)
+  if (isFirst)
     await io.out(formatSheet({ title: 'calls', columns: callColumns, rows: [], notes: [] }, format, { decorated: false, header }))
 }

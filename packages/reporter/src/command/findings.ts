@@ -117,12 +117,13 @@ function megabytes(bytes: number): string {
 }
 
 /** Calls that wait outside of the ledger. */
-export function spoolFinding(path: string, files: readonly string[]): Finding {
+export function spoolFinding(path: string, files: readonly string[] | { readonly unreadable: string }): Finding {
+  if ('unreadable' in files) return problem('spool', `what waits to be written cannot be seen: ${files.unreadable}`)
   const refused = files.filter((name) => name.startsWith('refused-')).length
   const waiting = files.length - refused
   if (refused > 0) return problem('spool', `${refused} files in ${path} hold calls that the store refused, ${waiting} wait to be written`)
   if (waiting > 0) return warning('spool', `${waiting} files wait in ${path}: spanledger doctor --drain writes them`)
-  return ok('spool', 'nothing waits to be written')
+  return ok('spool', `nothing waits to be written in ${path}`)
 }
 
 /** Samplers that the environment sets for every app started from here; a sampler set in code only the app can see. */

@@ -1,3 +1,5 @@
+import { realpathSync } from 'node:fs'
+
 import { storeSetting } from '@spanledger/exporter'
 import { openAnalytics, parseAsOf, type Analytics } from '@spanledger/analytics'
 import { openStore, type Store } from '@spanledger/store'
@@ -6,6 +8,7 @@ import { Option, type Command } from 'commander'
 import { formats, type Format } from '../format/write-answer.ts'
 import { CommandFailure, exitCodes, usageFailure } from './failure.ts'
 import { openIo, type Io } from './io.ts'
+import { OutFailure } from './out-file.ts'
 
 /** Options that every command takes. */
 export interface Globals {
@@ -36,13 +39,33 @@ export function optionsOf<Options>(command: Command): Globals & Options {
   return command.optsWithGlobals<Globals & Options>()
 }
 
-/** Runs with the output that the options say, and closes it. */
+/** Runs with the output that the options say. A file of `--out` is replaced when all of it is there, and never by half of it. */
 export async function withIo<Result>(globals: Globals, work: (io: Io) => Promise<Result>): Promise<Result> {
+  if (globals.out !== undefined) checkOutIsNotStore(globals.out, globals.store)
   const io = openIo({ out: globals.out, quiet: globals.quiet === true })
   try {
-    return await work(io)
-  } finally {
+    const result = await work(io)
     await io.close()
+    return result
+  } catch (error) {
+    // A verdict on data, such as a threshold that tripped, comes after the data, which are whole.
+    if (error instanceof CommandFailure && !(error instanceof OutFailure)) await io.close()
+    else await io.discard()
+    throw error
+  }
+}
+
+/** @throws CommandFailure where a report would take the place of the ledger */
+function checkOutIsNotStore(out: string, store: string): void {
+  const places = [out, store].map((path) => {
+    try {
+      return realpathSync(path)
+    } catch {
+      return undefined
+    }
+  })
+  if (places[0] !== undefined && places[0] === places[1]) {
+    throw usageFailure(`--out ${JSON.stringify(out)} is the ledger itself. Name another file.`)
   }
 }
 

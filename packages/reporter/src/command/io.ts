@@ -1,5 +1,6 @@
-import { createWriteStream } from 'node:fs'
 import { once } from 'node:events'
+
+import { outFile } from './out-file.ts'
 
 /** Where a command writes: data to `out`, everything else to `say`. */
 export interface Io {
@@ -8,26 +9,33 @@ export interface Io {
   say(text: string): void
   /** True on a terminal that may be decorated. */
   readonly decorated: boolean
+  /** Puts the file of `--out` in its place with all that was written. */
   close(): Promise<void>
+  /** Ends without: the file of `--out` stays as it was. */
+  discard(): Promise<void>
 }
 
 /** Output to this process's streams, or to a file instead of stdout. */
 export function openIo({ out, quiet }: { out?: string | undefined; quiet: boolean }): Io {
-  const file = out === undefined ? undefined : createWriteStream(out, { mode: 0o600 })
-  const stream = file ?? process.stdout
+  const say = (text: string): void => {
+    if (!quiet) process.stderr.write(`${text}\n`)
+  }
+  if (out !== undefined) {
+    const file = outFile(out)
+    return { out: file.write, say, decorated: false, close: file.keep, discard: file.discard }
+  }
   return {
     out: async (text) => {
-      if (text === '' || stream.write(text)) return
-      await once(stream, 'drain')
+      if (text === '' || process.stdout.write(text)) return
+      await once(process.stdout, 'drain')
     },
-    say: (text) => {
-      if (!quiet) process.stderr.write(`${text}\n`)
-    },
-    decorated: file === undefined && process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb',
-    close: async () => {
-      if (file === undefined) return
-      file.end()
-      await once(file, 'close')
-    },
+    say,
+    decorated: process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb',
+    close: doNothing,
+    discard: doNothing,
   }
+}
+
+function doNothing(): Promise<void> {
+  return Promise.resolve()
 }

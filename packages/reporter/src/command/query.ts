@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { text as textOf } from 'node:stream/consumers'
 
 import type { Query } from '@spanledger/analytics'
 import type { Command } from 'commander'
@@ -23,7 +23,7 @@ docs/reports.md lists metrics, dimensions and filters.`,
     )
     .action(async (text: string) => {
       const options = optionsOf<ShowOptions>(command)
-      const query = parseJson(text === '-' ? readFileSync(0, 'utf8') : text)
+      const query = parseJson(text === '-' ? await textOf(process.stdin) : text)
       await withLedger(options, async (reading) =>
         writeAnswer(reading, await reading.analytics.query(query), { globals: options, options }),
       )

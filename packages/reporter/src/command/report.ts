@@ -1,5 +1,3 @@
-import { existsSync, readdirSync } from 'node:fs'
-
 import { reportList } from '@spanledger/analytics'
 import { Option, type Command } from 'commander'
 
@@ -7,6 +5,7 @@ import { formatSheet } from '../format/write-answer.ts'
 import { addPeriodOptions, addShowOptions, reportParams, writeAnswer, type AskOptions } from './asking.ts'
 import { optionsOf, withIo, withLedger, type Globals } from './globals.ts'
 import type { Io } from './io.ts'
+import { spoolFiles, spoolFolder } from './spool-folder.ts'
 
 /** What fits on a screen; the other columns are there for the asking. */
 const preferredColumns: Readonly<Record<string, readonly string[]>> = {
@@ -78,7 +77,7 @@ async function listReports(io: Io, { format, header }: Globals): Promise<void> {
 
 async function showReport(name: string, options: Globals & AskOptions): Promise<void> {
   await withLedger(options, async (reading) => {
-    sayWhatWaits(reading.io, options.store)
+    sayWhatWaits(reading.io, spoolFolder({ store: options.store }))
     const answer = await reading.analytics.report(name, reportParams(options))
     const own = answer.columns
       .slice(
@@ -92,8 +91,8 @@ async function showReport(name: string, options: Globals & AskOptions): Promise<
 }
 
 /** Calls that an app put aside are not in the ledger yet. */
-function sayWhatWaits(io: Io, storePath: string): void {
-  const path = `${storePath}.spool`
-  const waiting = existsSync(path) ? readdirSync(path).length : 0
+function sayWhatWaits(io: Io, path: string): void {
+  const files = spoolFiles(path)
+  const waiting = Array.isArray(files) ? files.length : 0
   if (waiting > 0) io.say(`note: ${waiting} files wait in ${path}; apps write them when they start, or now: spanledger doctor --drain`)
 }

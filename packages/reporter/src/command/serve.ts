@@ -70,6 +70,8 @@ export async function serveUntilStopped(io: Io, analytics: Analytics, options: S
   const { port: chosen } = server.server.address() as AddressInfo
   const shown = options.host.includes(':') && !options.host.startsWith('[') ? `[${options.host}]` : options.host
   await io.out(`listening dashboard http://${shown}:${chosen}\n`)
+  // Whoever waits for that line in a file of --out needs it now.
+  await io.close()
   await stopped
   await server.close()
 }

@@ -86,8 +86,16 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
+/** @throws QueryError for a parameter that is given twice: which one was meant is not ours to guess */
+function paramOf(query: Record<string, unknown>, name: string): string | undefined {
+  if (Array.isArray(query[name])) {
+    throw new QueryError(`Parameter ${JSON.stringify(name)} is given more than once. Give it once; lists have commas.`, { given: name })
+  }
+  return textOf(query[name])
+}
+
 function overviewQuery(query: Record<string, unknown>): OverviewQuery {
-  const text = (name: string): string => textOf(query[name])?.trim() ?? ''
+  const text = (name: string): string => paramOf(query, name)?.trim() ?? ''
   return { last: text('last'), since: text('since'), until: text('until'), by: text('by'), where: text('where') }
 }
 
@@ -101,7 +109,7 @@ function reportParams(query: Record<string, unknown>): Parameters<Analytics['rep
         allowed: paramNames,
       })
   }
-  const text = (name: string): string | undefined => textOf(query[name])
+  const text = (name: string): string | undefined => paramOf(query, name)
   const limit = Number(text('limit') ?? DEFAULT_ROWS)
   if (!(limit <= MAX_ROWS)) throw new QueryError(`limit must be a whole number up to ${MAX_ROWS}.`, { given: String(query['limit']) })
   const sort = text('sort')
