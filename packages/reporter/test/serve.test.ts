@@ -1,5 +1,5 @@
 import { request } from 'node:http'
-import { rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -88,6 +88,19 @@ describe('the API', () => {
     expect(await statusWithHost(`localhost:${port}`)).toBe(200)
     expect(await statusWithHost(`evil.example:${port}`)).toBe(403)
     expect(await statusWithHost(`127.0.0.1.evil.example`)).toBe(403)
+  })
+})
+
+describe('a server that writes to a file', () => {
+  it('says there where it listens while it runs', async () => {
+    const file = join(folder, 'address')
+    const writing = start(['serve', '--port', '0', '--store', path, '--out', file])
+    const ended = new Promise((resolve) => writing.on('close', resolve))
+    await expect
+      .poll(() => (existsSync(file) ? readFileSync(file, 'utf8') : ''), { timeout: 20_000 })
+      .toMatch(/^listening dashboard http:\/\/127\.0\.0\.1:\d+\n$/)
+    writing.kill('SIGINT')
+    expect(await ended).toBe(0)
   })
 })
 
