@@ -21,7 +21,7 @@ export interface AnalyticsOptions {
   readonly now?: (() => number) | undefined
   /**
    * How many users the copy that `getUserMetrics` answers from holds: those that called last; 50,000 by default. A user takes
-   * about 1 kB, and the copy is read anew each minute it is used.
+   * about 400 bytes, twice that while the copy is read anew, as it is each minute it is used.
    */
   readonly maxUsers?: number | undefined
 }

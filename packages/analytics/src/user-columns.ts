@@ -146,13 +146,15 @@ async function sessionsInPeriod(store: Store, scope: Scope): Promise<readonly Fr
   const chosen = where === undefined ? raw('1') : sql`EXISTS (SELECT 1 FROM (SELECT s.user_id) AS r WHERE ${where})`
   const sessions = sql`FROM sessions AS s WHERE s.session_id <> 0 AND ${users} AND ${chosen}`
   const over = sql`s.first_ms < ${fromMs} AND s.last_ms >= ${toMs}`
-  const [outside] = await store.all<{ both: number }>(
-    'SELECT EXISTS (SELECT 1 FROM llm_calls WHERE start_ms < ?) AND EXISTS (SELECT 1 FROM llm_calls WHERE start_ms >= ?) AS both',
+  const [outside] = await store.all<{ before: number; after: number }>(
+    'SELECT EXISTS (SELECT 1 FROM llm_calls WHERE start_ms < ?) AS before, EXISTS (SELECT 1 FROM llm_calls WHERE start_ms >= ?) AS after',
     fromMs,
     toMs,
   )
-  const touching = sql`${sessions} AND s.first_ms < ${toMs} AND s.last_ms >= ${fromMs}`
-  if (outside?.both !== 1) return [touching]
+  // Sessions are many, and a bound outside of which there are no calls holds for all of them.
+  const begun = outside?.after === 0 ? raw('s.first_ms IS NOT NULL') : sql`s.first_ms < ${toMs}`
+  const touching = outside?.before === 0 ? sql`${sessions} AND ${begun}` : sql`${sessions} AND ${begun} AND s.last_ms >= ${fromMs}`
+  if (outside?.before === 0 || outside?.after === 0) return [touching]
   return [
     sql`${touching} AND NOT (${over})`,
     sql`${sessions} AND ${over} AND s.session_id IN (SELECT c.session_id FROM llm_calls AS c
