@@ -14,7 +14,7 @@ const benches: Readonly<Record<string, { full: () => Promise<Finding>; quick: ()
     quick: () => benchInstrumentation({ rounds: 8, plainCallsPerBlock: 100, streamsPerBlock: 20 }),
   },
   app: {
-    full: () => benchApp({ callsPerSecond: 2000, seconds: 30, rounds: 3 }),
+    full: () => benchApp({ callsPerSecond: 2000, seconds: 30, rounds: 2 }),
     quick: () => benchApp({ callsPerSecond: 2000, seconds: 5, rounds: 1 }),
   },
   store: {

@@ -65,7 +65,7 @@ export function resolveDimension(name: string, catalog: Catalog): Dimension {
   if (lower === 'segment') return { kind: 'segment' }
   if (lower === 'feature') return { kind: 'property', key: 'feature' }
   const [prefix = '', ...rest] = trimmed.split(':')
-  const reason = notKept[prefix.toLowerCase()]
+  const reason = Object.hasOwn(notKept, prefix.toLowerCase()) ? notKept[prefix.toLowerCase()] : undefined
   if (reason !== undefined) throw new QueryError(`${JSON.stringify(name)} is no dimension. ${reason}`, { given: name, allowed: names })
   if (rest.length > 0 && prefix.toLowerCase() === 'property') return propertyOf(rest.join(':'), name)
   if (rest.length > 0 && prefix.toLowerCase() === 'time') {

@@ -37,7 +37,19 @@ export async function migrate(db: Sqlite, path: string): Promise<void> {
  * Checks that a file is a ledger this code can read.
  * @throws StoreError when it is not
  */
-export async function checkVersion(db: Sqlite, path: string): Promise<void> {
+export async function checkReadable(db: Sqlite, path: string): Promise<void> {
+  await checkVersion(db, path)
+  const { version } = await readHeader(db)
+  if (version === 0) {
+    throw new StoreError(
+      'not_a_ledger',
+      `"${path}" is empty: no call was ever written to it. Name another with --store, or write calls to it first.`,
+    )
+  }
+}
+
+/** A file that may be written: a ledger, or one that is still empty. */
+async function checkVersion(db: Sqlite, path: string): Promise<void> {
   const { applicationId, version, tables } = await readHeader(db)
   if (applicationId !== APPLICATION_ID && tables > 0) {
     throw new StoreError(

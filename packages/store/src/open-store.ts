@@ -3,7 +3,7 @@ import { closeSync, openSync, statSync, type Stats } from 'node:fs'
 import { openPriceBook } from '@spanledger/pricing'
 
 import { openInterning } from './interning.ts'
-import { checkVersion, migrate } from './migrate.ts'
+import { checkReadable, migrate } from './migrate.ts'
 import { clearRollups, fillRollups } from './rollups.ts'
 import { openSqlite, type Sqlite } from './sqlite.ts'
 import { rereadSessions } from './sessions.ts'
@@ -36,7 +36,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const db = await openSqlite(path, readOnly ? 'read' : 'write')
   try {
     await db.exec(pragmas(options))
-    if (readOnly) await checkVersion(db, path)
+    if (readOnly) await checkReadable(db, path)
     else await migrate(db, path)
     return storeOn(db, { ...options, ...(priceBook === undefined ? {} : { priceBook }) }, await settleZone(db, zone, readOnly))
   } catch (error) {

@@ -46,6 +46,15 @@ describe('opening', () => {
     expect(await refusal(() => openStore({ path }))).toMatchObject({ kind: 'cannot_open', message: expect.stringContaining(path) })
   })
 
+  it('an empty file for reading is refused, and says that nothing was written to it', async () => {
+    const path = newPath()
+    writeFileSync(path, '')
+    expect(await refusal(() => openStore({ path, readOnly: true }))).toMatchObject({
+      kind: 'not_a_ledger',
+      message: expect.stringContaining('is empty'),
+    })
+  })
+
   it('below a file, as if that were a folder, is refused', async () => {
     const file = newPath()
     writeFileSync(file, '')

@@ -1,4 +1,4 @@
-import type { Answer, Column, Order, ReportParams } from '@spanledger/analytics'
+import type { Answer, Column, Filter, Order, ReportParams } from '@spanledger/analytics'
 import { parseWhere } from '@spanledger/analytics'
 import type { Command } from 'commander'
 
@@ -50,7 +50,7 @@ export function reportParams(options: AskOptions): ReportParams {
     until: options.until,
     last: options.last,
     by: listOf(options.by),
-    where: options.where,
+    where: given('--where', options.where),
     user: options.user,
     segment: options.segment,
     metrics: listOf(options.metrics),
@@ -82,12 +82,14 @@ export async function writeAnswer(
   { globals, options, preferred }: { globals: Globals; options: ShowOptions; preferred?: readonly string[] },
 ): Promise<void> {
   const forPeople = readByPeople.has(globals.format)
-  const columns = chooseColumns(answer, options.columns, forPeople ? preferred : undefined)
+  const columns = chooseColumns(answer, given('--columns', options.columns), forPeople ? preferred : undefined)
   const rows = forPeople && options.limit === undefined ? answer.rows.slice(0, SHOWN_ROWS) : answer.rows
   const shown: Answer =
     columns === answer.columns
       ? { ...answer, rows }
       : { ...answer, columns, rows: rows.map((row) => pick(row, columns)), totals: pick(answer.totals, columns) }
+  // Before anything is written: a fault in the expression is the asker's, and is to be the only thing that is said.
+  const why = options.failOn === undefined ? undefined : tripped(parseThreshold(options.failOn), answer)
   await io.out(formatAnswer(shown, globals.format, { decorated: io.decorated, header: globals.header }))
   if (globals.format === 'table') {
     if (rows.length === 0) io.say('No calls in this period.')
@@ -96,11 +98,24 @@ export async function writeAnswer(
   }
   if (globals.format === 'table' || !forPeople) for (const note of notesOf(shown)) io.say(`note: ${note}`)
   if (options.failEmpty === true && answer.rows.length === 0) throw new CommandFailure(exitCodes.noData, 'No rows (--fail-empty).')
-  if (options.failOn !== undefined) {
-    const why = tripped(parseWhere(options.failOn), answer)
-    if (why !== undefined)
-      throw new CommandFailure(exitCodes.thresholdTripped, `Threshold tripped: ${why} (--fail-on ${JSON.stringify(options.failOn)}).`)
+  if (why !== undefined)
+    throw new CommandFailure(exitCodes.thresholdTripped, `Threshold tripped: ${why} (--fail-on ${JSON.stringify(options.failOn)}).`)
+}
+
+function parseThreshold(text: string): Filter {
+  try {
+    return parseWhere(text)
+  } catch (cause) {
+    throw usageFailure(`Cannot read --fail-on ${JSON.stringify(text)}. Write totals and bounds: 'error_rate > 0.05 or cost_usd > 100'.`, {
+      cause,
+    })
   }
+}
+
+/** An option that was given empty (`--where "$UNSET"`) is a mistake: taken for none, it would show everything. */
+function given(option: string, text: string | undefined): string | undefined {
+  if (text?.trim() === '') throw usageFailure(`${option} is empty. Leave it out to ask for everything.`)
+  return text
 }
 
 function chooseColumns(answer: Answer, wanted: string | undefined, preferred: readonly string[] | undefined): readonly Column[] {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 
 import { openStore } from '@spanledger/store'
 import type { Command } from 'commander'
@@ -16,6 +16,7 @@ export function addBackup(program: Command): void {
       const options = optionsOf(command)
       if (existsSync(file)) throw usageFailure(`${JSON.stringify(file)} exists already. Name a new file.`)
       await withLedger(options, async ({ store, io }) => {
+        createForOwner(file)
         await store.all('VACUUM INTO ?', file)
         const copy = await openStore({ path: file, readOnly: true })
         try {
@@ -30,4 +31,17 @@ export function addBackup(program: Command): void {
         io.say(`Copied ${options.store} to ${file}; every check of the copy holds.`)
       })
     })
+}
+
+/** SQLite fills an empty file as it is; one that it makes itself anybody could read. */
+function createForOwner(file: string): void {
+  try {
+    closeSync(openSync(file, 'wx', 0o600))
+  } catch (cause) {
+    throw new CommandFailure(
+      exitCodes.failed,
+      `The backup ${JSON.stringify(file)} cannot be created (${(cause as Error).message}). Its folder must exist and be writable.`,
+      { cause },
+    )
+  }
 }

@@ -14,12 +14,12 @@ export class CommandFailure extends Error {
   override readonly name = 'CommandFailure'
   readonly exitCode: number
 
-  constructor(exitCode: number, message: string) {
-    super(message)
+  constructor(exitCode: number, message: string, options?: ErrorOptions) {
+    super(message, options)
     this.exitCode = exitCode
   }
 }
 
-export function usageFailure(message: string): CommandFailure {
-  return new CommandFailure(exitCodes.usage, message)
+export function usageFailure(message: string, options?: ErrorOptions): CommandFailure {
+  return new CommandFailure(exitCodes.usage, message, options)
 }

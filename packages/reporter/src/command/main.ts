@@ -63,7 +63,8 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 wr
 function leaveQuietly(error: NodeJS.ErrnoException): void {
   // Whoever read has seen enough: `spanledger report users | head`.
   if (error.code === 'EPIPE') process.exit(exitCodes.ok)
-  throw error
+  process.stderr.write(`spanledger: cannot write the answer (${error.message}).\n`)
+  process.exit(exitCodes.failed)
 }
 
 function explain(error: unknown, verbose: boolean): number {

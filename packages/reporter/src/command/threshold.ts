@@ -15,11 +15,11 @@ export function tripped(expression: Filter, answer: Pick<Answer, 'totals'>): str
     return fits ? found.join(' and ') : undefined
   }
   if (operator === 'not') return tripped(rest[0] as Filter, answer) === undefined ? 'the expression does not hold' : undefined
-  const compare = comparisons[operator]
+  const compare = Object.hasOwn(comparisons, operator) ? comparisons[operator] : undefined
   const [name, operand] = rest as [string, unknown]
   if (compare === undefined)
     throw usageFailure(`--fail-on compares totals with >, >=, < and <= only, joined by and, or, not; found ${JSON.stringify(operator)}.`)
-  const total = answer.totals[name]
+  const total = Object.hasOwn(answer.totals, name) ? answer.totals[name] : undefined
   if (total === undefined)
     throw usageFailure(`--fail-on: unknown total ${JSON.stringify(name)}. Allowed: ${Object.keys(answer.totals).join(', ')}.`)
   return total !== null && compare(Number(total), Number(operand)) ? `${name} is ${total}` : undefined

@@ -1,0 +1,42 @@
+import { rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { afterAll, beforeAll, expect, it } from 'vitest'
+
+import { run, temporaryFolder, writeLedger } from './run-command.ts'
+
+const folder = temporaryFolder()
+const path = join(folder, 'ledger.db')
+beforeAll(() => writeLedger(path, [{ at: '2026-01-05T10:00:00Z', user: 'ada', properties: { plan: 'pro' } }]))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const ask = (...args: string[]): ReturnType<typeof run> => run([...args, '--store', path])
+
+it.each([
+  ['a threshold on what every object has', ['--fail-on', '__proto__ > 1'], 'unknown total "__proto__"'],
+  ['a threshold that is no comparison', ['--fail-on', 'cost_usd'], 'Cannot read --fail-on "cost_usd"'],
+  ['an empty filter', ['--where', ''], '--where is empty'],
+  ['no columns', ['--columns', ''], '--columns is empty'],
+  ['a dimension that every object has', ['--by', 'constructor'], '"constructor" cannot be the name of a property',
+  ['an instant that no ledger reaches', ['--as-of', '9999-12-31'], 'A ledger holds calls from 1970 to 2199'],
+])('%s is refused before anything is written', async (_what, args, says) => {
+  const { code, out, err } = await ask('report', args.includes('--by') ? 'properties' : 'models', '--format', 'csv', ...args)
+  expect({ code, out }).toEqual({ code: 2, out: '' })
+  expect(err).toContain(says)
+  expect(err).not.toMatch(/native code|\[object|\n\s+at /)
+})
+
+it('a backup is for its owner only, and says what is wrong with its folder', async () => {
+  const copy = join(folder, 'copy.db')
+  expect((await ask('backup', copy)).code).toBe(0)
+  expect(statSync(copy).mode & 0o777).toBe(0o600)
+  const { code, err } = await ask('backup', join(folder, 'nowhere', 'copy.db'))
+  expect([code, err]).toEqual([1, expect.stringContaining('Its folder must exist and be writable')])
+})
+
+it('a file to which nothing was written is no ledger', async () => {
+  const empty = join(folder, 'empty.db')
+  writeFileSync(empty, '')
+  const { code, err } = await run(['report', 'models', '--store', empty])
+  expect([code, err]).toEqual([1, expect.stringContaining('is empty')])
+})
