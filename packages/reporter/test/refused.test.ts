@@ -17,7 +17,7 @@ it.each([
   ['a threshold that is no comparison', ['--fail-on', 'cost_usd'], 'Cannot read --fail-on "cost_usd"'],
   ['an empty filter', ['--where', ''], '--where is empty'],
   ['no columns', ['--columns', ''], '--columns is empty'],
-  ['a dimension that every object has', ['--by', 'constructor'], '"constructor" cannot be the name of a property',
+  ['a dimension that every object has', ['--by', 'constructor'], '"constructor" cannot be the name of a property'],
   ['an instant that no ledger reaches', ['--as-of', '9999-12-31'], 'A ledger holds calls from 1970 to 2199'],
 ])('%s is refused before anything is written', async (_what, args, says) => {
   const { code, out, err } = await ask('report', args.includes('--by') ? 'properties' : 'models', '--format', 'csv', ...args)
