@@ -3,18 +3,10 @@ import type { PriceBook } from '@spanledger/pricing'
 
 import type { Batch, WriteOutcome, WrittenCall } from './batch.ts'
 import { encodeCallRow, insertCalls, type CallRow } from './call-row.ts'
+import { contributionColumns, toContribution, type Contribution } from './contributions.ts'
 import { nobody, type InternedCall, type Interning } from './interning.ts'
 import { SLOTS } from './properties.ts'
-import {
-  addContribution,
-  applyDelta,
-  contributionColumns,
-  emptyDelta,
-  rereadBounds,
-  toContribution,
-  type Contribution,
-  type RollupDelta,
-} from './rollups.ts'
+import { addContribution, applyDelta, emptyDelta, rereadBounds, type RollupDelta } from './rollups.ts'
 import { rereadSessions, touchSessions } from './sessions.ts'
 import type { Decision, TraceSpan } from './settle.ts'
 import type { Sqlite } from './sqlite.ts'
