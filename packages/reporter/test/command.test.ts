@@ -70,8 +70,8 @@ describe('a report', () => {
     expect([out, piped.out]).toEqual(['{"plan":"pro","requests":2}\n', '{"plan":"pro","requests":2}\n'])
   })
 
-  it('has no colour when it is piped, nor with NO_COLOR', async () => {
-    for (const env of [{}, { NO_COLOR: '1' }] as Record<string, string>[]) {
+  it('has no colour when it is piped, be it where CI is set, nor with NO_COLOR', async () => {
+    for (const env of [{}, { CI: 'true' }, { NO_COLOR: '1' }] as Record<string, string>[]) {
       const { out, err } = await run(['report', 'users', '--store', path], { env })
       expect(out + err).not.toContain('\u001b')
     }

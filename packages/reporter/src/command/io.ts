@@ -30,7 +30,8 @@ export function openIo({ out, quiet }: { out?: string | undefined; quiet: boolea
       await once(process.stdout, 'drain')
     },
     say,
-    decorated: process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb',
+    // isTTY is undefined on a pipe, and undefined would leave the choice to the colour library, which colours wherever CI is set.
+    decorated: process.stdout.isTTY === true && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb',
     close: doNothing,
     discard: doNothing,
   }
