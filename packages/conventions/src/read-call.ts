@@ -39,7 +39,11 @@ export function readSpanIdentity(span: Pick<SpanRecord, 'attributes'>): Identity
   return identityOf(span.attributes, [])
 }
 
-function toCall(span: SpanRecord, said: DialectCall, origin: CallOrigin): LlmCall {
+/**
+ * The call that a source says it made, in any format: ids checked, counts made disjoint, texts cut, faults counted.
+ * Never throws.
+ */
+export function toCall(span: SpanRecord, said: DialectCall, origin: CallOrigin): LlmCall {
   const faults: ReadingFault[] = []
   if (span.droppedAttributes > 0) faults.push('attributes_dropped')
   const times = readTimes(span, faults)
@@ -96,6 +100,7 @@ function readTimes(span: SpanRecord, faults: ReadingFault[]): { startMs: number;
 
 function readUsage(said: DialectCall, faults: ReadingFault[]): Usage | undefined {
   if (said.parts !== undefined) return addUsage(...said.parts.map((part) => part.usage))
+  if (said.usage !== undefined) return said.usage
   const counts: { -readonly [Key in keyof TokenCounts]: TokenCounts[Key] } = {}
   for (const name in said.counts) {
     const key = name as keyof TokenCounts

@@ -2,7 +2,7 @@ import type { Identity, LlmCall } from '@spanledger/conventions'
 import type { Batch, SpanLink, WrittenCall } from '@spanledger/store'
 
 /** What a spool file holds: calls and links as a batch does, and counts that had no store to go to. */
-export interface SpooledBatch extends Batch {
+export interface SpooledBatch extends Pick<Batch, 'calls' | 'links'> {
   readonly counts?: ReadonlyMap<string, number>
 }
 

@@ -23,7 +23,12 @@ export interface SpanLink {
 export interface Batch {
   readonly calls: readonly WrittenCall[]
   readonly links?: readonly SpanLink[]
+  /** Notes of the writer, such as how far it has come, kept in the same transaction: they are true whenever they are read. */
+  readonly marks?: (outcome: WriteOutcome) => Marks
 }
+
+/** Texts by name; null takes one away. */
+export type Marks = ReadonlyMap<string, string | null>
 
 /** What became of a batch, once it is committed. */
 export interface WriteOutcome {
@@ -35,4 +40,6 @@ export interface WriteOutcome {
   readonly uncounted: number
   /** Calls written earlier that this batch changed: now a wrapper, or now with a user. */
   readonly revised: number
+  /** Of the inserted that count, those without a known price. */
+  readonly unpriced: number
 }

@@ -3,6 +3,7 @@ import { closeSync, openSync, statSync, type Stats } from 'node:fs'
 import { openPriceBook } from '@spanledger/pricing'
 
 import { openInterning } from './interning.ts'
+import { readMark, writeMarks } from './marks.ts'
 import { checkReadable, migrate } from './migrate.ts'
 import { clearRollups, fillRollups } from './rollups.ts'
 import { openSqlite, type Sqlite } from './sqlite.ts'
@@ -143,7 +144,9 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
           forgottenMs = nowMs
           await forgetOldTraces(db, nowMs)
         }
-        return writeBatch(writing(), batch)
+        const written = await writeBatch(writing(), batch)
+        if (batch.marks !== undefined) await writeMarks(db, batch.marks(written))
+        return written
       })
       if (walBytes(path) > MAX_WAL_BYTES) tail = tail.then(() => cutWal(db))
       return outcome
@@ -158,6 +161,7 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
       }
       return (await reading()).all<Row>(sql, ...values)
     },
+    mark: (name) => readMark(db, name),
     count: (counts) => inTurn(() => addCounters(db, counts)),
     counters: async () => {
       const rows = await db.all<{ name: string; count: number }>('SELECT name, count FROM counters ORDER BY name')

@@ -35,6 +35,8 @@ export interface Store {
    * @throws StoreError; nothing of the batch is then in the ledger, and it may be written again (`retryable` says whether that helps)
    */
   write(batch: Batch): Promise<WriteOutcome>
+  /** What a batch noted under a name, as it was last committed; undefined where there is nothing. */
+  mark(name: string): Promise<string | undefined>
   /** Runs a query. Text only from tables of names in code; every value bound. */
   all<Row>(sql: string, ...values: SqliteValue[]): Promise<Row[]>
   /** Adds to durable counters by name (drops, faults of reading, …). */

@@ -65,6 +65,7 @@ export async function writeBatch(context: WriteContext, batch: Batch): Promise<W
     duplicates: counters.get('duplicate_calls') ?? 0,
     uncounted: rows.filter((row) => !row.counted).length,
     revised: revised.length,
+    unpriced: rows.filter((row) => row.counted && row.costNanoUsd === null).length,
   }
 }
 

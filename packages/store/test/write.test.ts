@@ -62,8 +62,14 @@ describe('a written call', () => {
     const once = await written([{ calls }])
     expect(await written([{ calls: [...calls, ...calls] }, { calls }, { calls: calls.slice(2) }])).toEqual(once)
     const store = await inMemory()
-    expect(await store.write({ calls: [...calls, call({ n: 1 })] })).toEqual({ inserted: 5, duplicates: 1, uncounted: 0, revised: 0 })
-    expect(await store.write({ calls })).toEqual({ inserted: 0, duplicates: 5, uncounted: 0, revised: 0 })
+    expect(await store.write({ calls: [...calls, call({ n: 1 })] })).toEqual({
+      inserted: 5,
+      duplicates: 1,
+      uncounted: 0,
+      revised: 0,
+      unpriced: 0,
+    })
+    expect(await store.write({ calls })).toEqual({ inserted: 0, duplicates: 5, uncounted: 0, revised: 0, unpriced: 0 })
     expect(await store.counters()).toEqual(new Map([['duplicate_calls', 6]]))
     await store.close()
   })

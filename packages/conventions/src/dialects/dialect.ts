@@ -1,7 +1,7 @@
 import type { Counting, TokenCounts } from '../disjoint-usage.ts'
 import type { CallStatus, UsageQuality } from '../llm-call.ts'
 import type { SpanRecord } from '../span.ts'
-import type { UsagePart } from '../usage.ts'
+import type { Usage, UsagePart } from '../usage.ts'
 
 /** One way in which libraries write an LLM call into a span. */
 export interface Dialect {
@@ -28,6 +28,8 @@ export interface DialectCall {
   /** Raw values; those that are no token count are refused and counted. */
   readonly counts: Readonly<Record<keyof TokenCounts, unknown>>
   readonly counting: Counting
+  /** What the provider's own answer says, where the emitter kept it: disjoint already, so it is taken instead of the counts. */
+  readonly usage?: Usage | undefined
   readonly parts: readonly UsagePart[] | undefined
   readonly quality: UsageQuality | undefined
   readonly reportedCostUsd: unknown
