@@ -48,6 +48,11 @@ export const attributes = {
   serverAddress: 'server.address',
   serverPort: 'server.port',
 
+  /** Of the event `gen_ai.evaluation.result`: semantic-conventions-genai, model/gen-ai/events.yaml (read 2026-11-25). */
+  evaluationName: 'gen_ai.evaluation.name',
+  evaluationScoreValue: 'gen_ai.evaluation.score.value',
+  evaluationScoreLabel: 'gen_ai.evaluation.score.label',
+
   /** General registry, Development: docs/registry/attributes/user.md and session.md (read 2026-11-20). */
   userId: 'user.id',
   sessionId: 'session.id',
@@ -65,6 +70,46 @@ export const spanledgerAttributes = {
   serviceTier: 'spanledger.service_tier',
   /** `true` on calls made up for a demo. */
   sample: 'spanledger.sample',
+} as const
+
+/**
+ * Names of ours on the spans of events (`spanledger.feedback` and its like). No convention has them (read 2026-11-25); the name,
+ * value and label of a score are those of `gen_ai.evaluation.*`. Which event carries which says docs/events.md.
+ */
+export const eventAttributes = {
+  /** What the goal, milestone, survey or product is called. */
+  name: 'spanledger.event.name',
+  /** The ends of the scale that a score was given on. */
+  scoreMin: 'spanledger.score.min',
+  scoreMax: 'spanledger.score.max',
+  /** `human` | `heuristic` | `judge`: who gave the score. */
+  scoreSource: 'spanledger.score.source',
+  /** The span of the call that is meant; a provider's response id stands in `gen_ai.response.id`. */
+  targetTraceId: 'spanledger.target.trace_id',
+  targetSpanId: 'spanledger.target.span_id',
+  npsScore: 'spanledger.nps.score',
+  goalSuccess: 'spanledger.goal.success',
+  goalValue: 'spanledger.goal.value',
+  taskId: 'spanledger.task.id',
+  taskStep: 'spanledger.task.step',
+  featureName: 'spanledger.feature.name',
+  experimentKey: 'spanledger.experiment.key',
+  experimentVariant: 'spanledger.experiment.variant',
+  /** A decimal string, or a number; negative for money given back. */
+  revenueAmount: 'spanledger.revenue.amount',
+  /** `USD`; anything else is refused. */
+  revenueCurrency: 'spanledger.revenue.currency',
+  /** What the amount pays for: `once` | `week` | `month` | `quarter` | `year`. */
+  revenuePeriod: 'spanledger.revenue.period',
+  /** The id of an invoice or payment: said again, it replaces. */
+  revenueId: 'spanledger.revenue.id',
+  planFrom: 'spanledger.plan.from',
+  planTo: 'spanledger.plan.to',
+  /** `completed` | `abandoned`. */
+  sessionOutcome: 'spanledger.session.outcome',
+  /** `granted` | `denied`. */
+  consentState: 'spanledger.consent.state',
+  consentPurpose: 'spanledger.consent.purpose',
 } as const
 
 /** `property.<key>`: what the app attaches to a call. Our own convention; OpenTelemetry has none (read 2026-11-20). */

@@ -10,7 +10,7 @@ export { readOpenaiEmbeddings } from './answers/openai-embeddings.ts'
 export { readOpenaiImage, readOpenaiTranscription } from './answers/openai-media.ts'
 export { openaiResponsesStream, readOpenaiResponses } from './answers/openai-responses.ts'
 export { readRerank } from './answers/rerank.ts'
-export { attributes, olderAttributes, PROPERTY_PREFIX, spanledgerAttributes } from './attributes.ts'
+export { attributes, eventAttributes, olderAttributes, PROPERTY_PREFIX, spanledgerAttributes } from './attributes.ts'
 export { disjointUsage, type Counting, type TokenCounts } from './disjoint-usage.ts'
 export { classifyError, type ErrorClass, type ErrorFacts } from './error-class.ts'
 export {
@@ -33,13 +33,27 @@ export {
   type IdentityContext,
   type StampedSpan,
 } from './identity-context.ts'
+export {
+  eventKinds,
+  eventSources,
+  revenuePeriods,
+  targetOf,
+  type EventKind,
+  type EventSource,
+  type EventTarget,
+  type LedgerEvent,
+  type NamedTarget,
+  type RevenuePeriod,
+} from './ledger-event.ts'
 export type { CallOrigin, CallStatus, LlmCall, UsageQuality } from './llm-call.ts'
 export { divideHalfEven, formatUsd, NANO_USD_PER_USD, parseUsd } from './money.ts'
 export { canonicalPropertyKey, MAX_PROPERTY_KEY_LENGTH } from './property-key.ts'
 export { canonicalProvider, providerOfHost } from './provider.ts'
 export type { DialectCall } from './dialects/dialect.ts'
-export { readCall, readSpanIdentity, toCall } from './read-call.ts'
+export { readCall, toCall } from './read-call.ts'
+export { EVALUATION_EVENT, readEvaluation, readEvent, type EvaluationRecord } from './read-event.ts'
 export type { ReadingFault } from './reading-fault.ts'
 export type { SpanRecord } from './span.ts'
+export { readSpanIdentity } from './span-identity.ts'
 export { MAX_TOKEN_COUNT, readTokenCount } from './token-count.ts'
 export { addUsage, totalInputTokens, totalOutputTokens, totalTokens, usageBuckets, usageOf, type Usage, type UsagePart } from './usage.ts'

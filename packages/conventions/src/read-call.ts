@@ -3,12 +3,13 @@ import { genai } from './dialects/genai.ts'
 import type { Dialect, DialectCall } from './dialects/dialect.ts'
 import { disjointUsage, type TokenCounts } from './disjoint-usage.ts'
 import { classifyError } from './error-class.ts'
-import { readId, readProperties, type Identity } from './identity.ts'
+import { readProperties } from './identity.ts'
 import type { CallOrigin, LlmCall } from './llm-call.ts'
 import { parseUsd } from './money.ts'
 import { canonicalProvider, providerOfHost } from './provider.ts'
 import type { ReadingFault } from './reading-fault.ts'
-import { saidIdentity } from './said-identity.ts'
+import { shortText } from './short-text.ts'
+import { keepId, resourceIdentity } from './span-identity.ts'
 import type { SpanRecord } from './span.ts'
 import { readTokenCount } from './token-count.ts'
 import { addUsage, type Usage } from './usage.ts'
@@ -32,11 +33,6 @@ export function readCall(span: SpanRecord, origin: CallOrigin): LlmCall | undefi
     if (said !== undefined) return toCall(span, said, origin)
   }
   return undefined
-}
-
-/** The user, session and properties that a span carries in its own attributes, LLM call or not. Never throws. */
-export function readSpanIdentity(span: Pick<SpanRecord, 'attributes'>): Identity {
-  return identityOf(span.attributes, [])
 }
 
 /**
@@ -123,38 +119,4 @@ function readCost(value: unknown, faults: ReadingFault[]): number | undefined {
 function readProvider(value: unknown): string {
   const name = canonicalProvider(value)
   return name.includes('.') ? (providerOfHost(name) ?? name) : name
-}
-
-function keepId(kind: 'user' | 'session', value: unknown, faults: ReadingFault[]): string | undefined {
-  const { id, outcome } = readId(value)
-  if (outcome === 'refused') faults.push(`${kind}_refused`)
-  if (outcome === 'hashed') faults.push(`${kind}_hashed`)
-  return id
-}
-
-function identityOf(attributes: SpanRecord['attributes'], faults: ReadingFault[]): Identity {
-  const said = saidIdentity(attributes)
-  const { properties, faults: propertyFaults } = readProperties(said.properties)
-  faults.push(...propertyFaults)
-  return { user: keepId('user', said.user, faults), session: keepId('session', said.session, faults), properties }
-}
-
-/** Resources are shared by all spans of a process, so what one says is read once. */
-const resourceIdentities = new WeakMap<object, Identity | 'none'>()
-
-function resourceIdentity(resource: SpanRecord['resourceAttributes']): Identity | undefined {
-  let identity = resourceIdentities.get(resource)
-  if (identity === undefined) {
-    const read = identityOf(resource, [])
-    identity = read.user === undefined && read.session === undefined && read.properties.size === 0 ? 'none' : read
-    resourceIdentities.set(resource, identity)
-  }
-  return identity === 'none' ? undefined : identity
-}
-
-/** Model names, ids and error types are short; what is longer than 256 characters is text that strayed here. */
-function shortText(value: unknown): string | undefined {
-  if (typeof value !== 'string') return undefined
-  const clean = value.trim().slice(0, 256).toWellFormed().replaceAll('\u0000', '\ufffd')
-  return clean === '' ? undefined : clean
 }
