@@ -27,16 +27,22 @@ export function addGlobals(program: Command): Command {
     .addOption(new Option('--store <path>', 'the ledger').env(storeSetting.env).default(storeSetting.default))
     .option('--tz <zone>', "IANA zone of local days (default: the ledger's reporting zone)")
     .option('--as-of <instant>', 'answer as of a date (its end) or an instant (default: now)')
-    .addOption(new Option('--format <format>', 'how data is written').choices(formats).default('table'))
+    .addOption(new Option('--format <format>', 'how data is written').choices([...formats, PARQUET]).default('table'))
     .option('--out <file>', 'write data to a file instead of stdout')
     .option('--no-header', 'leave out the line of column names (table, csv, tsv) or the title (md)')
     .option('--quiet', 'say nothing on stderr but errors')
     .option('--verbose', 'show where an error comes from')
 }
 
-/** A command's options together with the global ones. */
+/** The format that only exports are written in: it is no text. */
+export const PARQUET = 'parquet'
+
+/** A command's options together with the global ones. @throws CommandFailure for a format that only exports have */
 export function optionsOf<Options>(command: Command): Globals & Options {
-  return command.optsWithGlobals<Globals & Options>()
+  const options = command.optsWithGlobals<Omit<Globals, 'format'> & Options & { readonly format: Format | typeof PARQUET }>()
+  if (options.format === PARQUET)
+    throw usageFailure('Only exports are written as parquet: spanledger export calls --format parquet --out FILE.')
+  return { ...options, format: options.format }
 }
 
 /** Runs with the output that the options say. A file of `--out` is replaced when all of it is there, and never by half of it. */

@@ -4,8 +4,8 @@ import { outFile } from './out-file.ts'
 
 /** Where a command writes: data to `out`, everything else to `say`. */
 export interface Io {
-  /** Resolves when the text is taken; a reader that went away ends the command quietly. */
-  out(text: string): Promise<void>
+  /** Resolves when the text or the bytes are taken; a reader that went away ends the command quietly. */
+  out(data: string | Uint8Array): Promise<void>
   say(text: string): void
   /** True on a terminal that may be decorated. */
   readonly decorated: boolean
@@ -25,8 +25,8 @@ export function openIo({ out, quiet }: { out?: string | undefined; quiet: boolea
     return { out: file.write, say, decorated: false, close: file.keep, discard: file.discard }
   }
   return {
-    out: async (text) => {
-      if (text === '' || process.stdout.write(text)) return
+    out: async (data) => {
+      if (data.length === 0 || process.stdout.write(data)) return
       await once(process.stdout, 'drain')
     },
     say,

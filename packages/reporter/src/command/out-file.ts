@@ -8,7 +8,7 @@ import { CommandFailure, exitCodes } from './failure.ts'
 /** A file that a command writes to: at its path everything appears at once, or nothing. */
 export interface OutFile {
   /** @throws OutFailure that says why the file cannot be written */
-  write(text: string): Promise<void>
+  write(data: string | Uint8Array): Promise<void>
   /** Puts what was written in place of what was there. Does nothing where nothing was written. */
   keep(): Promise<void>
   /** Leaves what was there as it was. */
@@ -29,10 +29,10 @@ export function outFile(path: string): OutFile {
     }
   }
   return {
-    write: (text) =>
+    write: (data) =>
       orFailure(async () => {
         opened ??= await openBeside(path)
-        await opened.file.writeFile(text)
+        await opened.file.writeFile(data)
       }),
     keep: () =>
       orFailure(async () => {
