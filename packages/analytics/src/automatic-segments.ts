@@ -1,3 +1,4 @@
+import { nthSmallest } from './nth-smallest.ts'
 import { daysBetween } from './period.ts'
 
 /** Each user is in exactly one of these at any time; the first that fits, in this order. */
@@ -30,8 +31,8 @@ const POWER_SHARE = 0.1
  * many are power users too. Infinite where nobody was active.
  */
 export function powerThreshold(callsIn30Days: Float64Array): number {
-  const active = callsIn30Days.filter((count) => count > 0).sort()
-  return active[active.length - Math.ceil(POWER_SHARE * active.length)] ?? Number.POSITIVE_INFINITY
+  const active = callsIn30Days.filter((count) => count > 0)
+  return nthSmallest(active, active.length - Math.ceil(POWER_SHARE * active.length)) ?? Number.POSITIVE_INFINITY
 }
 
 /** The segment of a user, given local days as `yyyymmdd`. */

@@ -75,30 +75,37 @@ export function compileGroups(reading: Reading, scope: Scope): Fragment | undefi
     SELECT ${join(named, ', ')} ${base.from} ${base.groupBy(base.dimensions.map((_, n) => `k${n}`))})`
 }
 
+/** What is read of every user of a scope. */
+export interface UserSumsReading {
+  readonly sums: readonly SumName[]
+  readonly activeDays: boolean
+}
+
 /**
- * One row of JSON lists: user ids, requests, unpriced, cost, active days. From rollups a user stands there once a bucket:
- * adding up is cheaper for the reader than for SQLite.
+ * One row: the active days of all users together, then JSON lists of user ids, costs (null where no call has a price), the
+ * sums, active days. From rollups a user stands there once a bucket: adding up is cheaper for the reader than for SQLite.
  */
-export function compileUserSums(scope: Scope): Fragment {
+export function compileUserSums({ sums, activeDays }: UserSumsReading, scope: Scope): Fragment {
   const rollup = compileBase({ source: 'users', dimensions: [], sums: [], needs: [] }, scope)
+  const columns = [...sums.map((_, n) => `s${n}`), ...(activeDays ? ['days'] : [])]
   const rows =
     rollup === undefined
-      ? userSumsOfCalls(scope)
-      : sql`SELECT r.user_id, r.requests, r.unpriced_requests AS unpriced, r.cost_nano_usd AS cost,
-          iif(r.user_id = 0, 0, r.active_days) AS days ${rollup.from}`
-  return sql`SELECT json_group_array(user_id) AS ids, json_group_array(requests) AS requests, json_group_array(unpriced) AS unpriced,
-    json_group_array(cost) AS cost, json_group_array(days) AS days FROM (${rows})`
+      ? userSumsOfCalls(sums, scope)
+      : sql`SELECT r.user_id, iif(r.unpriced_requests = r.requests, NULL, r.cost_nano_usd) AS cost,
+          iif(r.user_id = 0, 0, r.active_days) AS days ${raw(sums.map((name, n) => `, r.${name} AS s${n}`).join(''))} ${rollup.from}`
+  return sql`SELECT coalesce(sum(days), 0) AS all_days, json_group_array(user_id) AS ids, json_group_array(cost) AS cost
+    ${raw(columns.map((column) => `, json_group_array(${column}) AS ${column}`).join(''))} FROM (${rows})`
 }
 
-function userSumsOfCalls(scope: Scope): Fragment {
-  const base = compileBase({ source: 'calls', dimensions: [], sums: [], needs: [] }, scope)
+function userSumsOfCalls(sums: readonly SumName[], scope: Scope): Fragment {
+  const base = compileBase({ source: 'calls', dimensions: [], sums, needs: [] }, scope)
   // The calls know every dimension and filter.
   if (base === undefined) throw new Error('The calls cannot answer this reading.')
-  return sql`SELECT c.user_id, count(*) AS requests, sum(c.cost_nano_usd IS NULL) AS unpriced, coalesce(sum(c.cost_nano_usd), 0) AS cost,
-    iif(c.user_id = 0, 0, count(DISTINCT ${localDaySql(scope)})) AS days ${base.from} GROUP BY c.user_id`
+  return sql`SELECT c.user_id, sum(c.cost_nano_usd) AS cost, iif(c.user_id = 0, 0, count(DISTINCT ${localDaySql(scope)})) AS days
+    ${raw(sums.map((name, n) => `, coalesce(${callSums[name]}, 0) AS s${n}`).join(''))} ${base.from} GROUP BY c.user_id`
 }
 
-/** One JSON text of rows `[key, …, packed counts as hex, …]`, a text for each column, from rollups. */
+/** One row of JSON lists: each key, then the packed counts of each column as hex, from rollups. */
 export function compilePacked(
   columns: readonly ('latency' | 'ttft')[],
   reading: Omit<Reading, 'sums' | 'needs'>,
@@ -106,8 +113,8 @@ export function compilePacked(
 ): Fragment | undefined {
   const base = compileBase({ ...reading, sums: [], needs: [] }, scope, reading.source === 'users' ? 'packed' : undefined)
   if (base === undefined) return undefined
-  const outer = [...base.dimensions.map((_, n) => `k${n}`), ...columns].map(raw)
-  return sql`SELECT json_group_array(json_array(${join(outer, ', ')})) AS rows FROM (
+  const lists = [...base.dimensions.map((_, n) => `k${n}`), ...columns].map((name) => raw(`json_group_array(${name}) AS ${name}`))
+  return sql`SELECT ${join(lists, ', ')} FROM (
     SELECT ${join([...base.keys, ...columns.map((column) => raw(`hex(r.${column}) AS ${column}`))], ', ')} ${base.from})`
 }
 

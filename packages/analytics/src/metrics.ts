@@ -1,5 +1,6 @@
 import { divideHalfEven } from '@spanledger/conventions'
-import { quantileMs, type Counts } from '@spanledger/store'
+
+import type { Durations } from './durations.ts'
 
 /** How a column's values are to be read and shown. `usd` is decimal text, `rate` is 0..1, `date` and `time` are ISO 8601. */
 export type ColumnType = 'string' | 'int' | 'number' | 'rate' | 'usd' | 'ms' | 'date' | 'time'
@@ -40,8 +41,8 @@ export interface Group {
   readonly users?: number
   readonly sessions?: number
   readonly activeDays?: number
-  readonly latency?: Counts
-  readonly ttft?: Counts
+  readonly latency?: Durations
+  readonly ttft?: Durations
   readonly firstStartMs?: number
   readonly lastStartMs?: number
   readonly lastEndMs?: number
@@ -86,8 +87,8 @@ const share = (nanoUsd: bigint | null, by: number): bigint | null =>
   nanoUsd === null || by === 0 ? null : divideHalfEven(nanoUsd, BigInt(by))
 
 /** Quantiles come from the histogram wherever the answer is read from, so that one question has one answer. */
-const quantile = (counts: Counts | undefined, q: number): number | null => {
-  const ms = counts === undefined ? undefined : quantileMs(counts, q)
+const quantile = (durations: Durations | undefined, q: number): number | null => {
+  const ms = durations?.quantile(q)
   return ms === undefined ? null : Math.round(ms * 10) / 10
 }
 

@@ -1,9 +1,9 @@
 import type { Store } from '@spanledger/store'
 
-import { compileUserSums } from './compile.ts'
+import { compileUserSums, type UserSumsReading } from './compile.ts'
+import type { SumName } from './metrics.ts'
 import type { Scope } from './scope.ts'
-import { readColumns } from './snapshot.ts'
-import { positionsOf, sumBy } from './sum-by-id.ts'
+import { positionsOf, sumBy, sumKnown } from './sum-by-id.ts'
 
 /**
  * All users with a call in a scope, by what ranks them, in columns: there may be many more of them than are shown. Costs
@@ -11,22 +11,27 @@ import { positionsOf, sumBy } from './sum-by-id.ts'
  */
 export interface Population {
   readonly ids: Int32Array
-  readonly requests: Float64Array
-  readonly unpriced: Float64Array
+  /** NaN where no call of the user has a price. */
   readonly costNanoUsd: Float64Array
-  readonly activeDays: Float64Array
+  /** Of all users together. */
+  readonly allActiveDays: number
+  /** What else was asked for, by user. */
+  readonly sums: ReadonlyMap<SumName, Float64Array>
+  readonly activeDays: Float64Array | undefined
 }
 
-export async function readPopulation(store: Store, scope: Scope): Promise<Population> {
-  const [ids = [], ...sums] = await readColumns(store, compileUserSums(scope))
-  const { unique, positions } = positionsOf(ids)
-  const summed = (values: readonly number[] | undefined): Float64Array => sumBy(positions, unique.length, values)
+export async function readPopulation(store: Store, scope: Scope, reading: UserSumsReading): Promise<Population> {
+  const { text, values } = compileUserSums(reading, scope)
+  const [row] = await store.all<Record<string, string | number>>(text, ...values)
+  const list = (name: string): number[] => JSON.parse(String(row?.[name] ?? '[]')) as number[]
+  const { unique, positions } = positionsOf(list('ids'))
+  const summed = (name: string): Float64Array => sumBy(positions, unique.length, list(name))
   return {
     ids: unique,
-    requests: summed(sums[0]),
-    unpriced: summed(sums[1]),
-    costNanoUsd: summed(sums[2]),
-    activeDays: summed(sums[3]),
+    costNanoUsd: sumKnown(positions, unique.length, list('cost')),
+    allActiveDays: Number(row?.['all_days'] ?? 0),
+    sums: new Map(reading.sums.map((name, n) => [name, summed(`s${n}`)])),
+    activeDays: reading.activeDays ? summed('days') : undefined,
   }
 }
 
@@ -37,21 +42,25 @@ export interface CostRanks {
 }
 
 /** The percentile is (lower + equal / 2) / users * 100. */
-export function rankCosts({ ids, requests, unpriced, costNanoUsd }: Population): CostRanks {
-  const isKnown = (position: number): boolean => (unpriced[position] ?? 0) < (requests[position] ?? 0)
+export function rankCosts({ ids, costNanoUsd }: Population): CostRanks {
   const known = new Float64Array(ids.length)
   let count = 0
   let total = 0
   for (let n = 0; n < ids.length; n++) {
-    total += costNanoUsd[n] ?? 0
-    if (ids[n] !== 0 && isKnown(n)) known[count++] = costNanoUsd[n] ?? 0
+    const cost = costNanoUsd[n] ?? Number.NaN
+    if (Number.isNaN(cost)) continue
+    total += cost
+    if (ids[n] !== 0) known[count++] = cost
   }
   const ascending = known.subarray(0, count).sort()
   return {
-    share: (position) => (isKnown(position) && total > 0 ? (costNanoUsd[position] ?? 0) / total : null),
+    share: (position) => {
+      const cost = costNanoUsd[position] ?? Number.NaN
+      return Number.isNaN(cost) || total === 0 ? null : cost / total
+    },
     percentile: (position) => {
-      if (ids[position] === 0 || !isKnown(position)) return null
-      const cost = costNanoUsd[position] ?? 0
+      const cost = costNanoUsd[position] ?? Number.NaN
+      if (ids[position] === 0 || Number.isNaN(cost)) return null
       const lower = countBelow(ascending, cost)
       return ((lower + (countBelow(ascending, cost, true) - lower) / 2) / count) * 100
     },

@@ -1,12 +1,12 @@
 import type { Store } from '@spanledger/store'
 
-import { addCounts } from './add-counts.ts'
 import { compileGroups, compileHistogram, compilePacked, gives, needWidth, type Reading } from './compile.ts'
 import type { Dimension } from './dimensions.ts'
+import { Durations } from './durations.ts'
 import type { Fragment } from './fragment.ts'
 import { requirements, type Group, type MetricName, type Need, type SumName } from './metrics.ts'
 import type { Scope, Source } from './scope.ts'
-import { readRows } from './snapshot.ts'
+import { readColumns, readRows } from './snapshot.ts'
 
 /** A group of calls, with what its dimensions are: the key they were grouped by, and the value to show. */
 export interface FoundGroup {
@@ -111,23 +111,26 @@ interface Histograms {
 }
 
 async function readHistograms(store: Store, scope: Scope, { columns, dimensions, found }: Histograms): Promise<void> {
-  const countsOf = (row: readonly Key[], column: 'latency' | 'ttft'): Map<number, number> | undefined => {
+  const durationsOf = (row: readonly Key[], column: 'latency' | 'ttft'): Durations | undefined => {
     const group = found.get(nameOf(row.slice(0, dimensions.length)))?.group
-    return group === undefined ? undefined : ((group[column] ??= new Map<number, number>()) as Map<number, number>)
+    return group === undefined ? undefined : (group[column] ??= new Durations())
   }
   const packed = (['models', 'users'] as const)
     .map((source) => compilePacked(columns, { source, dimensions }, scope))
     .find((one) => one !== undefined)
   if (packed !== undefined) {
-    for (const row of await readRows<Key[]>(store, packed)) {
-      for (const [n, column] of columns.entries()) addCounts(countsOf(row, column) ?? new Map(), String(row[dimensions.length + n] ?? ''))
+    const lists = await readColumns<Key>(store, packed)
+    const rows = lists[dimensions.length]?.length ?? 0
+    for (let at = 0; at < rows; at++) {
+      const keys = dimensions.map((_, n) => lists[n]?.[at] ?? null)
+      for (const [n, column] of columns.entries()) durationsOf(keys, column)?.addPacked(String(lists[dimensions.length + n]?.[at] ?? ''))
     }
     return
   }
   for (const column of columns) {
     for (const row of await readRows<Key[]>(store, compiled(compileHistogram(column, dimensions, scope)))) {
       const [bucket, count] = row.slice(dimensions.length).map(Number)
-      countsOf(row, column)?.set(bucket ?? 0, count ?? 0)
+      durationsOf(row, column)?.add(bucket ?? 0, count ?? 0)
     }
   }
 }

@@ -38,10 +38,10 @@ export async function readRows<Row>(
  * The columns of a statement that answers with one JSON list a column. A list of lists in one text would cost SQLite twice
  * the time.
  */
-export async function readColumns(
+export async function readColumns<Value = number>(
   store: Store,
   { text, values }: { text: string; values: readonly (string | number | null)[] },
-): Promise<number[][]> {
+): Promise<Value[][]> {
   const [row] = await store.all<Record<string, string>>(text, ...values)
-  return Object.values(row ?? {}).map((list) => JSON.parse(list) as number[])
+  return Object.values(row ?? {}).map((list) => JSON.parse(list) as Value[])
 }

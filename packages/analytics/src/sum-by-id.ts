@@ -30,3 +30,16 @@ export function sumBy(positions: Int32Array, count: number, values: readonly num
   }
   return sums
 }
+
+/** The same where values may be unknown: those are left out, and a sum of nothing known is NaN. */
+export function sumKnown(positions: Int32Array, count: number, values: readonly (number | null)[]): Float64Array {
+  const sums = new Float64Array(count).fill(Number.NaN)
+  for (let n = 0; n < values.length; n++) {
+    const value = values[n]
+    if (value === null || value === undefined) continue
+    const position = positions[n] ?? 0
+    const sum = sums[position] ?? Number.NaN
+    sums[position] = Number.isNaN(sum) ? value : sum + value
+  }
+  return sums
+}

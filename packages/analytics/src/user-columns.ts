@@ -1,16 +1,16 @@
 import { addDays, type Store } from '@spanledger/store'
 
-import { addCounts } from './add-counts.ts'
 import { filterSql } from './compile-filter.ts'
 import type { Dimension } from './dimensions.ts'
 import { raw, sql, type Fragment } from './fragment.ts'
 import type { Frame } from './frame.ts'
 import { metricTable, type Amount, type ColumnType, type Group, type MetricName } from './metrics.ts'
+import { readPackedCounts } from './packed-counts.ts'
 import { daysBetween } from './period.ts'
 import { readGroups, type FoundGroup } from './read-groups.ts'
 import type { Scope } from './scope.ts'
 import { readFirstSeen } from './seen-users.ts'
-import { readRows } from './snapshot.ts'
+import { readColumns, readRows } from './snapshot.ts'
 
 /** Columns of the users report that are no metrics of calls. */
 export const userColumns = {
@@ -199,16 +199,16 @@ async function readCountsBy({ store }: Frame, scope: Scope, dimension: Dimension
 }
 
 async function readPackedTops({ store }: Frame, { buckets, userIds = [] }: Scope): Promise<Tops> {
-  const rows = await readRows<[userId: number, models: string, features: string]>(store, {
-    text: `SELECT json_group_array(json_array(r.user_id, hex(r.models), hex(r.features))) AS rows
+  const [ids = [], models = [], features = []] = await readColumns<number | string>(store, {
+    text: `SELECT json_group_array(r.user_id) AS ids, json_group_array(hex(r.models)) AS models, json_group_array(hex(r.features)) AS features
       FROM (SELECT value->>0 AS bucket FROM json_each(?)) AS b CROSS JOIN rollup_users AS r ON r.bucket = b.bucket
       WHERE r.user_id IN (SELECT value FROM json_each(?))`,
     values: [JSON.stringify(buckets?.pairs(undefined, 'packed') ?? []), JSON.stringify(userIds)],
   })
   const byId = { models: new Map<number, Map<number, number>>(), features: new Map<number, Map<number, number>>() }
-  for (const [userId, models, features] of rows) {
-    unpack(byId.models, userId, models)
-    unpack(byId.features, userId, features)
+  for (const [n, id] of ids.entries()) {
+    unpack(byId.models, Number(id), String(models[n]))
+    unpack(byId.features, Number(id), String(features[n]))
   }
   return {
     models: named(byId.models, new Map(await readRows<[number, string]>(store, modelNames))),
@@ -219,7 +219,8 @@ async function readPackedTops({ store }: Frame, { buckets, userIds = [] }: Scope
 function unpack(counts: Map<number, Map<number, number>>, userId: number, packedHex: string): void {
   let ofUser = counts.get(userId)
   if (ofUser === undefined) counts.set(userId, (ofUser = new Map()))
-  addCounts(ofUser, packedHex)
+  const counted = ofUser
+  readPackedCounts(packedHex, (id, count) => counted.set(id, (counted.get(id) ?? 0) + count))
 }
 
 const modelNames = {

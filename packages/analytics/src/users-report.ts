@@ -1,6 +1,6 @@
 import type { Store } from '@spanledger/store'
 
-import { compareCells, formatRow, sortRows, type Answer, type Column, type RawRow } from './answer.ts'
+import { formatRow, sortRows, type Answer, type Column, type RawRow } from './answer.ts'
 import { NONE } from './dimensions.ts'
 import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame } from './frame.ts'
 import { keptId } from './kept-id.ts'
@@ -8,13 +8,14 @@ import { isMetric, metricTable, type Amount, type Group, type MetricName } from 
 import { previousPeriod } from './period.ts'
 import { rankCosts, readPopulation, type Population } from './population.ts'
 import { QueryError, unknownName } from './query-error.ts'
+import { rankUsers, readingFor, readNames } from './rank-users.ts'
 import type { Order } from './query.ts'
 import { readGroups } from './read-groups.ts'
 import { segmentsOfUsers } from './read-segments.ts'
 import type { ReportQuery } from './report-params.ts'
 import { amountCells, checkComparable, comparison, metricWarnings, withComparison, type Asked } from './run-query.ts'
 import type { Scope } from './scope.ts'
-import { onSnapshot, readRows } from './snapshot.ts'
+import { onSnapshot } from './snapshot.ts'
 import { countSessions, fillUsers, isOfWholeUsers, userColumns, type UserColumn } from './user-columns.ts'
 
 /** The columns of the users report, in order. */
@@ -75,13 +76,13 @@ export async function usersReport(store: Store, clock: Clock, query: ReportQuery
 
     const scope = await scopeOf(frame, frame.period)
     // SQLite works on a thread of its own: what it reads next should be asked for while what it has read is added up here.
-    const reading = readPopulation(store, scope)
+    const reading = readPopulation(store, scope, readingFor(order))
     if (chosen.includes('segment')) frame.segments().catch(awaitedBelow)
     const population = await reading
     const selection = await selectUsers(frame, population, query)
     const selected =
       query.user === undefined && query.segment === undefined ? scope : { ...scope, userIds: selection.map((n) => population.ids[n] ?? 0) }
-    const ranked = await rankUsers(frame, scope, { population, selection, order, limit: query.limit })
+    const ranked = await rankUsers(frame, { population, selection, order, limit: query.limit })
     const [filled, total] = await Promise.all([
       fillRows(frame, scope, { population, positions: ranked.positions, chosen }),
       readUsersTotal(frame, selected, { population, selection, metrics: metricsIn(chosen) }),
@@ -135,101 +136,11 @@ async function selectUsers(frame: Frame, { ids }: Population, { user, segment }:
   return positions.filter((n) => (segmentOfUser.get(ids[n] ?? 0) ?? NONE) === segment)
 }
 
-interface Ranking {
-  readonly population: Population
-  readonly selection: readonly number[]
-  readonly order: readonly Order[]
-  readonly limit: number | undefined
-}
-
-/** Who is listed: in order where the order is by columns of the population, else everybody, to be sorted when filled. */
-async function rankUsers(
-  frame: Frame,
-  scope: Scope,
-  { population, selection, order, limit }: Ranking,
-): Promise<{ positions: readonly number[]; isOrdered: boolean }> {
-  const metrics = metricsIn(order.map(([column]) => column)).filter((name) => isSum(name) && !populationColumns.has(name))
-  const others = metrics.length === 0 ? undefined : await readAmounts(frame, scope, metrics)
-  const values = order.map(([column]) => valueOf(column, population, others))
-  if (!values.every((value) => value !== undefined)) return { positions: selection, isOrdered: false }
-  const compare = (a: number, b: number): number => {
-    for (const [n, value] of values.entries()) {
-      const compared = compareCells(value(a), value(b), order[n]?.[1] ?? 'desc')
-      if (compared !== 0) return compared
-    }
-    return 0
-  }
-  const listed = mayBeListed(selection, { first: values[0], direction: order[0]?.[1] ?? 'desc', limit })
-  const names = await readNames(
-    frame,
-    listed.map((n) => population.ids[n] ?? 0),
-  )
-  const nameOf = (position: number): string => names.get(population.ids[position] ?? 0) ?? NONE
-  const sorted = listed.toSorted((a, b) => compare(a, b) || (nameOf(a) < nameOf(b) ? -1 : 1))
-  return { positions: sorted.slice(0, limit ?? sorted.length), isOrdered: true }
-}
-
-/** Those that are not behind the last listed one by the first column of the order: few are left to be sorted by all of it. */
-function mayBeListed(
-  selection: readonly number[],
-  {
-    first,
-    direction,
-    limit,
-  }: { first: ((position: number) => Amount | string) | undefined; direction: 'asc' | 'desc'; limit: number | undefined },
-): readonly number[] {
-  if (first === undefined || limit === undefined || limit >= selection.length) return selection
-  const sign = direction === 'asc' ? 1 : -1
-  const keys = new Float64Array(selection.length)
-  for (const [n, position] of selection.entries()) {
-    const value = first(position)
-    keys[n] = value === null ? Number.POSITIVE_INFINITY : sign * Number(value)
-  }
-  const last = keys.toSorted()[limit - 1] ?? Number.POSITIVE_INFINITY
-  return selection.filter((_, n) => (keys[n] ?? 0) <= last)
-}
-
-const populationColumns = new Set<string>(['requests', 'cost_usd', 'unpriced_requests', 'active_days', 'cost_share', 'cost_percentile'])
-
-/** Metrics that are sums: cheap to read for every user. */
-function isSum(name: MetricName): boolean {
-  return (metricTable[name].needs ?? []).length === 0
-}
-
 type Amounts = ReadonlyMap<number, ReadonlyMap<string, Amount | string>>
 
 async function readAmounts(frame: Frame, scope: Scope, metrics: readonly MetricName[]): Promise<Amounts> {
   const groups = await readGroups(frame.store, scope, { dimensions: frame.dimensions, metrics })
   return new Map(groups.map(({ keys: [id], group }) => [Number(id ?? 0), amountCells(metrics, group)]))
-}
-
-/** What a column ranks users by, by position; undefined for columns that are only known once they are filled. */
-function valueOf(column: string, population: Population, others: Amounts | undefined): ((position: number) => Amount | string) | undefined {
-  const { ids, requests, unpriced, costNanoUsd, activeDays } = population
-  const known = (n: number): boolean => (unpriced[n] ?? 0) < (requests[n] ?? 0)
-  switch (column) {
-    case 'requests':
-      return (n) => requests[n] ?? 0
-    case 'unpriced_requests':
-      return (n) => unpriced[n] ?? 0
-    case 'active_days':
-      return (n) => activeDays[n] ?? 0
-    case 'cost_usd':
-    case 'cost_share':
-      return (n) => (known(n) ? (costNanoUsd[n] ?? 0) : null)
-    case 'cost_percentile':
-      return (n) => (known(n) && ids[n] !== 0 ? (costNanoUsd[n] ?? 0) : null)
-    default:
-      return isMetric(column) && isSum(column) ? (n) => others?.get(ids[n] ?? 0)?.get(column) ?? null : undefined
-  }
-}
-
-async function readNames({ store }: Frame, userIds: readonly number[]): Promise<ReadonlyMap<number, string>> {
-  const rows = await readRows<[number, string]>(store, {
-    text: 'SELECT json_group_array(json_array(user_id, name)) AS rows FROM users WHERE user_id IN (SELECT value FROM json_each(?))',
-    values: [JSON.stringify(userIds)],
-  })
-  return new Map(rows)
 }
 
 /** How many users are filled at a time from rollups, and from the calls, which are all read each time. */
@@ -274,11 +185,12 @@ async function readUsersTotal(
   { population, selection, metrics }: { population: Population; selection: readonly number[]; metrics: readonly MetricName[] },
 ): Promise<Group> {
   const wholeUsers = isOfWholeUsers(selected)
-  const read = metrics.filter((name) => name !== 'active_days' && (name !== 'sessions' || !wholeUsers))
+  const isEverybody = selected.userIds === undefined
+  const read = metrics.filter((name) => (name !== 'active_days' || !isEverybody) && (name !== 'sessions' || !wholeUsers))
   const total = await readTotals(frame, selected, read, { users: selection.filter((n) => population.ids[n] !== 0).length })
   return {
     ...total,
-    activeDays: selection.reduce((sum, n) => sum + (population.activeDays[n] ?? 0), 0),
+    ...(isEverybody ? { activeDays: population.allActiveDays } : {}),
     ...(wholeUsers && metrics.includes('sessions') ? { sessions: await countSessions(frame, selected) } : {}),
   }
 }

@@ -1,8 +1,8 @@
 /**
- * Adds packed counts, as SQLite's hex() writes them, to others. The same reading as `decodeCounts` of the store, without
- * bytes and a Map of its own for each of the thousands of rows behind one answer.
+ * Reads packed counts, as SQLite's hex() writes them. The same reading as `decodeCounts` of the store, without bytes and a
+ * Map of its own for each of the thousands of rows behind one answer.
  */
-export function addCounts(counts: Map<number, number>, packedHex: string): void {
+export function readPackedCounts(packedHex: string, take: (key: number, count: number) => void): void {
   let key = 0
   let value = 0
   let scale = 1
@@ -13,7 +13,7 @@ export function addCounts(counts: Map<number, number>, packedHex: string): void 
     scale *= 128
     if (byte >= 128) continue
     if (isKey) key += value
-    else counts.set(key, (counts.get(key) ?? 0) + value)
+    else take(key, value)
     isKey = !isKey
     value = 0
     scale = 1
