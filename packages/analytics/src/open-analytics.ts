@@ -5,7 +5,7 @@ import { zoneOf } from './buckets.ts'
 import type { Clock } from './frame.ts'
 import type { Filter } from './filter.ts'
 import { readLedgerFacts, type LedgerFacts } from './ledger-facts.ts'
-import { parseInstant, type PeriodWords } from './period.ts'
+import { parseInstant, resolvePeriod, type PeriodWords } from './period.ts'
 import { QueryError } from './query-error.ts'
 import { parseQuery, parseWhereField, type Query } from './query.ts'
 import { readCalls } from './read-calls.ts'
@@ -88,4 +88,19 @@ function checkZone(name: string): void {
 export function parseAsOf(text: string, timeZone: string): number {
   checkZone(timeZone)
   return parseInstant('as-of', text, zoneOf(timeZone))
+}
+
+/**
+ * The bounds of a period in words, each undefined where nothing was said.
+ * @throws QueryError for what is no date, or a period that ends before it begins
+ */
+export function parseBounds(
+  { since, until }: Pick<PeriodWords, 'since' | 'until'>,
+  timeZone: string,
+): { sinceMs: number | undefined; untilMs: number | undefined } {
+  checkZone(timeZone)
+  const zone = zoneOf(timeZone)
+  const untilMs = until === undefined ? undefined : parseInstant('until', until, zone)
+  if (since === undefined) return { sinceMs: undefined, untilMs }
+  return { sinceMs: resolvePeriod({ since, until }, { zone, asOfMs: Number.MAX_SAFE_INTEGER, firstMs: 0 }).fromMs, untilMs }
 }

@@ -4,7 +4,7 @@ import type { Dialect, DialectCall } from './dialects/dialect.ts'
 import { disjointUsage, type TokenCounts } from './disjoint-usage.ts'
 import { classifyError } from './error-class.ts'
 import { readProperties } from './identity.ts'
-import type { CallOrigin, LlmCall } from './llm-call.ts'
+import type { CallOrigin, LlmCall, UsageQuality } from './llm-call.ts'
 import { parseUsd } from './money.ts'
 import { canonicalProvider, providerOfHost } from './provider.ts'
 import type { ReadingFault } from './reading-fault.ts'
@@ -74,7 +74,7 @@ export function toCall(span: SpanRecord, said: DialectCall, origin: CallOrigin):
     finishReason,
     usage,
     // Where a count was refused the rest is a floor, not the bill.
-    usageQuality: usage === undefined ? 'missing' : faults.includes('token_count_refused') ? 'partial' : (said.quality ?? 'reported'),
+    usageQuality: usage === undefined ? 'missing' : faults.includes('token_count_refused') ? 'partial' : qualityOf(said.quality),
     parts: usage === undefined ? undefined : said.parts,
     reportedCostNanoUsd: readCost(said.reportedCostUsd, faults),
     user: keepId('user', said.user, faults),
@@ -107,6 +107,11 @@ function readUsage(said: DialectCall, faults: ReadingFault[]): Usage | undefined
     else counts[key] = count
   }
   return disjointUsage(counts, said.counting)
+}
+
+/** A span that says its usage is missing, and has one, has one. */
+function qualityOf(said: DialectCall['quality']): UsageQuality {
+  return said === undefined || said === 'missing' ? 'reported' : said
 }
 
 function readCost(value: unknown, faults: ReadingFault[]): number | undefined {

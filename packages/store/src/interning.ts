@@ -132,7 +132,7 @@ function clean(text: string): string {
 const priceTexts = new WeakMap<object, string>()
 
 /** The price as JSON; the price book hands out one object per price, so each is written as text once. */
-function priceText(cost: Cost): string {
+export function priceText(cost: Cost): string {
   if (cost.costNanoUsd === undefined) return `{"unpriced":"${cost.reason}"}`
   let text = priceTexts.get(cost.price)
   if (text === undefined) {

@@ -46,6 +46,13 @@ export async function checkReadable(db: Sqlite, path: string): Promise<void> {
       `"${path}" is empty: no call was ever written to it. Name another with --store, or write calls to it first.`,
     )
   }
+  // A reader does not change the file: an app of the older version may still be writing it.
+  if (version < SCHEMA_VERSION) {
+    throw new StoreError(
+      'older_version',
+      `Ledger "${path}" has schema version ${version}; this Spanledger reads ${SCHEMA_VERSION}. Bring it up to date: start the app with this version, or run: spanledger verify --repair`,
+    )
+  }
 }
 
 /** A file that may be written: a ledger, or one that is still empty. */

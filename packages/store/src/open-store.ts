@@ -5,8 +5,11 @@ import { openPriceBook } from '@spanledger/pricing'
 import { openInterning } from './interning.ts'
 import { readMark, writeMarks } from './marks.ts'
 import { checkReadable, migrate } from './migrate.ts'
+import { readRepricings } from './reprice-log.ts'
+import { undoRepricing } from './reprice-undo.ts'
+import { repriceCalls, type RepriceContext } from './reprice.ts'
 import { clearRollups, fillRollups } from './rollups.ts'
-import { openSqlite, type Sqlite } from './sqlite.ts'
+import { openSqlite, type Sqlite, type SqliteValue } from './sqlite.ts'
 import { rereadSessions } from './sessions.ts'
 import { StoreError, toStoreError } from './store-error.ts'
 import type { Store, StoreOptions } from './store.ts'
@@ -131,6 +134,22 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
     tail = turn.catch(() => interning.forget())
     return turn
   }
+  const all: Store['all'] = async <Row>(sql: string, ...values: SqliteValue[]) => {
+    if (closed !== undefined) throw new StoreError('closed', `Ledger "${path}" is closed.`)
+    // A file in memory has one connection only, so there a query waits its turn.
+    if (path === ':memory:') {
+      const turn = tail.then(() => db.all<Row>(sql, ...values))
+      tail = turn.catch(() => undefined)
+      return turn
+    }
+    return (await reading()).all<Row>(sql, ...values)
+  }
+  const repricing: RepriceContext = {
+    read: all,
+    inTransaction: (work) => inTurn(() => work({ db, zone })),
+    priceBook: () => writing().priceBook,
+    nowMs: Date.now,
+  }
 
   return {
     path,
@@ -151,16 +170,7 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
       if (walBytes(path) > MAX_WAL_BYTES) tail = tail.then(() => cutWal(db))
       return outcome
     },
-    all: async <Row>(sql: string, ...values: (string | number | null)[]) => {
-      if (closed !== undefined) throw new StoreError('closed', `Ledger "${path}" is closed.`)
-      // A file in memory has one connection only, so there a query waits its turn.
-      if (path === ':memory:') {
-        const turn = tail.then(() => db.all<Row>(sql, ...values))
-        tail = turn.catch(() => undefined)
-        return turn
-      }
-      return (await reading()).all<Row>(sql, ...values)
-    },
+    all,
     mark: (name) => readMark(db, name),
     count: (counts) => inTurn(() => addCounters(db, counts)),
     counters: async () => {
@@ -182,6 +192,9 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
         zone = next
         context = undefined
       }),
+    reprice: (asked = {}) => repriceCalls(repricing, asked),
+    undoRepricing: (id, asked) => undoRepricing(repricing, id, asked),
+    repricings: () => readRepricings(all),
     verify: () => {
       const turn = tail.then(() => verifyLedger(db, zone))
       tail = turn.catch(() => undefined)

@@ -171,4 +171,35 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (bucket, model_id)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- A repricing gave calls the cost and price of another price book. The sums are over its calls that count, as far as it has
+  -- come: it runs in steps, and what one step did is committed with it. finished_ms NULL: still running, or interrupted.
+  CREATE TABLE repricings (
+    repricing_id INTEGER PRIMARY KEY,
+    started_ms INTEGER NOT NULL,
+    finished_ms INTEGER,
+    undo_started_ms INTEGER,
+    undone_ms INTEGER,
+    scope TEXT NOT NULL,
+    price_source TEXT NOT NULL,
+    calls_changed INTEGER NOT NULL,
+    newly_priced INTEGER NOT NULL,
+    newly_unpriced INTEGER NOT NULL,
+    cost_before_nano_usd INTEGER NOT NULL,
+    cost_after_nano_usd INTEGER NOT NULL
+  ) STRICT;
+
+  -- What each call had before, and what it was given.
+  CREATE TABLE repriced_calls (
+    repricing_id INTEGER NOT NULL REFERENCES repricings,
+    start_ms INTEGER NOT NULL,
+    span_id BLOB NOT NULL,
+    trace_id BLOB NOT NULL,
+    old_cost_nano_usd INTEGER,
+    old_price_id INTEGER NOT NULL REFERENCES prices,
+    new_cost_nano_usd INTEGER,
+    new_price_id INTEGER NOT NULL REFERENCES prices,
+    PRIMARY KEY (repricing_id, start_ms, span_id, trace_id)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]

@@ -12,6 +12,10 @@ export type StoreErrorKind =
   | 'not_a_ledger'
   /** A newer version of Spanledger wrote the file. */
   | 'newer_version'
+  /** An older version wrote the file, and it was opened for reading only. */
+  | 'older_version'
+  /** What was asked for is not possible with what the ledger holds; the message says why. */
+  | 'refused'
   /** The sqlite3 package has no binary for this machine. */
   | 'no_binding'
   | 'closed'
@@ -53,6 +57,8 @@ const advice: Readonly<Record<StoreErrorKind, string>> = {
   cannot_open: 'it cannot be opened; the path must name a file in an existing folder',
   not_a_ledger: 'it is not a Spanledger file, or it is damaged; name another path, or restore a backup',
   newer_version: 'a newer version of Spanledger wrote it; update Spanledger',
+  older_version: 'an older version of Spanledger wrote it; open it for writing once',
+  refused: 'it does not hold what was asked for',
   no_binding: 'the sqlite3 package has no binary for this machine; allow its install script and run: npm rebuild sqlite3',
   closed: 'the store is closed',
   other: 'SQLite refused',

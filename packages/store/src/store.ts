@@ -1,6 +1,8 @@
 import type { PriceBook } from '@spanledger/pricing'
 
 import type { Batch, WriteOutcome } from './batch.ts'
+import type { Repricing } from './reprice-log.ts'
+import type { RepriceOptions, RepriceOutcome } from './reprice.ts'
 import type { SqliteValue } from './sqlite.ts'
 import type { Verification } from './verify.ts'
 
@@ -46,6 +48,15 @@ export interface Store {
   rebuildRollups(): Promise<void>
   /** Changes the reporting zone and rebuilds the rollups, in one transaction. @throws RangeError for an unknown zone */
   setTimeZone(timeZone: string): Promise<void>
+  /**
+   * Prices calls anew and keeps what they cost before. Never done by anything but this. In steps that other writers may come
+   * between; each call and its share of the rollups change together.
+   */
+  reprice(options?: RepriceOptions): Promise<RepriceOutcome>
+  /** Gives the calls of a repricing their old cost and price back. @throws StoreError of kind `refused` where that cannot be */
+  undoRepricing(id: number, options?: Pick<RepriceOptions, 'onProgress'>): Promise<RepriceOutcome>
+  /** Every repricing, undone ones too, the latest first. */
+  repricings(): Promise<readonly Repricing[]>
   /** Checks the file against itself: integrity, references, rollups against calls. Reads only. */
   verify(): Promise<Verification>
   /** Waits for running writes, then closes. */

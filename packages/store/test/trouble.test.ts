@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 
 import { openStore, StoreError, type StoreErrorKind } from '../src/index.ts'
+import { migrations } from '../src/schema.ts'
 import { openSqlite } from '../src/sqlite.ts'
 import { call, contents, flatPrices } from './calls.ts'
 
@@ -94,6 +95,24 @@ describe('opening', () => {
         message: expect.stringContaining('999'),
       })
     }
+  })
+
+  it('a file of an older version for reading is refused, and says to write to it once, which brings it up to date', async () => {
+    const path = newPath()
+    const db = await openSqlite(path, 'write')
+    await db.exec(`${migrations[0]}; PRAGMA application_id = 0x53504c44; PRAGMA user_version = 1`)
+    await db.close()
+    expect(await refusal(() => openStore({ path, readOnly: true }))).toMatchObject({
+      kind: 'older_version',
+      message: expect.stringContaining('spanledger verify --repair'),
+    })
+    const store = await openStore({ path, priceBook: flatPrices })
+    await store.write({ calls: [call()] })
+    expect(await store.verify()).toMatchObject({ ok: true })
+    await store.close()
+    const reader = await openStore({ path, readOnly: true })
+    expect((await contents(reader)).calls).toHaveLength(1)
+    await reader.close()
   })
 
   it('with a zone that nobody knows is refused', async () => {

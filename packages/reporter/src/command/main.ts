@@ -14,6 +14,7 @@ import { addGlobals } from './globals.ts'
 import { addPrices } from './prices.ts'
 import { addQuery } from './query.ts'
 import { addReport } from './report.ts'
+import { addReprice } from './reprice.ts'
 import { addServe } from './serve.ts'
 import { addVerify } from './verify.ts'
 
@@ -52,7 +53,8 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 wr
 (--fail-empty), 4 not allowed, 5 threshold tripped (--fail-on), 130 interrupted.`,
     )
   addGlobals(program)
-  for (const add of [addReport, addQuery, addServe, addDemo, addPrices, addExport, addBackup, addVerify, addDoctor]) add(program)
+  for (const add of [addReport, addQuery, addServe, addDemo, addPrices, addReprice, addExport, addBackup, addVerify, addDoctor])
+    add(program)
   for (const command of program.commands) {
     command.helpOption('--help', 'show help')
     for (const inner of command.commands) inner.helpOption('--help', 'show help')
@@ -81,5 +83,6 @@ function explain(error: unknown, verbose: boolean): number {
   if (error instanceof CommandFailure) return error.exitCode
   if (error instanceof QueryError) return exitCodes.usage
   if (error instanceof StoreError && error.kind === 'read_only') return exitCodes.notAllowed
+  if (error instanceof StoreError && error.kind === 'refused') return exitCodes.usage
   return exitCodes.failed
 }
