@@ -1,0 +1,167 @@
+import { describe, expect, it } from 'vitest'
+
+import { friction, frictionInWords } from '../../src/behavior/friction.ts'
+import { findRetries } from '../../src/behavior/retries.ts'
+import { ordinal } from '../../src/behavior/seed-words.ts'
+import { sessionMetrics } from '../../src/behavior/session-metrics.ts'
+import { durationMs, followUps, sessionize, type Session } from '../../src/behavior/sessions.ts'
+import { usagePatterns, usagePatternsInWords } from '../../src/behavior/usage-patterns.ts'
+import type { UserCall } from '../../src/behavior/user-call.ts'
+import { call, dayOfRequests, localIn, twelveUsers } from './histories.ts'
+
+const asOfMs = Date.parse('2024-03-11T12:00:00Z')
+const day = dayOfRequests()
+const retries = findRetries(day)
+const sessions = sessionize(day, { asOfMs, retries })
+/** The app said that the goal of session s1 was reached. */
+const saidOf = ({ name }: Session) => (name === 's1' ? ({ outcome: 'completed' } as const) : undefined)
+
+function ids(calls: readonly UserCall[]): string {
+  return calls.map(({ id }) => id).join(' ')
+}
+
+describe('sessions', () => {
+  it('are split after half an hour without a call, to the second; a named one lasts through a pause of two hours', () => {
+    expect(sessions.map((session) => [ids(session.calls), durationMs(session) / 1000, session.messages.length, session.isOpen])).toEqual([
+      ['e1', 5, 1, false],
+      ['a1 a2 a3 a4', 1270, 3, false],
+      ['a5 a6', 1810, 2, false],
+      ['b1 b2 b3 b4 b5', 7215, 3, false],
+      ['c1 c2 c3 c4', 460, 4, false],
+      ['a7', 8, 1, false],
+      ['d1', 10, 1, true],
+    ])
+  })
+
+  it('with a name are split by a day, and the second part is numbered', () => {
+    const at = (id: string, hours: number): UserCall => ({
+      ...call({ id, user: 'u', startMs: hours * 3_600_000, seconds: 0, feature: 'chat' }),
+      session: 's',
+    })
+    const parts = sessionize([at('late', 24), at('first', 0), at('near', 23.9), at('far', 48)], { asOfMs, retries: new Map() })
+    expect(parts.map(({ name, calls }) => [name, ids(calls)])).toEqual([
+      ['s', 'first near late'],
+      ['s#2', 'far'],
+    ])
+  })
+
+  it('without a name last a day at most', () => {
+    const everyTwentyMinutes = Array.from({ length: 100 }, (_, n) =>
+      call({ id: String(n), user: 'u', startMs: n * 1_200_000, seconds: 1, feature: 'chat' }),
+    )
+    expect(sessionize(everyTwentyMinutes, { asOfMs, retries: new Map() }).map(({ calls }) => calls.length)).toEqual([72, 28])
+  })
+
+  it('have the durations, messages, returns and completions that were worked out by hand', () => {
+    const metrics = sessionMetrics(sessions, { asOfMs, saidOf })
+    expect(metrics).toEqual({
+      sessions: 7,
+      open_sessions: 1,
+      duration_avg_s: expect.closeTo(1794.6667, 4) as unknown,
+      duration_p50_s: 865,
+      duration_p90_s: 4512.5,
+      active_duration_avg_s: expect.closeTo(307.1667, 4) as unknown,
+      requests_per_session: 17 / 6,
+      messages_per_session: expect.closeTo(2.3333, 4) as unknown,
+      follow_up_rate: expect.closeTo(0.2666667, 7) as unknown,
+      return_24h_rate: expect.closeTo(2 / 3, 12) as unknown,
+      return_24h_known: 3,
+      completion_rate: expect.closeTo(4 / 6, 12) as unknown,
+      completed: 4,
+      abandoned: 2,
+      explicit_outcomes: 1,
+      abandonment_messages_avg: 2.5,
+      abandonment_messages_p50: 2.5,
+    })
+  })
+
+  it('are judged by what the app said alone in strict mode', () => {
+    const { completed, abandoned, completion_rate } = sessionMetrics(sessions, { asOfMs, saidOf, mode: 'strict' })
+    expect({ completed, abandoned, completion_rate }).toEqual({ completed: 1, abandoned: 0, completion_rate: 1 })
+  })
+
+  it('of nobody have no numbers, and no NaN', () => {
+    const metrics = sessionMetrics([], { asOfMs })
+    expect(Object.values(metrics).every((value) => value === 0 || value === null)).toBe(true)
+  })
+})
+
+describe('retries', () => {
+  it('repeat what the same user asked in the five minutes before; overlapping calls are fan-out', () => {
+    expect([...retries].map(([id, { id: of }]) => `${id} of ${of}`)).toEqual(['a4 of a3', 'b2 of b1', 'b3 of b2'])
+  })
+
+  it('are not found where no fingerprints are taken, nor across features', () => {
+    expect(findRetries(day.map((one) => ({ ...one, fingerprint: undefined })))).toEqual(new Map())
+    expect(findRetries(day.map((one, n) => ({ ...one, feature: String(n) })))).toEqual(new Map())
+  })
+
+  it('are no follow-ups', () => {
+    expect(sessions.map((session) => ids(followUps(session))).filter((found) => found !== '')).toEqual(['a2', 'c2 c3 c4'])
+  })
+})
+
+describe('friction', () => {
+  it('is told in the words of the seed', () => {
+    const found = friction({ calls: day, sessions, retries, powerUsers: new Set(), saidOf, minRequests: 1 })
+    expect(frictionInWords(found)).toEqual({
+      high_retry_requests: { feature: 'document_analysis', retry_rate: 50, common_issues: ['format_errors', 'regenerated'] },
+      abandoned_sessions: { avg_abandonment_point: '3rd message', common_patterns: ['long_wait_time', 'rate_limited'] },
+      error_hotspots: { rate_limits: null, model_errors: '11.1% of requests fail' },
+    })
+    expect(found.abandonment.patterns.map(({ lift }) => lift)).toEqual([expect.closeTo(5, 12), expect.closeTo(5, 12)])
+  })
+
+  it('counts power users who ran into rate limits', () => {
+    const found = friction({ calls: day, sessions, retries, powerUsers: new Set(['A', 'B']), saidOf })
+    expect(found.rateLimitedPowerUserShare).toBe(0.5)
+    // Three requests of the feature are fewer than twenty.
+    expect(found.retries).toBeNull()
+  })
+
+  it('of nothing is nothing', () => {
+    const none = friction({ calls: [], sessions: [], retries: new Map(), powerUsers: new Set() })
+    expect(frictionInWords(none)).toEqual({
+      high_retry_requests: null,
+      abandoned_sessions: null,
+      error_hotspots: { rate_limits: null, model_errors: null },
+    })
+  })
+
+  it('counts messages as people do', () => {
+    expect([1, 2, 3, 4, 11, 12, 13, 21, 22, 101, 111].map(ordinal).join(' ')).toBe('1st 2nd 3rd 4th 11th 12th 13th 21st 22nd 101st 111th')
+  })
+})
+
+describe('usage patterns', () => {
+  it('of a user in New York are those of the local day, told in the words of the seed', () => {
+    const own = day.filter(({ user }) => user === 'A')
+    const patterns = usagePatterns(own, { sessions: sessions.filter(({ user }) => user === 'A'), local: localIn('America/New_York') })
+    expect(usagePatternsInWords(patterns)).toEqual({
+      avg_requests_per_day: 2.3333333,
+      peak_usage_hours: [0, 1, 23],
+      session_length_avg: '17 minutes',
+      favorite_features: ['chat', 'document_analysis'],
+      model_preferences: ['gpt-4o/openai'],
+    })
+  })
+
+  it('of a user over thirty days', () => {
+    const until = Date.parse('2024-04-15T00:00:00Z')
+    const own = twelveUsers().filter(({ user, startMs }) => user === 'u01' && startMs >= until - 30 * 86_400_000)
+    const found = usagePatterns(own, { sessions: sessionize(own, { asOfMs: until, retries: new Map() }), local: localIn('UTC') })
+    expect(found).toEqual({
+      requests: 20,
+      userDays: 4,
+      requestsPerActiveDay: 5,
+      peakHours: [12],
+      sessionLengthAvgS: 250,
+      favoriteFeatures: ['chat', 'analysis'],
+      preferredModels: ['gpt-4o/openai'],
+    })
+  })
+
+  it('the history has as many requests as it should', () => {
+    expect(twelveUsers()).toHaveLength(180)
+  })
+})
