@@ -25,7 +25,7 @@ export interface SessionRules {
 }
 
 const HOUR_MS = 3_600_000
-export const sessionRules: SessionRules = { idleMs: HOUR_MS / 2, explicitSplitMs: 24 * HOUR_MS, longestMs: 24 * HOUR_MS }
+const sessionRules: SessionRules = { idleMs: HOUR_MS / 2, explicitSplitMs: 24 * HOUR_MS, longestMs: 24 * HOUR_MS }
 
 interface Sessionizing {
   readonly asOfMs: number
@@ -79,7 +79,7 @@ function split(calls: readonly UserCall[], { idleMs, explicitSplitMs, longestMs 
   return parts
 }
 
-export function latestEnd(calls: readonly UserCall[]): number {
+function latestEnd(calls: readonly UserCall[]): number {
   return calls.reduce((latest, { endMs }) => Math.max(latest, endMs), 0)
 }
 
