@@ -1,4 +1,4 @@
-import type { Identity, LlmCall } from '@spanledger/conventions'
+import type { Identity, LedgerEvent, LlmCall } from '@spanledger/conventions'
 
 /** A call to be written. */
 export interface WrittenCall extends LlmCall {
@@ -19,10 +19,17 @@ export interface SpanLink {
   readonly identity: Identity | undefined
 }
 
+/** An event to be written. */
+export interface WrittenEvent extends LedgerEvent {
+  /** True when all spans above it are known to the writer, and what they say of its user is in it; any other is decided with its trace. */
+  readonly settled?: boolean
+}
+
 /** What is written in one transaction. */
 export interface Batch {
   readonly calls: readonly WrittenCall[]
   readonly links?: readonly SpanLink[]
+  readonly events?: readonly WrittenEvent[]
   /** Notes of the writer, such as how far it has come, kept in the same transaction: they are true whenever they are read. */
   readonly marks?: (outcome: WriteOutcome) => Marks
 }
@@ -40,6 +47,8 @@ export interface WriteOutcome {
   readonly uncounted: number
   /** Calls written earlier that this batch changed: now a wrapper, or now with a user. */
   readonly revised: number
+  /** Events that were not in the ledger before. */
+  readonly insertedEvents: number
   /** Of the inserted that count, those without a known price. */
   readonly unpriced: number
 }

@@ -1,4 +1,4 @@
-export type { Batch, Marks, SpanLink, WriteOutcome, WrittenCall } from './batch.ts'
+export type { Batch, Marks, SpanLink, WriteOutcome, WrittenCall, WrittenEvent } from './batch.ts'
 export { bucketMs, decodeCounts, quantileMs, type Counts } from './counts.ts'
 export { measureColumns, usageColumns } from './measures.ts'
 export { openStore } from './open-store.ts'

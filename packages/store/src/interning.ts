@@ -1,4 +1,4 @@
-import type { Identity, LlmCall } from '@spanledger/conventions'
+import type { Identity, LedgerEvent, LlmCall } from '@spanledger/conventions'
 import type { Cost } from '@spanledger/pricing'
 
 import { openDictionary, type DictionaryTable } from './dictionary.ts'
@@ -12,6 +12,8 @@ export interface Interning {
   /** The ids of what each call names, in order. Inside a transaction that was begun. */
   intern(calls: readonly NamedCall[]): Promise<InternedCall[]>
   internIdentities(identities: readonly Identity[]): Promise<IdentityIds[]>
+  /** What each event is an instance of. */
+  internSubjects(events: readonly LedgerEvent[]): Promise<number[]>
   /** Forgets all ids: after a rollback they may be other ones. */
   forget(): void
 }
@@ -41,6 +43,7 @@ export function openInterning(db: Sqlite): Interning {
   const models = openDictionary(db, modelTable)
   const kinds = openDictionary(db, kindTable)
   const prices = openDictionary(db, priceTable)
+  const subjects = openDictionary(db, subjectTable)
   const properties = openProperties(db)
 
   const internIdentities = async (identities: readonly Identity[]): Promise<IdentityIds[]> => {
@@ -52,6 +55,7 @@ export function openInterning(db: Sqlite): Interning {
   return {
     begin: () => properties.begin(),
     internIdentities,
+    internSubjects: async (events) => (await subjects.intern(events)).ids,
     intern: async (calls) => {
       const identities = await internIdentities(calls.map(({ identity }) => identity))
       const { ids: modelIds } = await models.intern(calls)
@@ -73,7 +77,7 @@ export function openInterning(db: Sqlite): Interning {
       })
     },
     forget: () => {
-      for (const dictionary of [users, sessions, models, kinds, prices, properties]) dictionary.forget()
+      for (const dictionary of [users, sessions, models, kinds, prices, subjects, properties]) dictionary.forget()
     },
   }
 }
@@ -124,6 +128,12 @@ const kindTable: DictionaryTable<NamedCall> = {
 }
 
 const priceTable: DictionaryTable<NamedCall> = { table: 'prices', id: 'price_id', columns: { price: ({ cost }) => priceText(cost) } }
+
+const subjectTable: DictionaryTable<LedgerEvent> = {
+  table: 'event_subjects',
+  id: 'subject_id',
+  columns: { kind: ({ kind }) => kind, name: ({ name }) => name, source: ({ source }) => source, origin: ({ origin }) => origin },
+}
 
 function clean(text: string): string {
   return text.isWellFormed() && !text.includes('\u0000') ? text : text.toWellFormed().replaceAll('\u0000', '\ufffd')

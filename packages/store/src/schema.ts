@@ -1,3 +1,4 @@
+import { eventsSchema } from './events-schema.ts'
 import { measureColumns, usageColumns } from './measures.ts'
 
 /**
@@ -202,4 +203,5 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (repricing_id, start_ms, span_id, trace_id)
   ) STRICT, WITHOUT ROWID;
   `,
+  eventsSchema,
 ]

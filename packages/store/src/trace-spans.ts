@@ -46,13 +46,20 @@ export async function growTraces(
       if (earlier !== undefined && !sameDecision(earlier, decision)) revised.push({ span, decision })
     }
   }
-  await insertSpans(db, added, Math.floor(nowMs / DAY_MS))
+  await insertSpans(db, added, dayOf(nowMs))
   return { decisions, revised, overLimit: related.length >= MAX_RELATED_SPANS }
 }
 
-/** Forgets the spans that have had their days. Inside a transaction. */
+/** The day of an instant, as `seen_day` counts. */
+export function dayOf(nowMs: number): number {
+  return Math.floor(nowMs / DAY_MS)
+}
+
+/** Forgets the spans and open events that have had their days. Inside a transaction. */
 export async function forgetOldTraces(db: Sqlite, nowMs: number): Promise<void> {
-  await db.run('DELETE FROM trace_spans WHERE seen_day < ?', Math.floor(nowMs / DAY_MS) - TRACE_DAYS)
+  const oldest = dayOf(nowMs) - TRACE_DAYS
+  await db.run('DELETE FROM trace_spans WHERE seen_day < ?', oldest)
+  await db.run('DELETE FROM open_events WHERE seen_day < ?', oldest)
 }
 
 function spanOf(call: WrittenCall): TraceSpan {
@@ -77,8 +84,8 @@ function keyOf(span: TraceSpan): string {
   return `${span.spanId} ${span.startMs}`
 }
 
-function groupByTrace(spans: readonly TraceSpan[]): Map<string, TraceSpan[]> {
-  const groups = new Map<string, TraceSpan[]>()
+export function groupByTrace<Span extends { readonly traceId: string }>(spans: readonly Span[]): Map<string, Span[]> {
+  const groups = new Map<string, Span[]>()
   for (const span of spans) {
     const group = groups.get(span.traceId)
     if (group === undefined) groups.set(span.traceId, [span])
@@ -103,6 +110,9 @@ type SpanRow = [
   resourceIdentity: string | null,
 ]
 
+const spansAsJson = `json_group_array(json_array(lower(hex(t.trace_id)), lower(hex(t.span_id)), t.start_ms, lower(hex(t.parent_span_id)),
+    t.role, t.has_usage, t.response_id, t.identity, t.resource_identity)) AS spans`
+
 /**
  * The spans that came before and that new ones may change, or be changed by: all above a span; all below one that is new or a
  * call; all with the same response id; and so on from each of these. The siblings below a root that is no call, which are
@@ -126,17 +136,36 @@ const relatedSpans = `
         CROSS JOIN trace_spans AS t ON t.trace_id = r.trace_id AND t.span_id = r.span_id
         CROSS JOIN trace_spans AS same ON same.trace_id = t.trace_id AND same.response_id = t.response_id
       LIMIT ${MAX_RELATED_SPANS})
-  SELECT json_group_array(json_array(lower(hex(t.trace_id)), lower(hex(t.span_id)), t.start_ms, lower(hex(t.parent_span_id)), t.role,
-    t.has_usage, t.response_id, t.identity, t.resource_identity)) AS spans
-  FROM (SELECT DISTINCT trace_id, span_id FROM related) AS r JOIN trace_spans AS t ON t.trace_id = r.trace_id AND t.span_id = r.span_id`
+  SELECT ${spansAsJson} FROM (SELECT DISTINCT trace_id, span_id FROM related) AS r JOIN trace_spans AS t ON t.trace_id = r.trace_id AND t.span_id = r.span_id`
 
 async function readRelated(db: Sqlite, fresh: readonly TraceSpan[]): Promise<TraceSpan[]> {
-  const [row] = await db.all<{ spans: string }>(
+  return readSpans(
+    db,
     relatedSpans,
     JSON.stringify(
       fresh.map(({ traceId, spanId, parentSpanId, responseId }) => [traceId, spanId, parentSpanId ?? null, responseId ?? null]),
     ),
   )
+}
+
+/** All spans above some. UNION ends at a circle. */
+const spansAbove = `
+  WITH RECURSIVE
+    below AS (SELECT unhex(value->>0) AS trace_id, unhex(value->>1) AS parent_span_id FROM jsonb_each(?)),
+    above (trace_id, span_id) AS (
+      SELECT trace_id, parent_span_id FROM below
+      UNION SELECT t.trace_id, t.parent_span_id FROM above AS a
+        CROSS JOIN trace_spans AS t ON t.trace_id = a.trace_id AND t.span_id = a.span_id WHERE t.parent_span_id IS NOT NULL
+      LIMIT ${MAX_RELATED_SPANS})
+  SELECT ${spansAsJson} FROM above AS a CROSS JOIN trace_spans AS t ON t.trace_id = a.trace_id AND t.span_id = a.span_id`
+
+/** The spans that stand above some, as far as they are remembered. */
+export async function readSpansAbove(db: Sqlite, spans: readonly { traceId: string; parentSpanId: string }[]): Promise<TraceSpan[]> {
+  return readSpans(db, spansAbove, JSON.stringify(spans.map(({ traceId, parentSpanId }) => [traceId, parentSpanId])))
+}
+
+async function readSpans(db: Sqlite, sql: string, bound: string): Promise<TraceSpan[]> {
+  const [row] = await db.all<{ spans: string }>(sql, bound)
   return (JSON.parse(row?.spans ?? '[]') as SpanRow[]).map(
     ([traceId, spanId, startMs, parentSpanId, role, hasUsage, responseId, identity, resourceIdentity]): TraceSpan => ({
       traceId,
@@ -176,12 +205,12 @@ async function insertSpans(db: Sqlite, spans: readonly TraceSpan[], seenDay: num
 }
 
 /** Properties in the order of their keys, so that equal identities are equal texts. */
-function encodeIdentity({ user, session, properties }: Identity): string {
+export function encodeIdentity({ user, session, properties }: Identity): string {
   const sorted = [...properties].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, { name, value }]) => [key, name, value])
   return JSON.stringify([user ?? null, session ?? null, sorted])
 }
 
-function decodeIdentity(text: string): Identity {
+export function decodeIdentity(text: string): Identity {
   const [user, session, properties] = JSON.parse(text) as [string | null, string | null, [string, string, string][]]
   return {
     user: user ?? undefined,

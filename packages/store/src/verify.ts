@@ -25,6 +25,7 @@ export async function verifyLedger(db: Sqlite, zone: Zone): Promise<Verification
       ...(await checkRollups(db, zone)),
       await checkSessions(db),
       await checkTotals(db),
+      await checkEvents(db),
     ]
     return { ok: checks.every((check) => check.ok), checks }
   } finally {
@@ -83,5 +84,23 @@ async function checkTotals(db: Sqlite): Promise<Check> {
     detail: ok
       ? `${sums.calls} nano-USD, however summed`
       : `calls: ${sums?.calls}; users: ${sums?.users}; models: ${sums?.models} (nano-USD)`,
+  }
+}
+
+/** What an event is about must be known of it, and its session must be its user's. */
+async function checkEvents(db: Sqlite): Promise<Check> {
+  const [row] = await db.all<{ events: number; wrong: number }>(
+    `SELECT count(*) AS events,
+      coalesce(sum((e.session_id <> 0 AND s.user_id <> e.user_id)
+        OR (e.target_kind = 'session' AND e.session_id = 0) OR (e.target_kind = 'user' AND e.user_id = 0)
+        OR ((e.target = '') <> (e.target_kind IN ('session', 'user', 'itself')))), 0) AS wrong
+     FROM events AS e JOIN sessions AS s ON s.session_id = e.session_id`,
+  )
+  const { events = 0, wrong = 0 } = row ?? {}
+  return {
+    name: 'events',
+    ok: wrong === 0,
+    detail:
+      wrong === 0 ? `${events} events, each about something that is known of it` : `${wrong} of ${events} events contradict themselves`,
   }
 }

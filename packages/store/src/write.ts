@@ -4,6 +4,7 @@ import type { PriceBook } from '@spanledger/pricing'
 import type { Batch, WriteOutcome, WrittenCall } from './batch.ts'
 import { encodeCallRow, insertCalls, type CallRow } from './call-row.ts'
 import { contributionColumns, toContribution, type Contribution } from './contributions.ts'
+import { writeEvents } from './events.ts'
 import { nobody, type InternedCall, type Interning } from './interning.ts'
 import { SLOTS } from './properties.ts'
 import { addContribution, applyDelta, emptyDelta, rereadBounds, type RollupDelta } from './rollups.ts'
@@ -58,6 +59,8 @@ export async function writeBatch(context: WriteContext, batch: Batch): Promise<W
   await applyDelta(db, delta)
   if (revised.length > 0) await rereadBounds(db, delta, context.zone)
 
+  const insertedEvents = await writeEvents({ ...context, maxStartMs: MAX_START_MS }, batch, counters)
+
   for (const call of fresh) for (const fault of call.faults) addTo(counters, fault)
   await addCounters(db, counters)
   return {
@@ -66,6 +69,7 @@ export async function writeBatch(context: WriteContext, batch: Batch): Promise<W
     uncounted: rows.filter((row) => !row.counted).length,
     revised: revised.length,
     unpriced: rows.filter((row) => row.counted && row.costNanoUsd === null).length,
+    insertedEvents,
   }
 }
 
