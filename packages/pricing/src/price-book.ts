@@ -4,7 +4,7 @@ import { CATALOGUE_SOURCE } from './catalogue.ts'
 import { PRICE_PER_NANO_USD } from './decimal.ts'
 import { canonicalTier } from './overlay.ts'
 import { readOverrides, readOverridesFile, type Override, type PriceOverride } from './overrides.ts'
-import { listPrices } from './price-list.ts'
+import { listNames, listPrices, type PriceName } from './price-list.ts'
 import { priceInterning, type ModelPrice, type PricedBand, type PriceUsed } from './price-used.ts'
 import { resolvePrices, unpriced, type PriceQuery, type ResolutionStep, type TieredEntry, type Unpriced } from './resolution.ts'
 import { entryAt } from './schedule.ts'
@@ -42,6 +42,8 @@ export interface PriceBook {
   costOf(call: PricedCall): Cost
   /** Every price in force at an instant (now, where not said), the user's own first. */
   list(at?: number): readonly ModelPrice[]
+  /** Every model that is spelled out, by the names it is asked for. */
+  names(): readonly PriceName[]
   explain(model: string, options: { provider: string; requestedModel?: string; serviceTier?: string; at?: number }): Explanation
   /** What the prices come from. */
   readonly source: string
@@ -110,6 +112,7 @@ export function openPriceBook({ overridesPath, overrides = [] }: PriceBookOption
       return toCost(scaled, combined(prices))
     },
     list: (at = Date.now()) => listPrices(own, intern, at),
+    names: () => listNames(own),
     explain(model, { provider, requestedModel, serviceTier, at = Date.now() }) {
       const tier = canonicalTier(serviceTier)
       const steps: ResolutionStep[] = []

@@ -1,3 +1,5 @@
+import { canonicalProvider } from '@spanledger/conventions'
+
 import { catalogueProvider, catalogueProviderIds } from './catalogue.ts'
 import { listFixes, tierPrices } from './overlay.ts'
 import type { Override } from './overrides.ts'
@@ -32,4 +34,24 @@ export function listPrices(own: readonly Override[], intern: ReturnType<typeof p
     const resolution = resolvePrices({ provider, model, requestedModel: undefined, tier }, own)
     if ('entries' in resolution) add(resolution.entries, tier)
   }
+}
+
+/** A model as it is asked for. */
+export interface PriceName {
+  readonly provider: string
+  readonly model: string
+  readonly serviceTier: string
+}
+
+/** Every name that a price book spells out: those of the catalogue, of the overlay and of the user's exact rows. */
+export function listNames(own: readonly Override[]): PriceName[] {
+  const named: [provider: string, model: string, serviceTier: string][] = []
+  for (const { exact, provider, label, tier } of own)
+    if (exact && provider !== undefined) named.push([provider, label, tier === '*' ? 'standard' : tier])
+  for (const { provider, model } of listFixes) named.push([provider, model, 'standard'])
+  for (const { provider, models, tiers } of tierPrices)
+    for (const model of models) for (const tier of tiers) named.push([provider, model, tier])
+  for (const id of catalogueProviderIds)
+    for (const { id: model } of catalogueProvider(id)?.models ?? []) named.push([id, model, 'standard'])
+  return named.map(([provider, model, serviceTier]) => ({ provider: canonicalProvider(provider), model, serviceTier }))
 }

@@ -44,3 +44,23 @@ it('takes prices of the user from a file, and refuses one that says nothing usab
   writeFileSync(prices, '{')
   await expect(openStore({ path: ':memory:', pricesPath: prices })).rejects.toThrow(PriceBookError)
 })
+
+it('keeps what the provider said a call cost beside what it costs, and never in its place: not when it says 0, nor where there is no price', async () => {
+  const store = await openStore({ path: ':memory:' })
+  await store.write({
+    calls: [
+      call({ n: 1, usage: tokens(1_000_000, 0), reportedCostNanoUsd: 7 }),
+      call({ n: 2, usage: tokens(1_000_000, 0), reportedCostNanoUsd: 0 }),
+      call({ n: 3, model: 'no-such-model', requestedModel: 'no-such-model', reportedCostNanoUsd: 7 }),
+    ],
+  })
+  expect(await store.all('SELECT cost_nano_usd AS cost, reported_cost_nano_usd AS reported FROM llm_calls ORDER BY start_ms')).toEqual([
+    { cost: 150_000_000, reported: 7 },
+    { cost: 150_000_000, reported: 0 },
+    { cost: null, reported: 7 },
+  ])
+  expect(await store.all('SELECT cost_nano_usd AS cost, unpriced_requests AS unpriced FROM rollup_users WHERE bucket = 20260115')).toEqual([
+    { cost: 300_000_000, unpriced: 1 },
+  ])
+  await store.close()
+})

@@ -6,6 +6,7 @@ import { formatSheet } from '../format/write-answer.ts'
 import { usageFailure } from './failure.ts'
 import { optionsOf, withIo, type Globals } from './globals.ts'
 import type { Io } from './io.ts'
+import { addPriceDiff, addPriceImport } from './price-changes.ts'
 
 interface PriceOptions {
   readonly prices?: string
@@ -56,6 +57,8 @@ export function addPrices(program: Command): void {
       const options = optionsOf<PriceOptions>(explain)
       await withIo(options, (io) => explainPrice(io, model, options))
     })
+  addPriceDiff(prices)
+  addPriceImport(prices)
 }
 
 async function explainPrice(io: Io, given: string, options: Globals & PriceOptions): Promise<void> {
