@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 
-import { readCall, readSpanIdentity } from '@spanledger/conventions'
-import type { SpanLink, Store, WrittenCall } from '@spanledger/store'
+import { readCall, readEvent, readSpanIdentity } from '@spanledger/conventions'
+import type { SpanLink, Store, WrittenCall, WrittenEvent } from '@spanledger/store'
 
 import { LedgerWriter, type WriterState } from './ledger-writer.ts'
 import { cutBatch } from './replay.ts'
@@ -27,7 +27,7 @@ export interface ExportResult {
 
 /**
  * A SpanExporter that writes into a ledger, for apps that want a BatchSpanProcessor in front of it. Of each batch it hands
- * every LLM call to the store unsettled and every other span as a link, so the store decides as it does on spans that came
+ * every LLM call and event to the store unsettled and every other span as a link, so the store decides as it does on spans that came
  * from elsewhere: the ledger is the same as with `LedgerSpanProcessor`.
  *
  * It sees only what is in front of it lets through: sampled spans; and a BatchSpanProcessor drops spans when more than 2,048
@@ -80,16 +80,19 @@ export class LedgerSpanExporter {
   async #write(spans: readonly EndedSpan[]): Promise<void> {
     const calls: WrittenCall[] = []
     const links: SpanLink[] = []
+    const events: WrittenEvent[] = []
     let n = 0
     await inSlices(
       () => spans[n++],
       (span) => {
         const record = toSpanRecord(span)
         const call = readCall(record, 'app')
-        if (call === undefined) links.push(toLink(record, readSpanIdentity(record)))
-        else calls.push(call)
+        const event = call === undefined ? readEvent(record, 'app') : undefined
+        if (call !== undefined) calls.push(call)
+        else if (event !== undefined) events.push(event)
+        else links.push(toLink(record, readSpanIdentity(record)))
       },
     )
-    for (const batch of cutBatch({ calls, links }, this.#maxBatchCalls)) await this.#writer.place(batch)
+    for (const batch of cutBatch({ calls, links, events }, this.#maxBatchCalls)) await this.#writer.place(batch)
   }
 }

@@ -6,7 +6,7 @@ import type { Batch, Store } from '@spanledger/store'
 
 import { onLeaving } from './exit-hooks.ts'
 import { LedgerWriter, type WriterState } from './ledger-writer.ts'
-import { cutBatch } from './replay.ts'
+import { cutBatch, sizeOf } from './replay.ts'
 import { readSettings, storeOptions, storeSetting, type Settings } from './settings.ts'
 import { inSlices } from './slices.ts'
 import { estimateBytes } from './span-bytes.ts'
@@ -24,7 +24,7 @@ export interface LedgerSpanProcessorOptions extends Partial<Settings> {
 
 /** How the processor is doing. */
 export interface LedgerSpanProcessorState extends WriterState {
-  /** Spans that ended and were not read yet, and calls and links that were not written yet. */
+  /** Spans that ended and were not read yet, and calls, links and events that were not written yet. */
   readonly queued: number
   readonly queuedBytes: number
   /** Spans of any kind that were lost because the queue was full. */
@@ -38,11 +38,11 @@ type Goal = 'read' | 'write' | 'end'
 
 /** So many ended spans are read at once, before the garbage collector has to carry them along: what is read is smaller. */
 const READ_AT = 64
-/** What a call or link that was read weighs until it is written, by estimate. */
+/** What a call, link or event that was read weighs until it is written, by estimate. */
 const BYTES_PER_READ = 1200
 
 /**
- * A SpanProcessor that writes the LLM calls among an app's spans into a ledger. For the SDKs 1.30, 2.x and 3.x.
+ * A SpanProcessor that writes the LLM calls and events among an app's spans into a ledger. For the SDKs 1.30, 2.x and 3.x.
  *
  * Stamps user, session and properties of `withUser` on every span that starts in their scope. When a span ends it only
  * keeps a reference to it; spans are read a little later, in slices of about a millisecond, and written in batches, at
@@ -144,7 +144,7 @@ export class LedgerSpanProcessor {
     while (this.#round !== undefined)
     await this.#startRound('end')
     // What neither store nor spool took is lost with the process: better to say so than to wait for ever.
-    for (const { calls } of this.#unplaced) for (let n = 0; n < calls.length; n++) this.#drop()
+    for (const { calls, events = [] } of this.#unplaced) for (let n = 0; n < calls.length + events.length; n++) this.#drop()
     this.#unplaced = []
     this.#queuedBytes = 0
     this.#stopListening()
@@ -152,7 +152,7 @@ export class LedgerSpanProcessor {
   }
 
   #waiting(): number {
-    const unplaced = this.#unplaced.reduce((sum, { calls, links = [] }) => sum + calls.length + links.length, 0)
+    const unplaced = this.#unplaced.reduce((sum, batch) => sum + sizeOf(batch), 0)
     return this.#queue.length - this.#head + this.#trees.waiting + unplaced
   }
 
@@ -207,7 +207,7 @@ export class LedgerSpanProcessor {
         return
       }
       this.#unplaced.shift()
-      this.#queuedBytes -= (batch.calls.length + (batch.links?.length ?? 0)) * BYTES_PER_READ
+      this.#queuedBytes -= sizeOf(batch) * BYTES_PER_READ
     }
   }
 
@@ -235,7 +235,7 @@ export class LedgerSpanProcessor {
     const batch = this.#trees.take(final)
     const parts = cutBatch(batch, this.#settings.maxBatchCalls)
     this.#unplaced.push(...parts)
-    this.#queuedBytes += (batch.calls.length + (batch.links?.length ?? 0) - before) * BYTES_PER_READ
+    this.#queuedBytes += (sizeOf(batch) - before) * BYTES_PER_READ
   }
 
   /** The last resort of a process that ends now. What a running write has in hand is spooled too: once more changes nothing. */
@@ -245,9 +245,10 @@ export class LedgerSpanProcessor {
       this.#takeBatches(true)
       const calls = this.#unplaced.flatMap((batch) => batch.calls)
       const links = this.#unplaced.flatMap((batch) => batch.links ?? [])
+      const events = this.#unplaced.flatMap((batch) => batch.events ?? [])
       this.#unplaced = []
       this.#queuedBytes = 0
-      this.#writer.placeNow({ calls, links })
+      this.#writer.placeNow({ calls, links, events })
     } catch (error) {
       this.#fault(error)
     }

@@ -55,7 +55,7 @@ export async function writeWhatFits(store: Store, spool: Spool, batch: Batch): P
   return { inserted, refused: refused.length }
 }
 
-/** Of what was not inserted, each call and link by itself, and why. */
+/** Of what was not inserted, each call, link and event by itself, and why. */
 interface Fitted {
   readonly inserted: number
   readonly refused: readonly Batch[]
@@ -68,25 +68,34 @@ async function writeHalves(store: Store, batch: Batch): Promise<Fitted> {
   } catch (error) {
     if (error instanceof StoreError && error.kind !== 'other') throw error
     if (sizeOf(batch) <= 1) return { inserted: 0, refused: [batch], error }
-    const { calls, links = [] } = batch
-    // Rounded up and down, so that one call with one link is parted too.
-    const callsInFirst = (calls.length + 1) >> 1
-    const linksInFirst = links.length >> 1
-    const first = await writeHalves(store, { calls: calls.slice(0, callsInFirst), links: links.slice(0, linksInFirst) })
-    const second = await writeHalves(store, { calls: calls.slice(callsInFirst), links: links.slice(linksInFirst) })
+    const [half, rest] = halves(batch)
+    const first = await writeHalves(store, half)
+    const second = await writeHalves(store, rest)
     return { inserted: first.inserted + second.inserted, refused: [...first.refused, ...second.refused], error }
   }
 }
 
-function sizeOf({ calls, links = [] }: Batch): number {
-  return calls.length + links.length
+function halves({ calls, links = [], events = [] }: Batch): [Batch, Batch] {
+  // Two of different kinds are parted too: of each kind alone the odd one goes to another half.
+  const [inFirst, ofLinks] = [(calls.length + 1) >> 1, links.length >> 1]
+  const ofEvents = (events.length + (calls.length > 0 ? 0 : 1)) >> 1
+  return [
+    { calls: calls.slice(0, inFirst), links: links.slice(0, ofLinks), events: events.slice(0, ofEvents) },
+    { calls: calls.slice(inFirst), links: links.slice(ofLinks), events: events.slice(ofEvents) },
+  ]
 }
 
-/** A batch in parts of at most `size` calls and as many links. */
-export function cutBatch({ calls, links = [] }: Batch, size: number): Batch[] {
+/** How many calls, links and events a batch holds. */
+export function sizeOf({ calls, links = [], events = [] }: Batch): number {
+  return calls.length + links.length + events.length
+}
+
+/** A batch in parts of at most `size` calls and as many links and events. */
+export function cutBatch({ calls, links = [], events = [] }: Batch, size: number): Batch[] {
   const parts: Batch[] = []
-  for (let from = 0; from < Math.max(calls.length, links.length); from += size) {
-    parts.push({ calls: calls.slice(from, from + size), links: links.slice(from, from + size) })
+  for (let from = 0; from < Math.max(calls.length, links.length, events.length); from += size) {
+    const to = from + size
+    parts.push({ calls: calls.slice(from, to), links: links.slice(from, to), events: events.slice(from, to) })
   }
   return parts
 }

@@ -1,5 +1,13 @@
-import { mergeIdentities, readCall, readSpanIdentity, type Identity, type LlmCall } from '@spanledger/conventions'
-import type { Batch, SpanLink, WrittenCall } from '@spanledger/store'
+import {
+  mergeIdentities,
+  readCall,
+  readEvent,
+  readSpanIdentity,
+  type Identity,
+  type LedgerEvent,
+  type LlmCall,
+} from '@spanledger/conventions'
+import type { Batch, SpanLink, WrittenCall, WrittenEvent } from '@spanledger/store'
 
 import type { EndedSpan, StartedSpan } from './span-shape.ts'
 import { toSpanRecord } from './to-span-record.ts'
@@ -50,6 +58,8 @@ const PRODUCER = 3
  * Everything else is handed over: the calls of the tree unsettled, with what they say themselves, and a link for each
  * ancestor and for each client or producer span below a call as these end. The store then decides as if all had come from
  * elsewhere.
+ *
+ * An event is settled when all spans above it are known and read; else it is handed over likewise.
  */
 export class SpanTrees {
   readonly #linkAllSpans: boolean
@@ -59,14 +69,15 @@ export class SpanTrees {
   #treesWithCalls = new Set<SpanTree>()
   #callCount = 0
   #links: SpanLink[] = []
+  #events: { readonly node: SpanNode; readonly event: LedgerEvent }[] = []
 
   constructor({ linkAllSpans = false }: { linkAllSpans?: boolean } = {}) {
     this.#linkAllSpans = linkAllSpans
   }
 
-  /** How many calls and links wait for `take`. */
+  /** How many calls, links and events wait for `take`. */
   get waiting(): number {
-    return this.#callCount + this.#links.length
+    return this.#callCount + this.#links.length + this.#events.length
   }
 
   /** `parentIds`: what the parent's `spanContext()` gives; undefined for the root of a trace. */
@@ -99,14 +110,17 @@ export class SpanTrees {
     const span = node.span as EndedSpan
     const record = toSpanRecord(span)
     const call = readCall(record, 'app')
-    const link = call === undefined ? toLink(record, readSpanIdentity(record)) : undefined
+    const event = call === undefined ? readEvent(record, 'app') : undefined
+    const link = call === undefined && event === undefined ? toLink(record, readSpanIdentity(record)) : undefined
     // Nothing from here on throws.
     node.call = call
     node.link = link
     node.span = undefined
     node.tree.openSpans--
     this.#liveWanted.delete(node)
-    if (link === undefined) {
+    if (event !== undefined) {
+      this.#events.push({ node, event })
+    } else if (link === undefined) {
       node.tree.calls.push(node)
       this.#treesWithCalls.add(node.tree)
       this.#callCount++
@@ -130,12 +144,27 @@ export class SpanTrees {
       }
       tree.calls = []
     }
+    const events = this.#events.map(({ node, event }) => this.#takeEvent(node, event))
     if (final) this.#linkLive()
-    const batch = { calls, links: this.#links }
+    const batch = { calls, links: this.#links, events }
     this.#treesWithCalls = new Set()
     this.#callCount = 0
     this.#links = []
+    this.#events = []
     return batch
+  }
+
+  #takeEvent(node: SpanNode, event: LedgerEvent): WrittenEvent {
+    const identities: Identity[] = [event]
+    let isKnown = node.tree.whole
+    for (let above = node.parent; above !== undefined; above = above.parent) {
+      const identity = above.link === undefined ? above.call : above.link.identity
+      if (identity !== undefined) identities.push(identity)
+      isKnown &&= above.link !== undefined || above.call !== undefined
+    }
+    if (isKnown) return { ...event, ...mergeIdentities(identities), settled: true }
+    for (let above = node.parent; above !== undefined; above = above.parent) this.#want(above)
+    return event
   }
 
   #handOver(node: SpanNode, call: LlmCall): WrittenCall {

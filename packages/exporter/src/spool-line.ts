@@ -1,16 +1,17 @@
-import type { Identity, LlmCall } from '@spanledger/conventions'
-import type { Batch, SpanLink, WrittenCall } from '@spanledger/store'
+import { eventKinds, type Identity, type LlmCall } from '@spanledger/conventions'
+import type { Batch, SpanLink, WrittenCall, WrittenEvent } from '@spanledger/store'
 
-/** What a spool file holds: calls and links as a batch does, and counts that had no store to go to. */
-export interface SpooledBatch extends Pick<Batch, 'calls' | 'links'> {
+/** What a spool file holds: calls, links and events as a batch does, and counts that had no store to go to. */
+export interface SpooledBatch extends Pick<Batch, 'calls' | 'links' | 'events'> {
   readonly counts?: ReadonlyMap<string, number>
 }
 
-/** A batch as lines of JSON, one per call, link or set of counts, so that a torn file loses one line only. */
+/** A batch as lines of JSON, one per call, link, event or set of counts, so that a torn file loses one line only. */
 export function encodeBatch(batch: SpooledBatch): string {
   const lines: string[] = []
   for (const call of batch.calls) lines.push(JSON.stringify({ call }, plainMaps))
   for (const link of batch.links ?? []) lines.push(JSON.stringify({ link }, plainMaps))
+  for (const event of batch.events ?? []) lines.push(JSON.stringify({ event }, plainMaps))
   if (batch.counts !== undefined && batch.counts.size > 0) lines.push(JSON.stringify({ counts: batch.counts }, plainMaps))
   return lines.map((line) => line + '\n').join('')
 }
@@ -19,6 +20,7 @@ export function encodeBatch(batch: SpooledBatch): string {
 export function decodeBatch(text: string): { batch: Required<SpooledBatch>; refused: number } {
   const calls: WrittenCall[] = []
   const links: SpanLink[] = []
+  const events: WrittenEvent[] = []
   const counts = new Map<string, number>()
   let refused = 0
   for (const line of text.split('\n')) {
@@ -27,19 +29,21 @@ export function decodeBatch(text: string): { batch: Required<SpooledBatch>; refu
     if (read === undefined) refused++
     else if ('call' in read) calls.push(read.call)
     else if ('link' in read) links.push(read.link)
+    else if ('event' in read) events.push(read.event)
     else for (const [name, count] of read.counts) counts.set(name, (counts.get(name) ?? 0) + count)
   }
-  return { batch: { calls, links, counts }, refused }
+  return { batch: { calls, links, events, counts }, refused }
 }
 
-type Line = { call: WrittenCall } | { link: SpanLink } | { counts: [string, number][] }
+type Line = { call: WrittenCall } | { link: SpanLink } | { event: WrittenEvent } | { counts: [string, number][] }
 
 function readLine(line: string): Line | undefined {
   try {
-    const { call, link, counts } = JSON.parse(line) as Record<string, Record<string, unknown> | undefined>
+    const { call, link, event, counts } = JSON.parse(line) as Record<string, Record<string, unknown> | undefined>
     if (call !== undefined) return isSpan(call) && isCall(call) ? { call: readCallLine(call) } : undefined
     if (link !== undefined)
       return isSpan(link) ? { link: { ...(link as unknown as SpanLink), identity: readIdentity(link['identity']) } } : undefined
+    if (event !== undefined) return isSpan(event) && isEvent(event) ? { event: readEventLine(event) } : undefined
     return Array.isArray(counts) && counts.every(isCount) ? { counts } : undefined
   } catch {
     // The caller counts it.
@@ -50,6 +54,16 @@ function readLine(line: string): Line | undefined {
 function readCallLine(call: Record<string, unknown>): WrittenCall {
   const properties = readProperties(call['properties'])
   return { ...(call as unknown as LlmCall), properties, resourceIdentity: readIdentity(call['resourceIdentity']) }
+}
+
+function readEventLine(event: Record<string, unknown>): WrittenEvent {
+  const properties = readProperties(event['properties'])
+  return { ...(event as unknown as WrittenEvent), properties, resourceIdentity: readIdentity(event['resourceIdentity']) }
+}
+
+function isEvent({ kind, name, source, startFraction, faults }: Record<string, unknown>): boolean {
+  const isKnown = typeof kind === 'string' && Object.hasOwn(eventKinds, kind)
+  return isKnown && typeof name === 'string' && typeof source === 'string' && Number.isSafeInteger(startFraction) && Array.isArray(faults)
 }
 
 function isSpan({ traceId, spanId, startMs }: Record<string, unknown>): boolean {

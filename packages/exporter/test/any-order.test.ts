@@ -1,6 +1,6 @@
 import { ROOT_CONTEXT, trace, type Attributes, type Span } from '@opentelemetry/api'
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace-base'
-import { readCall, readSpanIdentity } from '@spanledger/conventions'
+import { readCall, readEvent, readSpanIdentity } from '@spanledger/conventions'
 import { openStore, settleTrace, type TraceSpan } from '@spanledger/store'
 import { array, assert as assertProperty, asyncProperty, boolean, constantFrom, nat, option, record, type Arbitrary } from 'fast-check'
 import { expect, it } from 'vitest'
@@ -8,12 +8,12 @@ import { expect, it } from 'vitest'
 import { LedgerSpanExporter, LedgerSpanProcessor, toSpanRecord } from '@spanledger/exporter'
 
 import { callAttributes, startTracer } from './app.ts'
-import { findFaults, readLines, tempLedger } from './ledger.ts'
+import { findFaults, readEvents, readLines, tempLedger } from './ledger.ts'
 
 /** A span of a made-up trace: below which earlier one, what it is, what it says. */
 interface Planned {
   readonly parent: number
-  readonly kind: 'call' | 'call without usage' | 'agent' | 'other' | 'request'
+  readonly kind: 'call' | 'call without usage' | 'agent' | 'other' | 'request' | 'event'
   readonly user: string | undefined
   readonly lateUser: string | undefined
   readonly plan: string | undefined
@@ -22,7 +22,7 @@ interface Planned {
 
 const planned: Arbitrary<Planned> = record({
   parent: nat(),
-  kind: constantFrom('call', 'call', 'call without usage', 'agent', 'other', 'other', 'request'),
+  kind: constantFrom('call', 'call', 'call without usage', 'agent', 'other', 'other', 'request', 'event'),
   user: option(constantFrom('ada', 'bob'), { nil: undefined, freq: 2 }),
   lateUser: option(constantFrom('cyd'), { nil: undefined, freq: 4 }),
   plan: option(constantFrom('pro', 'free'), { nil: undefined, freq: 2 }),
@@ -61,10 +61,16 @@ it('the ledger is the same however the spans of a trace end and are batched, by 
       ])
       const live: { span: Span; plan: Planned }[] = []
       for (const plan of spans) {
-        const parent = live.length === 0 ? undefined : live[plan.parent % live.length]
+        // An event is over at once, so nothing starts below it.
+        const parents = live.filter((one) => one.plan.kind !== 'event')
+        const parent = parents.length === 0 ? undefined : parents[plan.parent % parents.length]
         const context = parent === undefined ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, parent.span)
         live.push({
-          span: tracer.startSpan('span', { kind: plan.kind === 'request' ? 2 : 0, attributes: attributesOf(plan) }, context),
+          span: tracer.startSpan(
+            plan.kind === 'event' ? 'spanledger.milestone' : 'span',
+            { kind: plan.kind === 'request' ? 2 : 0, attributes: attributesOf(plan) },
+            context,
+          ),
           plan,
         })
       }
@@ -81,6 +87,9 @@ it('the ledger is the same however the spans of a trace end and are batched, by 
       const expected = decide(ended)
       expect(await lines(processorPath)).toEqual(expected)
       expect(await lines(exporterPath)).toEqual(expected)
+      const expectedEvents = decideEvents(ended)
+      expect(await readEvents(processorPath)).toEqual(expectedEvents)
+      expect(await readEvents(exporterPath)).toEqual(expectedEvents)
       expect(await findFaults(processorPath)).toEqual([])
     }),
     { numRuns: 40 },
@@ -98,23 +107,40 @@ function attributesOf({ kind, user, plan, responseId }: Planned): Attributes {
   }
 }
 
+function toTraceSpan(span: ReadableSpan): TraceSpan {
+  const said = toSpanRecord(span)
+  const call = readCall(said, 'app')
+  return {
+    traceId: said.traceId,
+    spanId: said.spanId,
+    parentSpanId: said.parentSpanId,
+    startMs: Math.floor(said.startMs),
+    role: call?.role ?? 'other',
+    hasUsage: call?.usage !== undefined,
+    responseId: call?.responseId,
+    identity: readSpanIdentity(said),
+    resourceIdentity: undefined,
+  }
+}
+
+const isEvent = (span: ReadableSpan): boolean => readEvent(toSpanRecord(span), 'app') !== undefined
+
+/** Whose the events of a trace are: decided as if each were a call. */
+function decideEvents(spans: readonly ReadableSpan[]): unknown[] {
+  const others = spans.filter((span) => !isEvent(span)).map(toTraceSpan)
+  return spans
+    .filter(isEvent)
+    .map((span) => {
+      const event: TraceSpan = { ...toTraceSpan(span), role: 'call' }
+      const identity = settleTrace([...others, event]).get(event)?.identity
+      return { span: event.spanId, user: identity?.user ?? '(none)', plan: identity?.properties.get('plan')?.value ?? null }
+    })
+    .sort((a, b) => (a.span < b.span ? -1 : 1))
+}
+
 /** What the rules say of the trace as a whole, without any batches. */
 function decide(spans: readonly ReadableSpan[]): unknown[] {
-  const traceSpans = spans.map((span): TraceSpan => {
-    const said = toSpanRecord(span)
-    const call = readCall(said, 'app')
-    return {
-      traceId: said.traceId,
-      spanId: said.spanId,
-      parentSpanId: said.parentSpanId,
-      startMs: Math.floor(said.startMs),
-      role: call?.role ?? 'other',
-      hasUsage: call?.usage !== undefined,
-      responseId: call?.responseId,
-      identity: readSpanIdentity(said),
-      resourceIdentity: undefined,
-    }
-  })
+  const traceSpans = spans.filter((span) => !isEvent(span)).map(toTraceSpan)
   return [...settleTrace(traceSpans)]
     .map(([span, { counted, identity }]) => [span.spanId, counted, identity.user ?? '(none)', identity.properties.get('plan')?.value])
     .sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))

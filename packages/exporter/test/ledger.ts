@@ -50,6 +50,21 @@ export async function readLines(path: string): Promise<LedgerLine[]> {
   }
 }
 
+/** All events of a ledger in the order of their span ids, as far as these tests look. */
+export async function readEvents(path: string): Promise<{ span: string; user: string; plan: string | null }[]> {
+  const store = await openStore({ path, readOnly: true })
+  try {
+    return await store.all(
+      `SELECT lower(hex(e.span_id)) AS span, u.name AS user,
+         (SELECT v.value FROM segment_values AS sv JOIN property_keys AS k USING (key_id) JOIN property_values AS v USING (value_id)
+          WHERE sv.segment_id = e.segment_id AND k.key = 'plan') AS plan
+       FROM events AS e JOIN users AS u ON u.user_id = e.user_id ORDER BY span`,
+    )
+  } finally {
+    await store.close()
+  }
+}
+
 export async function readCounters(path: string): Promise<Record<string, number>> {
   const store = await openStore({ path, readOnly: true })
   try {
