@@ -11,6 +11,16 @@ export interface Answer {
   readonly rows: readonly Row[]
   /** Over all rows before the limit. */
   readonly totals: Row
+  /** What each column is; where it was asked for. */
+  readonly definitions?: readonly Definition[]
+}
+
+/** What a column is, in a sentence; the units are those of its type. */
+export interface Definition {
+  readonly key: string
+  readonly label: string
+  readonly type: ColumnType
+  readonly says: string
 }
 
 export interface AnswerMeta {
@@ -37,14 +47,48 @@ export interface Column {
   readonly label: string
 }
 
+/** A column with what it is, for `definitions`. */
+export interface DefinedColumn extends Column {
+  readonly says: string
+}
+
 export type Cell = string | number | null
 export type Row = Readonly<Record<string, Cell>>
 
 /** A row whose money is still bigint and whose times are still ms, for sorting. */
 export type RawRow = ReadonlyMap<string, Amount | string>
 
+/** What an answer is called, and what was asked, as the caller wrote it. */
+export interface Asked {
+  readonly schema: string
+  readonly params: Readonly<Record<string, unknown>>
+}
+
+/** What an answer is put together from. */
+export interface AnswerParts {
+  readonly asked: Asked
+  readonly meta: AnswerMeta
+  readonly columns: readonly DefinedColumn[]
+  readonly rows: readonly RawRow[]
+  readonly totals: RawRow
+  /** Whether the answer says what its columns are. */
+  readonly explain: boolean
+}
+
+export function buildAnswer({ asked, meta, columns, rows, totals, explain }: AnswerParts): Answer {
+  const summed = columns.filter(({ key }) => totals.has(key))
+  return {
+    ...asked,
+    meta,
+    columns: columns.map(({ key, type, label }) => ({ key, type, label })),
+    rows: rows.map((row) => formatRow(row, columns)),
+    totals: formatRow(totals, summed),
+    ...(explain ? { definitions: columns.map(({ key, label, type, says }) => ({ key, label, type, says })) } : {}),
+  }
+}
+
 /** A row as answered: money as decimal text, times in ISO 8601. */
-export function formatRow(row: RawRow, columns: readonly Column[]): Row {
+function formatRow(row: RawRow, columns: readonly Column[]): Row {
   return Object.fromEntries(columns.map(({ key, type }) => [key, formatCell(row.get(key) ?? null, type)]))
 }
 

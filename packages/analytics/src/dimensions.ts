@@ -109,6 +109,20 @@ export function columnKey(dimension: Dimension): string {
   }
 }
 
+/** What a dimension's values are. */
+export function columnSays(dimension: Dimension, catalog: Catalog): string {
+  switch (dimension.kind) {
+    case 'column':
+      return columnDimensions[dimension.name].says
+    case 'property':
+      return `the call's property ${JSON.stringify(catalog.keys.get(dimension.key)?.name ?? dimension.key)}; ${NONE} for calls without it`
+    case 'segment':
+      return otherDimensions.segment
+    case 'time':
+      return otherDimensions[`time:${dimension.step}`]
+  }
+}
+
 export function columnLabel(dimension: Dimension, catalog: Catalog): string {
   switch (dimension.kind) {
     case 'column':

@@ -101,9 +101,20 @@ const missing = 'missing_usage_requests' as const
 const costSums = ['cost_nano_usd', 'unpriced_requests'] as const
 
 const metrics = {
-  requests: { label: 'Requests', type: 'int', says: 'calls, failed ones too', of: count('requests') },
+  requests: {
+    label: 'Requests',
+    type: 'int',
+    says: 'calls, failed ones too; what repeats another call of its trace is not counted',
+    of: count('requests'),
+  },
   users: { label: 'Users', type: 'int', says: 'different users; calls without a user add none', needs: ['users'], of: (g) => g.users ?? 0 },
-  sessions: { label: 'Sessions', type: 'int', says: 'different session ids', needs: ['sessions'], of: (g) => g.sessions ?? 0 },
+  sessions: {
+    label: 'Sessions',
+    type: 'int',
+    says: 'different session ids; calls without one add none',
+    needs: ['sessions'],
+    of: (g) => g.sessions ?? 0,
+  },
   cost_usd: { label: 'Cost', type: 'usd', says: 'sum over priced calls; null where none is', sums: costSums, of: cost },
   cost_per_request_usd: {
     label: 'Cost/request',
@@ -172,7 +183,7 @@ const metrics = {
   cache_read_share: {
     label: 'Cache read %',
     type: 'rate',
-    says: 'cache_read_tokens / all input tokens',
+    says: 'cache_read_tokens / (input_tokens + cache_read_tokens + cache_write_tokens)',
     sums: [...inputSums, ...cacheReadSums, ...cacheWriteSums, missing],
     of: (g) => ratio(tokens(...cacheReadSums)(g), tokens(...inputSums, ...cacheReadSums, ...cacheWriteSums)(g)),
   },
@@ -195,7 +206,7 @@ const metrics = {
   unpriced_requests: {
     label: 'Unpriced',
     type: 'int',
-    says: 'calls whose cost is unknown',
+    says: 'calls whose cost is unknown: no price, or no tokens',
     sums: ['unpriced_requests'],
     of: count('unpriced_requests'),
   },
@@ -214,11 +225,17 @@ const metrics = {
     of: count(missing),
   },
   sample_requests: { label: 'Sample', type: 'int', says: 'calls made up for a demo', sums: ['samples'], of: count('samples') },
-  active_days: { label: 'Active days', type: 'int', says: 'user-days with a call', needs: ['active_days'], of: (g) => g.activeDays ?? 0 },
+  active_days: {
+    label: 'Active days',
+    type: 'int',
+    says: 'local days with a call, of any status: for one user the days, for several their sum',
+    needs: ['active_days'],
+    of: (g) => g.activeDays ?? 0,
+  },
   latency_avg_ms: {
     label: 'Latency avg',
     type: 'ms',
-    says: 'mean duration',
+    says: 'mean duration, from the start of a call to its last token',
     sums: ['latency_ms_sum'],
     of: (g) => {
       const mean = ratio(count('latency_ms_sum')(g), count('requests')(g))
@@ -228,21 +245,45 @@ const metrics = {
   latency_p50_ms: {
     label: 'Latency p50',
     type: 'ms',
-    says: 'median, within 1.1 %',
+    says: 'median duration, nearest rank, within 1.1 %',
     needs: ['latency'],
     of: (g) => quantile(g.latency, 0.5),
   },
-  latency_p90_ms: { label: 'Latency p90', type: 'ms', says: 'within 1.1 %', needs: ['latency'], of: (g) => quantile(g.latency, 0.9) },
-  latency_p95_ms: { label: 'Latency p95', type: 'ms', says: 'within 1.1 %', needs: ['latency'], of: (g) => quantile(g.latency, 0.95) },
-  latency_p99_ms: { label: 'Latency p99', type: 'ms', says: 'within 1.1 %', needs: ['latency'], of: (g) => quantile(g.latency, 0.99) },
+  latency_p90_ms: {
+    label: 'Latency p90',
+    type: 'ms',
+    says: 'as long or shorter took 90 % of calls, within 1.1 %',
+    needs: ['latency'],
+    of: (g) => quantile(g.latency, 0.9),
+  },
+  latency_p95_ms: {
+    label: 'Latency p95',
+    type: 'ms',
+    says: 'as long or shorter took 95 % of calls, within 1.1 %',
+    needs: ['latency'],
+    of: (g) => quantile(g.latency, 0.95),
+  },
+  latency_p99_ms: {
+    label: 'Latency p99',
+    type: 'ms',
+    says: 'as long or shorter took 99 % of calls, within 1.1 %',
+    needs: ['latency'],
+    of: (g) => quantile(g.latency, 0.99),
+  },
   ttft_p50_ms: {
     label: 'First token p50',
     type: 'ms',
-    says: 'time to first token of calls that report it, within 1.1 %',
+    says: 'median time to first token of calls that report it, within 1.1 %',
     needs: ['ttft'],
     of: (g) => quantile(g.ttft, 0.5),
   },
-  ttft_p95_ms: { label: 'First token p95', type: 'ms', says: 'within 1.1 %', needs: ['ttft'], of: (g) => quantile(g.ttft, 0.95) },
+  ttft_p95_ms: {
+    label: 'First token p95',
+    type: 'ms',
+    says: 'as soon or sooner came the first token in 95 % of those calls, within 1.1 %',
+    needs: ['ttft'],
+    of: (g) => quantile(g.ttft, 0.95),
+  },
   started_at: { label: 'Started', type: 'time', says: 'start of the first call', needs: ['extent'], of: (g) => g.firstStartMs ?? null },
   last_call_at: { label: 'Last call', type: 'time', says: 'start of the last call', needs: ['extent'], of: (g) => g.lastStartMs ?? null },
   duration_ms: {

@@ -15,6 +15,8 @@ export interface Query {
   readonly order_by?: readonly Order[] | undefined
   readonly limit?: number | undefined
   readonly compare?: 'previous' | undefined
+  /** Whether the answer says what each column is. */
+  readonly explain?: boolean | undefined
 }
 
 export type Order = readonly [column: string, direction: 'asc' | 'desc']
@@ -30,9 +32,10 @@ export interface ParsedQuery {
   readonly orderBy: readonly Order[]
   readonly limit: number | undefined
   readonly compare: 'previous' | undefined
+  readonly explain: boolean
 }
 
-const fields = ['metrics', 'by', 'since', 'until', 'last', 'where', 'order_by', 'limit', 'compare']
+const fields = ['metrics', 'by', 'since', 'until', 'last', 'where', 'order_by', 'limit', 'compare', 'explain']
 const MAX_DIMENSIONS = 8
 
 /**
@@ -62,6 +65,7 @@ export function parseQuery(data: unknown): ParsedQuery {
     orderBy: parseOrder(query['order_by'] ?? []),
     limit: parseLimit(query['limit']),
     compare,
+    explain: flag('explain', query['explain']),
   }
 }
 
@@ -111,6 +115,12 @@ function parseLimit(data: unknown): number | undefined {
 function textList(field: string, data: unknown): string[] {
   if (Array.isArray(data) && data.every((one) => typeof one === 'string')) return data
   throw new QueryError(`${field} must be a list of texts.`, { given: JSON.stringify(data) ?? 'nothing' })
+}
+
+function flag(field: string, data: unknown): boolean {
+  if (data === undefined || data === null) return false
+  if (typeof data !== 'boolean') throw new QueryError(`${field} must be true or false.`, { given: JSON.stringify(data) })
+  return data
 }
 
 function optionalText(field: string, data: unknown): string | undefined {

@@ -17,6 +17,7 @@ export interface ReportParams {
   readonly order_by?: readonly Order[] | undefined
   readonly limit?: number | undefined
   readonly compare?: 'previous' | undefined
+  readonly explain?: boolean | undefined
 }
 
 /** Params that were checked. */
@@ -32,9 +33,10 @@ export interface ReportQuery {
   readonly orderBy: readonly Order[]
   readonly limit: number | undefined
   readonly compare: 'previous' | undefined
+  readonly explain: boolean
 }
 
-const fields = ['since', 'until', 'last', 'by', 'where', 'user', 'segment', 'metrics', 'order_by', 'limit', 'compare']
+const fields = ['since', 'until', 'last', 'by', 'where', 'user', 'segment', 'metrics', 'order_by', 'limit', 'compare', 'explain']
 
 /** @throws QueryError that names the param, what it holds and what it may hold */
 export function parseReportParams(params: ReportParams): ReportQuery {

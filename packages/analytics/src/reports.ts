@@ -1,12 +1,12 @@
 import type { Store } from '@spanledger/store'
 
-import type { Answer } from './answer.ts'
+import type { Answer, Asked } from './answer.ts'
 import type { Clock } from './frame.ts'
 import type { MetricName } from './metrics.ts'
 import { QueryError, unknownName } from './query-error.ts'
 import { parseMetricNames } from './query.ts'
 import { parseReportParams, wholeWhere, type ReportParams, type ReportQuery } from './report-params.ts'
-import { runQuery, type Asked } from './run-query.ts'
+import { runQuery } from './run-query.ts'
 import { refuseBy, usersReport } from './users-report.ts'
 
 interface Report {

@@ -1,19 +1,21 @@
 import type { Store } from '@spanledger/store'
 
-import { formatRow, sortRows, type Answer, type Column, type RawRow } from './answer.ts'
-import { NONE } from './dimensions.ts'
+import { buildAnswer, sortRows, type Answer, type Asked, type DefinedColumn, type RawRow } from './answer.ts'
+import { amountCells, checkComparable, comparison } from './compare-previous.ts'
+import { columnDimensions, NONE } from './dimensions.ts'
 import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame } from './frame.ts'
 import { keptId } from './kept-id.ts'
-import { isMetric, metricTable, type Amount, type Group, type MetricName } from './metrics.ts'
+import { isMetric, type Amount, type Group, type MetricName } from './metrics.ts'
 import { previousPeriod } from './period.ts'
 import { rankCosts, readPopulation, type Population } from './population.ts'
+import { metricColumn, withComparison } from './query-columns.ts'
 import { QueryError, unknownName } from './query-error.ts'
 import { rankUsers, readingFor, readNames } from './rank-users.ts'
 import type { Order } from './query.ts'
 import { readGroups } from './read-groups.ts'
 import { segmentsOfUsers } from './read-segments.ts'
 import type { ReportQuery } from './report-params.ts'
-import { amountCells, checkComparable, comparison, metricWarnings, withComparison, type Asked } from './run-query.ts'
+import { metricWarnings } from './run-query.ts'
 import type { Scope } from './scope.ts'
 import { onSnapshot } from './snapshot.ts'
 import { countSessions, fillUsers, isOfWholeUsers, userColumns, type UserColumn } from './user-columns.ts'
@@ -93,33 +95,30 @@ export async function usersReport(store: Store, clock: Clock, query: ReportQuery
       ({ rows, totals } = await compareUsers(frame, { query, rows, totals, chosen, userIds: selected.userIds }))
     // Positions that came unordered were ranked by a column that only now is known.
     const sorted = ranked.isOrdered ? rows : sortRows(rows, order, ['user'])
-    return {
-      ...asked,
+    return buildAnswer({
+      asked,
       meta: await metaOf(frame, selected, { total, rows: selection.length, warnings: metricWarnings(chosen) }),
       columns: shown,
-      rows: sorted.slice(0, query.limit ?? sorted.length).map((row) => formatRow(row, shown)),
-      totals: formatRow(
-        totals,
-        shown.filter(({ key }) => totals.has(key)),
-      ),
-    }
+      rows: sorted.slice(0, query.limit ?? sorted.length),
+      totals,
+      explain: query.explain,
+    })
   })
 }
 
 /** Whoever needs the segments awaits them, and meets the failure there. */
 function awaitedBelow(): void {}
 
-function columnOf(key: ColumnKey): Column {
-  if (key === 'user') return { key, type: 'string', label: 'User' }
-  const { type, label } = isMetric(key) ? metricTable[key] : userColumns[key]
-  return { key, type, label }
+function columnOf(key: ColumnKey): DefinedColumn {
+  if (key === 'user') return { key, type: 'string', ...columnDimensions.user }
+  return isMetric(key) ? metricColumn(key) : { key, ...userColumns[key] }
 }
 
 function metricsIn(names: readonly string[]): MetricName[] {
   return names.filter(isMetric)
 }
 
-function checkNames(names: readonly string[], what: string, columns?: readonly Column[]): void {
+function checkNames(names: readonly string[], what: string, columns?: readonly DefinedColumn[]): void {
   const allowed: readonly string[] = columns?.map(({ key }) => key) ?? columnKeys
   for (const name of names) if (!allowed.includes(name)) throw unknownName(what, name, { allowed })
 }

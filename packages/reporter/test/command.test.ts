@@ -95,6 +95,28 @@ describe('a report', () => {
     expect({ code, out, text: readFileSync(file, 'utf8') }).toEqual({ code: 0, out: '', text: "ada,2\r\n(none),1\r\n'=bob,1\r\n" })
   })
 
+  it('says what its columns are with --explain, and only then', async () => {
+    const columns = ['--columns', 'user,requests,active_days']
+    const table = await ask('report', 'users', '--explain', ...columns)
+    expect(table.out.split('\n\n')[1]).toBe(
+      [
+        'Column       Is',
+        'user         who made the call',
+        'requests     calls, failed ones too; what repeats another call of its trace is not counted',
+        'active_days  local days with a call, of any status: for one user the days, for several their sum',
+        '',
+      ].join('\n'),
+    )
+    const csv = await ask('report', 'users', '--explain', '--format', 'csv', ...columns)
+    expect([csv.out.split('\r\n')[0], csv.err.split('\n')[0]]).toEqual(['user,requests,active_days', 'user: who made the call'])
+    const query = JSON.stringify({ metrics: ['errors'] })
+    const json = await ask('query', query, '--explain', '--format', 'json')
+    expect((JSON.parse(json.out) as { definitions: unknown }).definitions).toEqual([
+      { key: 'errors', label: 'Errors', type: 'int', says: 'failed calls; cancelled ones are none' },
+    ])
+    expect((await ask('query', query, '--format', 'json')).out).not.toContain('definitions')
+  })
+
   it('alone lists the reports', async () => {
     const { code, out } = await run(['report'])
     expect(code).toBe(0)

@@ -45,6 +45,40 @@ function answerOf(...plans: string[]): Answer {
 
 const plain = { decorated: false, header: true }
 
+describe('definitions', () => {
+  const answer = {
+    ...answerOf('pro'),
+    columns: columns.slice(0, 2),
+    definitions: [
+      { key: 'plan', label: 'Plan', type: 'string', says: 'the call\'s property "plan"' },
+      { key: 'requests', label: 'Requests', type: 'int', says: 'calls <b> | that '.repeat(5) },
+    ],
+  } as const
+
+  it('stand whole below a table, in a table of their own in Markdown and HTML, in JSON as they are', () => {
+    expect(formatAnswer(answer, 'table', plain)).toBe(
+      [
+        'Plan  Requests',
+        'pro     12,345',
+        '',
+        'Column    Is',
+        'plan      the call\'s property "plan"',
+        `requests  ${'calls <b> | that '.repeat(5).trimEnd()}`,
+        '',
+      ].join('\n'),
+    )
+    expect(formatAnswer(answer, 'md', plain)).toContain('| requests | calls \\<b\\> \\| that')
+    expect(formatAnswer(answer, 'html', plain)).toContain('<td>calls &lt;b&gt; | that')
+    expect(JSON.parse(formatAnswer(answer, 'json', plain))).toEqual(answer)
+  })
+
+  it('leave rows for programs alone', () => {
+    const { definitions: _, ...without } = answer
+    for (const format of ['csv', 'tsv', 'ndjson'] as const)
+      expect(formatAnswer(answer, format, plain)).toBe(formatAnswer(without, format, plain))
+  })
+})
+
 describe('formats', () => {
   it('write the same answer each in its own way', () => {
     const answer = answerOf('pro', 'free')

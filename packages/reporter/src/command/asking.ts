@@ -1,8 +1,8 @@
-import type { Answer, Column, Filter, Order, ReportParams } from '@spanledger/analytics'
+import type { Answer, Column, Definition, Filter, Order, ReportParams } from '@spanledger/analytics'
 import { parseWhere } from '@spanledger/analytics'
 import type { Command } from 'commander'
 
-import { formatAnswer, notesOf, readByPeople } from '../format/write-answer.ts'
+import { formatAnswer, notesOf, readByPeople, type Format } from '../format/write-answer.ts'
 import { CommandFailure, exitCodes, usageFailure } from './failure.ts'
 import { listOf, wholeNumber, type Globals, type Reading } from './globals.ts'
 import { tripped } from './threshold.ts'
@@ -14,6 +14,7 @@ export interface ShowOptions {
   readonly columns?: string
   readonly failEmpty?: boolean
   readonly failOn?: string
+  readonly explain?: boolean
 }
 
 /** Options of the commands that choose calls. */
@@ -40,6 +41,7 @@ export function addPeriodOptions(command: Command): Command {
 export function addShowOptions(command: Command): Command {
   return command
     .option('--columns <list>', 'which columns to write, in this order; "all" for every one')
+    .option('--explain', 'say what each column is')
     .option('--fail-empty', `exit with ${exitCodes.noData} where there are no rows`)
     .option('--fail-on <expr>', `exit with ${exitCodes.thresholdTripped} where the totals fit: 'error_rate > 0.05'`)
 }
@@ -57,6 +59,7 @@ export function reportParams(options: AskOptions): ReportParams {
     order_by: options.sort === undefined ? undefined : parseSort(options.sort),
     limit: parseLimit(options.limit),
     compare: options.compare,
+    explain: options.explain,
   }
 }
 
@@ -87,7 +90,13 @@ export async function writeAnswer(
   const shown: Answer =
     columns === answer.columns
       ? { ...answer, rows }
-      : { ...answer, columns, rows: rows.map((row) => pick(row, columns)), totals: pick(answer.totals, columns) }
+      : {
+          ...answer,
+          columns,
+          rows: rows.map((row) => pick(row, columns)),
+          totals: pick(answer.totals, columns),
+          ...(answer.definitions === undefined ? {} : { definitions: definitionsOf(columns, answer) }),
+        }
   // Before anything is written: a fault in the expression is the asker's, and is to be the only thing that is said.
   const why = options.failOn === undefined ? undefined : tripped(parseThreshold(options.failOn), answer)
   await io.out(formatAnswer(shown, globals.format, { decorated: io.decorated, header: globals.header }))
@@ -96,10 +105,18 @@ export async function writeAnswer(
     const hidden = answer.columns.length - columns.length
     if (hidden > 0 && options.columns === undefined) io.say(`${hidden} more columns: --columns all, or --format json`)
   }
+  if (withoutDefinitions.has(globals.format)) for (const { key, says } of shown.definitions ?? []) io.say(`${key}: ${says}`)
   if (globals.format === 'table' || !forPeople) for (const note of notesOf(shown)) io.say(`note: ${note}`)
   if (options.failEmpty === true && answer.rows.length === 0) throw new CommandFailure(exitCodes.noData, 'No rows (--fail-empty).')
   if (why !== undefined)
     throw new CommandFailure(exitCodes.thresholdTripped, `Threshold tripped: ${why} (--fail-on ${JSON.stringify(options.failOn)}).`)
+}
+
+/** Formats that are rows and nothing else. */
+const withoutDefinitions: ReadonlySet<Format> = new Set<Format>(['ndjson', 'csv', 'tsv'])
+
+function definitionsOf(columns: readonly Column[], { definitions = [] }: Answer): Definition[] {
+  return columns.flatMap(({ key }) => definitions.find((definition) => definition.key === key) ?? [])
 }
 
 function parseThreshold(text: string): Filter {

@@ -25,7 +25,10 @@ docs/reports.md lists metrics, dimensions and filters.`,
       const options = optionsOf<ShowOptions>(command)
       const query = parseJson(text === '-' ? await textOf(process.stdin) : text)
       await withLedger(options, async (reading) =>
-        writeAnswer(reading, await reading.analytics.query(query), { globals: options, options }),
+        writeAnswer(reading, await reading.analytics.query(options.explain === true ? { ...query, explain: true } : query), {
+          globals: options,
+          options,
+        }),
       )
     })
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 
 import { cleanText } from './clean-text.ts'
 import { isNumeric, shown } from './shown.ts'
-import type { Sheet } from './sheet.ts'
+import { definitionSheet, type Sheet } from './sheet.ts'
 
 /** One page that needs nothing but itself. Its policy lets the browser run nothing and load nothing. */
 export function formatHtml(sheet: Sheet): string {
@@ -17,7 +17,7 @@ export function formatHtml(sheet: Sheet): string {
 <style>${pageStyle}</style>
 </head>
 <body>
-${sheetHtml(sheet)}</body>
+${sheetHtml(sheet)}${sheet.definitions === undefined ? '' : sheetHtml(definitionSheet(sheet.definitions))}</body>
 </html>
 `
 }

@@ -1,9 +1,9 @@
 import { cleanText } from './clean-text.ts'
 import { isNumeric, shown } from './shown.ts'
-import type { Sheet } from './sheet.ts'
+import { definitionSheet, type Sheet } from './sheet.ts'
 
 /** A Markdown table with its title and notes. */
-export function formatMarkdown({ title, columns, rows, totals, notes }: Sheet, { header }: { header: boolean }): string {
+export function formatMarkdown({ title, columns, rows, totals, notes, definitions }: Sheet, { header }: { header: boolean }): string {
   const body = rows.map((row) => line(columns.map((column) => escaped(shown(row[column.key], column)))))
   const sum =
     totals === undefined || rows.length < 2
@@ -20,6 +20,7 @@ export function formatMarkdown({ title, columns, rows, totals, notes }: Sheet, {
     ...body,
     sum,
     notes.length > 0 ? `\n${notes.map((note) => `- ${escaped(note)}\n`).join('')}` : '',
+    definitions === undefined ? '' : `\n${formatMarkdown(definitionSheet(definitions), { header })}`,
   ].join('')
 }
 

@@ -4,7 +4,7 @@ import pc from 'picocolors'
 
 import { cleanText } from './clean-text.ts'
 import { isNumeric, shown } from './shown.ts'
-import type { Sheet } from './sheet.ts'
+import { definitionSheet, type Sheet } from './sheet.ts'
 
 /** How a table may be drawn. */
 export interface TableStyle {
@@ -35,8 +35,14 @@ const plainChars = {
   middle: '  ',
 } as const
 
-/** Rows in aligned columns, the totals below. */
-export function formatTable({ columns, rows, totals }: Sheet, { decorated, header, maxText = MAX_TEXT }: TableStyle): string {
+/** Rows in aligned columns, the totals below; below them what the columns are, where that was asked for. */
+export function formatTable({ definitions, ...sheet }: Sheet, style: TableStyle): string {
+  const table = formatRows(sheet, style)
+  if (definitions === undefined) return table
+  return `${table}\n${formatRows(definitionSheet(definitions), { ...style, maxText: Number.POSITIVE_INFINITY })}`
+}
+
+function formatRows({ columns, rows, totals }: Sheet, { decorated, header, maxText = MAX_TEXT }: TableStyle): string {
   const colors = pc.createColors(decorated)
   const table = new Table({
     chars: plainChars,

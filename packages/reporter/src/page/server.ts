@@ -94,12 +94,18 @@ function paramOf(query: Record<string, unknown>, name: string): string | undefin
   return textOf(query[name])
 }
 
+function flagOf(name: string, value: string | undefined): boolean | undefined {
+  if (value === undefined || value === 'true') return value === undefined ? undefined : true
+  if (value === 'false') return false
+  throw new QueryError(`${name} must be true or false.`, { given: value })
+}
+
 function overviewQuery(query: Record<string, unknown>): OverviewQuery {
   const text = (name: string): string => paramOf(query, name)?.trim() ?? ''
   return { last: text('last'), since: text('since'), until: text('until'), by: text('by'), where: text('where') }
 }
 
-const paramNames = ['since', 'until', 'last', 'by', 'where', 'user', 'segment', 'metrics', 'sort', 'limit', 'compare']
+const paramNames = ['since', 'until', 'last', 'by', 'where', 'user', 'segment', 'metrics', 'sort', 'limit', 'compare', 'explain']
 
 function reportParams(query: Record<string, unknown>): Parameters<Analytics['report']>[1] {
   for (const name of Object.keys(query)) {
@@ -125,5 +131,6 @@ function reportParams(query: Record<string, unknown>): Parameters<Analytics['rep
     order_by: sort === undefined ? undefined : parseSort(sort),
     limit,
     compare: text('compare') as 'previous' | undefined,
+    explain: flagOf('explain', text('explain')),
   }
 }
