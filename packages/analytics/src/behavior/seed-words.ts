@@ -1,13 +1,10 @@
 /** How the seed documents write numbers in words; programs read the numbers themselves. */
 
-/** `12 minutes`, or `45 seconds` of less than one; null of nothing. */
-export function durationInWords(seconds: number | null, { minute = 'minute', second = 'second' } = {}): string | null {
+/** `12 minutes`, or `45 seconds` of less than one; `12 min` and `45 sec` where that is asked for; null of nothing. */
+export function durationInWords(seconds: number | null, style: 'long' | 'short' = 'long'): string | null {
   if (seconds === null) return null
-  return seconds < 60 ? counted(roundHalfUp(seconds), second) : counted(roundHalfUp(seconds / 60), minute)
-}
-
-function counted(n: number, unit: string): string {
-  return `${n} ${unit}${n === 1 ? '' : 's'}`
+  const [n, unit] = seconds < 60 ? [roundHalfUp(seconds), 'second'] : [roundHalfUp(seconds / 60), 'minute']
+  return style === 'short' ? `${n} ${unit.slice(0, 3)}` : `${n} ${unit}${n === 1 ? '' : 's'}`
 }
 
 /** `4th message`; null of nothing. */

@@ -1,0 +1,102 @@
+import { mean } from '../statistics/quantiles.ts'
+import { durationInWords } from '../behavior/seed-words.ts'
+import { activeDays, type UserHistory } from './user-history.ts'
+
+/** How users of a tenure behave: their own week n after they first came. */
+export interface EvolutionWeek {
+  readonly week: number
+  /** Users whose week n is over, and those of them who were active in it. */
+  readonly eligible: number
+  readonly users: number
+  readonly requests: number
+  /** Per day and user: of the active ones, or of the whole panel. */
+  readonly requestsPerDay: number | null
+  readonly sessionLengthAvgS: number | null
+  /** Features that at least a fifth of the active users used, the most used first. */
+  readonly features: readonly string[]
+}
+
+export interface EvolutionOptions {
+  readonly asOfDay: number
+  readonly weeks?: readonly number[]
+  /**
+   * `active`: users active in the week. `panel`: users who could be seen through the last of the weeks, whether or not they
+   * came: the active ones of a late week are those who stayed, so comparing them with beginners flatters.
+   */
+  readonly basis?: 'active' | 'panel'
+  /** Seconds of each closed session, by the user and the local day on which it began. */
+  readonly sessions?: readonly { readonly user: string; readonly day: number; readonly seconds: number }[]
+}
+
+const evolutionWeeks = [1, 4, 12]
+const WEEK_DAYS = 7
+const MIN_FEATURE_SHARE = 0.2
+
+export function evolution(
+  histories: readonly UserHistory[],
+  { asOfDay, weeks = evolutionWeeks, basis = 'active', sessions = [] }: EvolutionOptions,
+): EvolutionWeek[] {
+  const last = Math.max(...weeks)
+  const firstDayOf = new Map(histories.map(({ user, firstDay }) => [user, firstDay]))
+  return weeks.map((week) => {
+    const mustSee = basis === 'panel' ? last : week
+    const eligible = histories.filter(({ firstDay }) => firstDay + WEEK_DAYS * mustSee <= asOfDay)
+    const seen = new Set(eligible.map(({ user }) => user))
+    const active = eligible
+      .map((history) => activeDays(history, history.firstDay + WEEK_DAYS * (week - 1), history.firstDay + WEEK_DAYS * week))
+      .filter((days) => days.length > 0)
+    const requests = active.reduce((sum, days) => sum + days.reduce((own, day) => own + day.requests, 0), 0)
+    const userDays = WEEK_DAYS * (basis === 'panel' ? eligible.length : active.length)
+    const weekOf = (user: string, day: number): number => Math.floor((day - (firstDayOf.get(user) ?? day)) / WEEK_DAYS) + 1
+    return {
+      week,
+      eligible: eligible.length,
+      users: active.length,
+      requests,
+      requestsPerDay: userDays === 0 ? null : requests / userDays,
+      sessionLengthAvgS: mean(
+        sessions.filter(({ user, day }) => seen.has(user) && weekOf(user, day) === week).map(({ seconds }) => seconds),
+      ),
+      features: commonFeatures(active),
+    }
+  })
+}
+
+function commonFeatures(active: readonly (readonly { readonly features: ReadonlyMap<string, number> }[])[]): string[] {
+  const users = new Map<string, { users: number; requests: number }>()
+  for (const days of active) {
+    const own = new Map<string, number>()
+    for (const { features } of days) for (const [feature, requests] of features) own.set(feature, (own.get(feature) ?? 0) + requests)
+    for (const [feature, requests] of own) {
+      const known = users.get(feature) ?? { users: 0, requests: 0 }
+      users.set(feature, { users: known.users + 1, requests: known.requests + requests })
+    }
+  }
+  return [...users]
+    .filter(([, counted]) => counted.users >= MIN_FEATURE_SHARE * active.length)
+    .sort(([a, x], [b, y]) => y.users - x.users || y.requests - x.requests || (a < b ? -1 : 1))
+    .map(([feature]) => feature)
+}
+
+/** The seed's `user_evolution`, word for word; a week that nobody has been seen through is null. */
+export function evolutionInWords(
+  weeks: readonly EvolutionWeek[],
+  {
+    catalogue = [],
+    satisfaction = () => null,
+  }: { readonly catalogue?: readonly string[]; readonly satisfaction?: (week: number) => number | null } = {},
+): unknown {
+  return Object.fromEntries(
+    weeks.map(({ week, eligible, requestsPerDay, sessionLengthAvgS, features }) => [
+      `week_${week}`,
+      eligible === 0
+        ? null
+        : {
+            requests_per_day: requestsPerDay === null ? null : Math.round(requestsPerDay * 1e7) / 1e7,
+            avg_session_length: durationInWords(sessionLengthAvgS, 'short'),
+            features_used: catalogue.length > 1 && catalogue.every((feature) => features.includes(feature)) ? ['all_features'] : features,
+            satisfaction_score: satisfaction(week),
+          },
+    ]),
+  )
+}
