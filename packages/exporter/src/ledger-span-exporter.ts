@@ -1,14 +1,13 @@
 import { existsSync } from 'node:fs'
 
 import { readCall, readEvent, readSpanIdentity } from '@spanledger/conventions'
-import type { SpanLink, Store, WrittenCall, WrittenEvent } from '@spanledger/store'
+import { toLink, type SpanLink, type Store, type WrittenCall, type WrittenEvent } from '@spanledger/store'
 
 import { LedgerWriter, type WriterState } from './ledger-writer.ts'
 import { cutBatch } from './replay.ts'
 import { readSettings, storeOptions, storeSetting, type Settings } from './settings.ts'
 import { inSlices } from './slices.ts'
 import type { EndedSpan } from './span-shape.ts'
-import { toLink } from './span-tree.ts'
 import { openSpool } from './spool.ts'
 import { withoutTracing } from './suppress-tracing.ts'
 import { toSpanRecord } from './to-span-record.ts'

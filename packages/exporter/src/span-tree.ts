@@ -7,7 +7,7 @@ import {
   type LedgerEvent,
   type LlmCall,
 } from '@spanledger/conventions'
-import type { Batch, SpanLink, WrittenCall, WrittenEvent } from '@spanledger/store'
+import { toLink, type Batch, type SpanLink, type WrittenCall, type WrittenEvent } from '@spanledger/store'
 
 import type { EndedSpan, StartedSpan } from './span-shape.ts'
 import { toSpanRecord } from './to-span-record.ts'
@@ -239,11 +239,4 @@ function pathToCall(node: SpanNode): SpanNode[] | undefined {
     path.push(at)
   }
   return undefined
-}
-
-/** What the store needs to know of a span that is no call. */
-export function toLink(span: Pick<SpanLink, 'traceId' | 'spanId' | 'parentSpanId' | 'startMs'>, identity: Identity | undefined): SpanLink {
-  const { traceId, spanId, parentSpanId } = span
-  const isEmpty = identity?.user === undefined && identity?.session === undefined && (identity?.properties.size ?? 0) === 0
-  return { traceId, spanId, parentSpanId, startMs: Math.floor(span.startMs), identity: isEmpty ? undefined : identity }
 }

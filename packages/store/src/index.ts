@@ -1,5 +1,6 @@
 export type { Batch, Marks, SpanLink, WriteOutcome, WrittenCall, WrittenEvent } from './batch.ts'
 export { bucketMs, decodeCounts, quantileMs, type Counts } from './counts.ts'
+export { toLink } from './link.ts'
 export { measureColumns, usageColumns } from './measures.ts'
 export { openStore } from './open-store.ts'
 export type { CostChange, ModelChange, UserChange } from './reprice-change.ts'

@@ -6,6 +6,7 @@ import { StoreError } from '@spanledger/store'
 import { Command, CommanderError } from 'commander'
 
 import { addBackup } from './backup.ts'
+import { addCollect } from './collect.ts'
 import { addDemo } from './demo.ts'
 import { addDoctor } from './doctor.ts'
 import { addExport } from './export.ts'
@@ -53,7 +54,7 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 wr
 (--fail-empty), 4 not allowed, 5 threshold tripped (--fail-on), 130 interrupted.`,
     )
   addGlobals(program)
-  for (const add of [addReport, addQuery, addServe, addDemo, addPrices, addReprice, addExport, addBackup, addVerify, addDoctor])
+  for (const add of [addReport, addQuery, addServe, addCollect, addDemo, addPrices, addReprice, addExport, addBackup, addVerify, addDoctor])
     add(program)
   for (const command of program.commands) {
     command.helpOption('--help', 'show help')

@@ -1,0 +1,116 @@
+import { Bag } from './bag.ts'
+import { isObject, objectsOf, own, textOf, type JsonObject } from './json-body.ts'
+import { isId, isVital, limits } from './limits.ts'
+import type { AttributeBag } from './protobuf-value.ts'
+
+/** Reads the `attributes` of an object; of two with one key the later wins. */
+export function readJsonAttributes(parent: JsonObject, into: AttributeBag): void {
+  for (const entry of objectsOf(parent, 'attributes')) {
+    const key = cut(textOf(entry, 'key'))
+    if (++into.count > limits.attributesPerSpan && !isVital(key)) {
+      into.dropped++
+      continue
+    }
+    const value = readJsonValue(own(entry, 'value'), { depth: 0, entries: 0, isId: isId(key) })
+    if (value === undefined) into.dropped++
+    else into.bag[key] = value
+  }
+}
+
+interface Within {
+  readonly depth: number
+  entries: number
+  readonly isId: boolean
+}
+
+/**
+ * Reads an `AnyValue` as it is in protobuf's JSON.
+ * @returns undefined for a value that is too deep or has too many entries
+ */
+function readJsonValue(value: unknown, within: Within): unknown {
+  if (!isObject(value)) return null
+  let read: unknown = null
+  for (const kind of Object.keys(value)) {
+    const one = value[kind]
+    switch (kind) {
+      case 'stringValue':
+        if (typeof one === 'string') read = within.isId ? one : cut(one)
+        break
+      case 'boolValue':
+        if (typeof one === 'boolean') read = one
+        break
+      case 'intValue':
+        read = readInteger(one)
+        break
+      case 'doubleValue':
+        read = readDouble(one)
+        break
+      case 'bytesValue':
+        if (typeof one === 'string') read = Buffer.from(one, 'base64').subarray(0, limits.textBytes).toString('base64')
+        break
+      case 'arrayValue':
+        read = isObject(one) ? nested(one, within, readArray) : null
+        break
+      case 'kvlistValue':
+        read = isObject(one) ? nested(one, within, readMap) : null
+        break
+      default:
+    }
+  }
+  return read
+}
+
+/** Recursion ends at `limits.depth`, as deep as the body may go. */
+function nested(value: JsonObject, within: Within, read: (value: JsonObject, within: Within) => unknown): unknown {
+  if (within.depth >= limits.depth) return undefined
+  const inner: Within = { ...within, depth: within.depth + 1 }
+  const result = read(value, inner)
+  within.entries = inner.entries
+  return result
+}
+
+function readArray(value: JsonObject, within: Within): unknown {
+  const values = own(value, 'values')
+  const items: unknown[] = []
+  for (const item of Array.isArray(values) ? values : []) {
+    const read = ++within.entries <= limits.entriesPerValue ? readJsonValue(item, within) : undefined
+    if (read === undefined) return undefined
+    items.push(read)
+  }
+  return items
+}
+
+function readMap(value: JsonObject, within: Within): unknown {
+  const values = own(value, 'values')
+  const map = new Bag()
+  for (const entry of Array.isArray(values) ? values : []) {
+    if (!isObject(entry)) continue
+    const read = ++within.entries <= limits.entriesPerValue ? readJsonValue(own(entry, 'value'), within) : undefined
+    if (read === undefined) return undefined
+    map[cut(textOf(entry, 'key'))] = read
+  }
+  return map
+}
+
+/** An int64 is a decimal text, or a number; a bigint where a number would not be exact. */
+function readInteger(value: unknown): number | bigint | null {
+  if (typeof value === 'number') return Number.isInteger(value) && !Number.isSafeInteger(value) ? BigInt(value) : value
+  if (typeof value !== 'string' || !/^-?\d{1,19}$/.test(value)) return null
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : BigInt(value)
+}
+
+/** NaN and the infinities are texts in protobuf's JSON. */
+function readDouble(value: unknown): number | null {
+  if (typeof value === 'number') return value
+  if (value === 'NaN') return Number.NaN
+  if (value === 'Infinity' || value === '-Infinity') return Number(value)
+  return typeof value === 'string' && value !== '' && !Number.isNaN(Number(value)) ? Number(value) : null
+}
+
+/** As many bytes as protobuf's texts are cut to, so that both encodings say the same. */
+function cut(text: string): string {
+  // UTF-8 takes at most three bytes per UTF-16 unit, so short texts need no counting.
+  if (text.length * 3 <= limits.textBytes || Buffer.byteLength(text) <= limits.textBytes) return text
+  return Buffer.from(text).toString('utf8', 0, limits.textBytes)
+}

@@ -1,0 +1,94 @@
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+
+import { encodeStatus, encodeSuccess, type Encoding } from '../answer.ts'
+import type { Receiver } from '../receiver.ts'
+import { Refusal, RETRY_AFTER_SECONDS } from '../refusal.ts'
+import { signalNames, signals } from '../signals.ts'
+import { toRefusal } from '../to-refusal.ts'
+import { readBody } from './read-body.ts'
+
+export interface HttpServerOptions {
+  readonly maxBodyBytes: number
+  readonly maxConnections: number
+}
+
+/** What a slow or silent client is left, in ms: for the headers, for all of a request, between two requests. */
+const HEADERS_TIMEOUT_MS = 10_000
+const REQUEST_TIMEOUT_MS = 30_000
+const KEEP_ALIVE_TIMEOUT_MS = 60_000
+const CHECK_EVERY_MS = 5000
+const MAX_HEADER_BYTES = 16 * 1024
+
+const contentTypes: Readonly<Record<Encoding, string>> = { protobuf: 'application/x-protobuf', json: 'application/json' }
+
+/** The receiver of OTLP/HTTP; not yet listening. */
+export function openHttpServer(receiver: Receiver, { maxBodyBytes, maxConnections }: HttpServerOptions): FastifyInstance {
+  const server = Fastify({
+    logger: false,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    forceCloseConnections: 'idle',
+    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CHECK_EVERY_MS, maxHeaderSize: MAX_HEADER_BYTES },
+  })
+  server.server.maxConnections = maxConnections
+  // Bodies are read by the handler, once it is known whose they are and that there is room for them.
+  server.removeAllContentTypeParsers()
+  server.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  server.setErrorHandler((error, request, reply) => refuse(request, reply, toRefusal(error)))
+  server.setNotFoundHandler((request, reply) => {
+    const path = request.url.replace(/\?.*$/, '')
+    const isKnown = path === '/healthz' || signalNames.some((name) => signals[name].path === path)
+    if (isKnown) void reply.header('allow', path === '/healthz' ? 'GET' : 'POST')
+    const known = `${signalNames.map((name) => signals[name].path).join(', ')} (POST) and /healthz (GET)`
+    return refuse(request, reply, new Refusal(isKnown ? 'wrong_method' : 'not_found', `There are only ${known}.`))
+  })
+
+  server.get('/healthz', () => ({ ok: true }))
+  for (const signal of signalNames) {
+    server.post(signals[signal].path, async (request, reply) => {
+      const { authorization, host, 'sec-fetch-site': fetchSite } = request.headers
+      const sender = receiver.admit({ authorization, host, fetchSite: textOf(fetchSite) })
+      const encoding = encodingOf(request)
+      const isGzip = isCompressed(request)
+      const held = await readBody(request.raw, { budget: receiver.budget, maxBytes: maxBodyBytes })
+      try {
+        const rejected = await receiver.take(sender, { signal, encoding, isGzip, body: held.body })
+        return await reply.type(contentTypes[encoding]).send(encodeSuccess(signal, encoding, rejected))
+      } finally {
+        held.release()
+      }
+    })
+  }
+  return server
+}
+
+function refuse(request: FastifyRequest, reply: FastifyReply, refusal: Refusal): FastifyReply {
+  const { http, retry } = refusal.status
+  const encoding = findEncoding(request) ?? 'json'
+  if (retry) void reply.header('retry-after', String(RETRY_AFTER_SECONDS))
+  if (refusal.kind === 'unauthenticated') void reply.header('www-authenticate', 'Bearer')
+  return reply.code(http).type(contentTypes[encoding]).send(encodeStatus(encoding, refusal))
+}
+
+function findEncoding(request: FastifyRequest): Encoding | undefined {
+  const type = (request.headers['content-type'] ?? '').replace(/;.*$/s, '').trim().toLowerCase()
+  return (Object.keys(contentTypes) as Encoding[]).find((encoding) => contentTypes[encoding] === type)
+}
+
+function encodingOf(request: FastifyRequest): Encoding {
+  const encoding = findEncoding(request)
+  if (encoding === undefined) throw new Refusal('wrong_type', `Content-Type must be ${Object.values(contentTypes).join(' or ')}.`)
+  return encoding
+}
+
+function isCompressed(request: FastifyRequest): boolean {
+  const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase()
+  if (encoding !== 'gzip' && encoding !== 'identity' && encoding !== '') {
+    throw new Refusal('wrong_type', 'Content-Encoding must be gzip or identity.')
+  }
+  return encoding === 'gzip'
+}
+
+function textOf(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}

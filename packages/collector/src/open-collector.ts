@@ -1,0 +1,129 @@
+import type { AddressInfo } from 'node:net'
+
+import type { StoreOptions } from '@spanledger/store'
+
+import { Budget } from './budget.ts'
+import { CollectorError } from './collector-error.ts'
+import { openGrpcServer } from './grpc/grpc-server.ts'
+import { isLoopback } from './guard.ts'
+import { openHttpServer } from './http/http-server.ts'
+import { Ledgers } from './ledgers.ts'
+import { RateLimiter } from './rate-limiter.ts'
+import { Receiver } from './receiver.ts'
+import { settings, type Settings } from './settings.ts'
+import { hashToken, MIN_TOKEN_LENGTH, watchTokenFile, type TokenBinding } from './tokens.ts'
+
+export interface CollectorOptions extends Partial<Settings> {
+  /** The ledger; those of tenants stand beside it, `spanledger.<tenant>.db`. */
+  readonly store: StoreOptions
+  /** What requests must carry. */
+  readonly token?: string | undefined
+  /** A file of tokens, each of a tenant: see `readTokenFile`. */
+  readonly tokenFile?: string | undefined
+  /** Further names by which it may be called where no token is asked for. */
+  readonly allowedHosts?: readonly string[]
+  /** Hears of faults that are not the senders': a ledger that takes nothing. */
+  readonly onFault?: (error: unknown) => void
+}
+
+/** A collector that listens. */
+export interface Collector {
+  readonly httpUrl: string
+  /** Undefined where it was left out. */
+  readonly grpcUrl: string | undefined
+  /** Takes nothing more, waits until all that was taken is answered, and closes the ledgers. */
+  close(): Promise<void>
+}
+
+/** What is waited for requests that are being answered, before their connections are cut. */
+const DRAIN_MS = 10_000
+
+/**
+ * Starts a collector: whatever it has answered with success is in the ledger.
+ * @throws CollectorError, StoreError
+ */
+export async function openCollector(options: CollectorOptions): Promise<Collector> {
+  const chosen = withDefaults(options)
+  const bindings = bindingsOf(options)
+  if (!isLoopback(chosen.host) && bindings === undefined) {
+    throw new CollectorError(
+      'not_allowed',
+      `${chosen.host} is open to other machines: give a token of at least ${MIN_TOKEN_LENGTH} characters, or listen on 127.0.0.1.`,
+    )
+  }
+  const ledgers = new Ledgers({ ...options.store, synchronous: 'full' }, chosen)
+  // A path that cannot be written is to be seen now, not by the first sender.
+  if (options.tokenFile === undefined || options.token !== undefined) await ledgers.queueOf(undefined)
+  const receiver = new Receiver({
+    ledgers,
+    guard: { host: chosen.host, allowedHosts: options.allowedHosts ?? [], bindings },
+    budget: new Budget(chosen.maxInFlightBytes),
+    rateLimiter: new RateLimiter(chosen.maxRequestsPerSecond),
+    onFault: options.onFault ?? (() => undefined),
+  })
+  const http = openHttpServer(receiver, chosen)
+  const grpc = chosen.grpcPort === 'off' ? undefined : openGrpcServer(receiver, chosen)
+  const close = async (): Promise<void> => {
+    const cut = setTimeout(() => {
+      http.server.closeAllConnections()
+      grpc?.cut()
+    }, DRAIN_MS)
+    await Promise.all([http.close(), grpc?.close()])
+    clearTimeout(cut)
+    await ledgers.close()
+  }
+  try {
+    await listening(chosen.host, chosen.httpPort, () => http.listen({ host: chosen.host, port: chosen.httpPort }))
+    const { port } = http.server.address() as AddressInfo
+    const grpcPort = chosen.grpcPort === 'off' ? undefined : chosen.grpcPort
+    const boundGrpcPort =
+      grpc === undefined || grpcPort === undefined
+        ? undefined
+        : await listening(chosen.host, grpcPort, () => grpc.listen(chosen.host, grpcPort))
+    return {
+      httpUrl: urlOf(chosen.host, port),
+      grpcUrl: boundGrpcPort === undefined ? undefined : urlOf(chosen.host, boundGrpcPort),
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function withDefaults(options: Partial<Settings>): Settings {
+  const defaults = Object.entries(settings).map(([name, { default: value }]) => [name, options[name as keyof Settings] ?? value])
+  return Object.fromEntries(defaults) as Settings
+}
+
+/** @throws CollectorError */
+function bindingsOf({ token, tokenFile }: CollectorOptions): (() => readonly TokenBinding[]) | undefined {
+  if (token === undefined && tokenFile === undefined) return undefined
+  if (token !== undefined && token.length < MIN_TOKEN_LENGTH) {
+    throw new CollectorError(
+      'not_allowed',
+      `The token has ${token.length} characters; at least ${MIN_TOKEN_LENGTH} are needed. Make one: openssl rand -hex 32`,
+    )
+  }
+  const own: TokenBinding[] = token === undefined ? [] : [{ hash: hashToken(token), tenant: undefined }]
+  if (tokenFile === undefined) return () => own
+  const ofFile = watchTokenFile(tokenFile)
+  return () => [...own, ...ofFile()]
+}
+
+/** @throws CollectorError */
+async function listening<Result>(host: string, port: number, listen: () => Promise<Result>): Promise<Result> {
+  try {
+    return await listen()
+  } catch (cause) {
+    throw new CollectorError(
+      'cannot_listen',
+      `Cannot listen on ${host}:${port} (${(cause as Error).message}). Give another port; 0 picks a free one.`,
+      { cause },
+    )
+  }
+}
+
+function urlOf(host: string, port: number): string {
+  return `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`
+}

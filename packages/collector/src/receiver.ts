@@ -1,0 +1,59 @@
+import type { Rejected } from './answer.ts'
+import type { Budget } from './budget.ts'
+import { identifySender, type Credentials, type GuardOptions, type Sender } from './guard.ts'
+import type { OtlpRequest } from './ledger-items.ts'
+import type { Ledgers } from './ledgers.ts'
+import type { RateLimiter } from './rate-limiter.ts'
+import { Refusal } from './refusal.ts'
+import { toRefusal } from './to-refusal.ts'
+
+export interface ReceiverOptions {
+  readonly ledgers: Ledgers
+  readonly guard: GuardOptions
+  readonly budget: Budget
+  readonly rateLimiter: RateLimiter
+  /** Hears of faults that are not the sender's. */
+  readonly onFault: (error: unknown) => void
+}
+
+/** What becomes of a request, by whichever way it came. */
+export class Receiver {
+  readonly budget: Budget
+  readonly #options: ReceiverOptions
+
+  constructor(options: ReceiverOptions) {
+    this.budget = options.budget
+    this.#options = options
+  }
+
+  /** Before anything of a body is read. @throws Refusal */
+  admit(credentials: Credentials): Sender {
+    const sender = identifySender(credentials, this.#options.guard)
+    this.#options.rateLimiter.pass(sender.key)
+    return sender
+  }
+
+  /**
+   * Resolves when all of the request is committed that can be.
+   * @throws Refusal
+   */
+  async take(sender: Sender, request: OtlpRequest): Promise<Rejected> {
+    try {
+      if (request.signal !== 'traces') return { count: 0, message: '' }
+      const queue = await this.#options.ledgers.queueOf(sender.tenant)
+      return await queue.add(request)
+    } catch (error) {
+      throw this.#refusalOf(error)
+    }
+  }
+
+  #refusalOf(error: unknown): Refusal {
+    const refusal = toRefusal(error)
+    if (refusal.kind === 'busy' && refusal.cause !== undefined) this.#options.onFault(refusal.cause)
+    return refusal
+  }
+}
+
+export function overloaded(): Refusal {
+  return new Refusal('busy', 'Too much is waiting to be written. Try again in a second.')
+}

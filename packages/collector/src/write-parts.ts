@@ -1,0 +1,75 @@
+import { StoreError, type SpanLink, type Store, type WrittenCall } from '@spanledger/store'
+
+import type { Waiting } from './waiting.ts'
+
+/** What of a request goes into one transaction. */
+export interface Part {
+  readonly of: Waiting
+  readonly calls: WrittenCall[]
+  readonly links: SpanLink[]
+  /** Whether the request has nothing more. */
+  isLast: boolean
+}
+
+export function newPart(of: Waiting): Part {
+  return { of, calls: [], links: [], isLast: true }
+}
+
+export function sizeOfPart({ calls, links }: Part): number {
+  return calls.length + links.length
+}
+
+/**
+ * Writes parts of several requests in one transaction. Where the ledger finds a fault with what is written rather than with
+ * itself, they are written in halves, down to single calls, so that what cannot be written takes nothing else down with it.
+ * Never throws: a request whose part is not in the ledger is refused, or has it among its rejections.
+ */
+export async function writeParts(store: Store, parts: readonly Part[]): Promise<void> {
+  const open = parts.filter((part) => sizeOfPart(part) > 0 && !part.of.isRefused)
+  const { single, error } = await writeHalves(store, open)
+  // A store that refuses every one of several is at fault itself.
+  const isStoreAtFault = single.length > 1 && single.length === open.reduce((sum, part) => sum + sizeOfPart(part), 0)
+  for (const { of } of single) {
+    if (isStoreAtFault) of.refuse(error)
+    else of.rejections.add('refused_by_store')
+  }
+}
+
+/** Parts of one call or link each that the store does not take, and why. */
+interface Unwritable {
+  readonly single: readonly Part[]
+  readonly error?: unknown
+}
+
+async function writeHalves(store: Store, parts: readonly Part[]): Promise<Unwritable> {
+  if (parts.length === 0) return { single: [] }
+  try {
+    await store.write({ calls: parts.flatMap(({ calls }) => calls), links: parts.flatMap(({ links }) => links) })
+    return { single: [] }
+  } catch (error) {
+    if (error instanceof StoreError && error.kind !== 'other') {
+      for (const { of } of parts) of.refuse(error)
+      return { single: [] }
+    }
+    if (parts.length === 1 && parts[0] !== undefined && sizeOfPart(parts[0]) === 1) return { single: parts, error }
+    const single: Part[] = []
+    for (const half of halvesOf(parts)) single.push(...(await writeHalves(store, half)).single)
+    return { single, error }
+  }
+}
+
+/** Two halves of several parts, or of the one. */
+function halvesOf(parts: readonly Part[]): readonly (readonly Part[])[] {
+  const [first] = parts
+  if (parts.length > 1 || first === undefined) {
+    const middle = parts.length >> 1
+    return [parts.slice(0, middle), parts.slice(middle)]
+  }
+  // Rounded up and down, so that one call with one link is parted too.
+  const calls = (first.calls.length + 1) >> 1
+  const links = first.links.length >> 1
+  return [
+    [{ ...first, calls: first.calls.slice(0, calls), links: first.links.slice(0, links) }],
+    [{ ...first, calls: first.calls.slice(calls), links: first.links.slice(links) }],
+  ]
+}
