@@ -58,6 +58,9 @@ export const attributes = {
   sessionId: 'session.id',
 } as const
 
+/** The scope of our own spans: these are tried first, and as nothing else. */
+export const SPANLEDGER_SCOPE = '@spanledger/instrumentation'
+
 /** Names of ours, for what no convention says. Each is optional on a span and read back by `readCall`. */
 export const spanledgerAttributes = {
   /** JSON of `UsagePart[]`: a call that several models served (Anthropic `iterations[]`), each billed at its own price. */
@@ -115,11 +118,17 @@ export const eventAttributes = {
 /** `property.<key>`: what the app attaches to a call. Our own convention; OpenTelemetry has none (read 2026-11-20). */
 export const PROPERTY_PREFIX = 'property.'
 
-/** Under which other libraries put what their app attaches: OpenLLMetry, the AI SDK, Langfuse. Read, never written. */
+/**
+ * Under which other libraries put what their app attaches: OpenLLMetry, the AI SDK (4 to 6, and 7 in its two forms), Langfuse,
+ * LangSmith. Read, never written.
+ */
 export const otherPropertyPrefixes: readonly string[] = [
   'traceloop.association.properties.',
   'ai.telemetry.metadata.',
+  'ai.settings.context.',
   'langfuse.trace.metadata.',
+  'langfuse.observation.metadata.',
+  'langsmith.metadata.',
 ]
 
 /** Names that current spans no longer carry, newest first; the first one present wins over the older ones. */
@@ -129,12 +138,28 @@ export const olderAttributes = {
   /** Renamed in semantic-conventions 1.27. */
   inputTokens: ['gen_ai.usage.prompt_tokens'],
   outputTokens: ['gen_ai.usage.completion_tokens'],
-  cacheReadInputTokens: ['gen_ai.usage.cache_read_input_tokens', 'gen_ai.usage.input_cached_tokens'],
-  cacheWriteInputTokens: ['gen_ai.usage.cache_creation.input_tokens', 'gen_ai.usage.cache_creation_input_tokens'],
-  reasoningOutputTokens: ['gen_ai.usage.reasoning_tokens'],
+  /** The last ones of this and the two below are OpenLIT's of before 1.0. */
+  cacheReadInputTokens: [
+    'gen_ai.usage.cache_read_input_tokens',
+    'gen_ai.usage.input_cached_tokens',
+    'gen_ai.usage.prompt_tokens_details.cache_read',
+  ],
+  cacheWriteInputTokens: [
+    'gen_ai.usage.cache_creation.input_tokens',
+    'gen_ai.usage.cache_creation_input_tokens',
+    'gen_ai.usage.prompt_tokens_details.cache_write',
+  ],
+  reasoningOutputTokens: ['gen_ai.usage.reasoning_tokens', 'gen_ai.usage.completion_tokens_details.reasoning'],
+  /** Never of the conventions, which leave the sum to the reader. */
+  totalTokens: ['gen_ai.usage.total_tokens', 'llm.usage.total_tokens'],
+  /** Seconds too: the AI SDK 7, OpenLIT. */
+  responseTimeToFirstChunk: ['gen_ai.client.operation.time_to_first_chunk', 'gen_ai.server.time_to_first_token'],
+  /** The second is Anthropic's own word, which its SDK gives instead. */
+  responseFinishReasons: ['gen_ai.response.finish_reason', 'anthropic.message.stop_reason'],
   /**
    * The first is deprecated as moved (semantic-conventions registry, enduser); the others are what libraries write that have a
-   * name of their own for the user: OpenLLMetry, Langfuse, the AI SDK, OpenInference's older form, Helicone through OpenLLMetry.
+   * name of their own for the user: OpenLLMetry, Langfuse, the AI SDK, LangSmith, Helicone through OpenLLMetry, and, last, the
+   * `user` of a request's body (OpenInference's older form, OpenLIT).
    */
   userId: [
     'enduser.id',
@@ -144,7 +169,14 @@ export const olderAttributes = {
     'traceloop.association.properties.user_id',
     'traceloop.association.properties.userId',
     'ai.telemetry.metadata.userId',
+    'ai.telemetry.metadata.user_id',
+    'ai.settings.context.userId',
+    'ai.settings.context.user_id',
+    'langsmith.metadata.user_id',
+    'langsmith.metadata.userId',
+    'traceloop.association.properties.customer_id',
     'llm.user',
+    'gen_ai.request.user',
   ],
   sessionId: [
     'gen_ai.conversation.id',
@@ -153,6 +185,12 @@ export const olderAttributes = {
     'traceloop.association.properties.session_id',
     'traceloop.association.properties.sessionId',
     'ai.telemetry.metadata.sessionId',
+    'ai.telemetry.metadata.session_id',
+    'ai.settings.context.sessionId',
+    'ai.settings.context.session_id',
+    'langsmith.metadata.session_id',
+    'langsmith.metadata.thread_id',
+    'langsmith.metadata.conversation_id',
   ],
-  serviceTier: ['gen_ai.openai.response.service_tier'],
+  serviceTier: ['gen_ai.openai.response.service_tier', 'gen_ai.response.service_tier'],
 } as const

@@ -32,8 +32,7 @@ export interface Counting {
 export function disjointUsage(counts: TokenCounts, counting: Counting = {}): Usage | undefined {
   if (!says(counts)) return undefined
   const cacheWrite1h = counts.cacheWrite1h ?? 0
-  // Where total and split disagree the total is right: Anthropic's stream updates the total, not the split (seen 3,337 and 3,068).
-  const cacheWrite = Math.max(counts.cacheWrite ?? 0, cacheWrite1h + (counts.cacheWrite === undefined ? (counts.cacheWrite5m ?? 0) : 0))
+  const cacheWrite = cacheWriteTokens(counts)
   const audioCacheRead = counts.audioCacheRead ?? 0
   const cacheRead = Math.max(counts.cacheRead ?? 0, audioCacheRead)
   const audioInput = Math.max((counts.audioInput ?? 0) - audioCacheRead, 0)
@@ -67,18 +66,45 @@ export function disjointUsage(counts: TokenCounts, counting: Counting = {}): Usa
   })
 }
 
+/**
+ * Whether an emitter's input was taken to hold its cached tokens, and what said so: `arithmetic` that leaves no choice, what
+ * is known of the `emitter`, or the `conventions`, by which it does.
+ */
+export interface CacheVerdict {
+  readonly inputIncludesCache: boolean
+  readonly by: 'arithmetic' | 'emitter' | 'conventions'
+}
+
+/** The verdict on which `disjointUsage` acts; undefined where nothing was cached, so that there is nothing to decide. */
+export function cacheVerdict(counts: TokenCounts, counting: Counting = {}): CacheVerdict | undefined {
+  const cached = Math.max(counts.cacheRead ?? 0, counts.audioCacheRead ?? 0) + cacheWriteTokens(counts)
+  if (cached === 0) return undefined
+  if (leavesCacheOut(counts, cached)) return { inputIncludesCache: false, by: 'arithmetic' }
+  const known = counting.inputIncludesCache
+  return known === undefined ? { inputIncludesCache: true, by: 'conventions' } : { inputIncludesCache: known, by: 'emitter' }
+}
+
+/** Where total and split disagree the total is right: Anthropic's stream updates the total, not the split (seen 3,337 and 3,068). */
+function cacheWriteTokens({ cacheWrite, cacheWrite5m = 0, cacheWrite1h = 0 }: TokenCounts): number {
+  return Math.max(cacheWrite ?? 0, cacheWrite1h + (cacheWrite === undefined ? cacheWrite5m : 0))
+}
+
 function says(counts: TokenCounts): boolean {
   for (const name in counts) if (name !== 'total' && counts[name as keyof TokenCounts] !== undefined) return true
   return false
 }
 
 function inputIncludesCache(counts: TokenCounts, cached: number, counting: Counting): boolean {
-  if ((counts.input ?? 0) < cached) return false
+  return !leavesCacheOut(counts, cached) && (counting.inputIncludesCache ?? true)
+}
+
+/** Whether the numbers leave no choice: more cached than input, or a total that adds the cached up. */
+function leavesCacheOut(counts: TokenCounts, cached: number): boolean {
+  if ((counts.input ?? 0) < cached) return true
+  if (cached === 0) return false
   const unsaid = beyondInputAndOutput(counts)
   const reasoning = counts.reasoning ?? 0
-  if (cached > 0 && unsaid === cached && unsaid !== reasoning) return false
-  if (cached > 0 && reasoning > 0 && unsaid === cached + reasoning) return false
-  return counting.inputIncludesCache ?? true
+  return (unsaid === cached && unsaid !== reasoning) || (reasoning > 0 && unsaid === cached + reasoning)
 }
 
 function outputIncludesReasoning(counts: TokenCounts, cached: number, counting: Counting): boolean {

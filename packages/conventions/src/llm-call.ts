@@ -1,3 +1,4 @@
+import type { CacheVerdict } from './disjoint-usage.ts'
 import type { ErrorClass } from './error-class.ts'
 import type { Identity } from './identity.ts'
 import type { ReadingFault } from './reading-fault.ts'
@@ -34,6 +35,8 @@ export interface LlmCall extends Identity {
   /** Undefined where nothing was reported: unknown, not 0. */
   readonly usage: Usage | undefined
   readonly usageQuality: UsageQuality
+  /** Whether the emitter's input was taken to hold its cached tokens, and why; undefined where nothing was cached. */
+  readonly cacheVerdict?: CacheVerdict | undefined
   /** Present where more than one model served the call; the parts add up to `usage`. */
   readonly parts: readonly UsagePart[] | undefined
   /** What the provider said it cost, kept beside the computed cost. */

@@ -1,7 +1,7 @@
 import { spanledgerAttributes as ours } from './attributes.ts'
-import { genai } from './dialects/genai.ts'
-import type { Dialect, DialectCall } from './dialects/dialect.ts'
-import { disjointUsage, type TokenCounts } from './disjoint-usage.ts'
+import type { DialectCall } from './dialects/dialect.ts'
+import { readDialect } from './dialects/read-dialect.ts'
+import { cacheVerdict, disjointUsage, type CacheVerdict, type TokenCounts } from './disjoint-usage.ts'
 import { classifyError } from './error-class.ts'
 import { readProperties } from './identity.ts'
 import type { CallOrigin, LlmCall, UsageQuality } from './llm-call.ts'
@@ -14,9 +14,6 @@ import type { SpanRecord } from './span.ts'
 import { readTokenCount } from './token-count.ts'
 import { addUsage, type Usage } from './usage.ts'
 
-/** Tried in order; the first that recognises a span reads it. */
-const dialects: readonly Dialect[] = [genai]
-
 /** A call may not have lasted longer; a longer one is a clock that jumped. */
 const MAX_DURATION_MS = 7 * 24 * 3600 * 1000
 
@@ -28,11 +25,8 @@ const cutOff = /^(?:length|max_(?:output_)?tokens)$/i
  * @returns undefined when the span is no LLM call. Never throws, whatever the attributes hold.
  */
 export function readCall(span: SpanRecord, origin: CallOrigin): LlmCall | undefined {
-  for (const dialect of dialects) {
-    const said = dialect.read(span)
-    if (said !== undefined) return toCall(span, said, origin)
-  }
-  return undefined
+  const said = readDialect(span)
+  return said === undefined ? undefined : toCall(span, said, origin)
 }
 
 /**
@@ -43,7 +37,7 @@ export function toCall(span: SpanRecord, said: DialectCall, origin: CallOrigin):
   const faults: ReadingFault[] = []
   if (span.droppedAttributes > 0) faults.push('attributes_dropped')
   const times = readTimes(span, faults)
-  const usage = readUsage(said, faults)
+  const { usage, verdict } = readUsage(said, faults)
   const requestedModel = shortText(said.requestedModel) ?? shortText(said.responseModel) ?? 'unknown'
   const failed = said.status !== 'ok'
   const finishReason = shortText(said.finishReason)
@@ -66,7 +60,11 @@ export function toCall(span: SpanRecord, said: DialectCall, origin: CallOrigin):
     streamed: said.streamed,
     status: said.status,
     errorClass: failed
-      ? classifyError({ errorType: shortText(said.errorType), httpStatus: said.httpStatus, message: span.statusMessage })
+      ? classifyError({
+          errorType: shortText(said.errorType),
+          httpStatus: said.httpStatus,
+          message: shortText(said.errorMessage) ?? span.statusMessage,
+        })
       : finishReason !== undefined && cutOff.test(finishReason)
         ? 'truncated'
         : undefined,
@@ -75,6 +73,7 @@ export function toCall(span: SpanRecord, said: DialectCall, origin: CallOrigin):
     usage,
     // Where a count was refused the rest is a floor, not the bill.
     usageQuality: usage === undefined ? 'missing' : faults.includes('token_count_refused') ? 'partial' : qualityOf(said.quality),
+    cacheVerdict: verdict,
     parts: usage === undefined ? undefined : said.parts,
     reportedCostNanoUsd: readCost(said.reportedCostUsd, faults),
     user: keepId('user', said.user, faults),
@@ -94,9 +93,15 @@ function readTimes(span: SpanRecord, faults: ReadingFault[]): { startMs: number;
   return { startMs: Math.floor(span.startMs), durationMs: 0 }
 }
 
-function readUsage(said: DialectCall, faults: ReadingFault[]): Usage | undefined {
-  if (said.parts !== undefined) return addUsage(...said.parts.map((part) => part.usage))
-  if (said.usage !== undefined) return said.usage
+/** Undefined where nothing was said. */
+interface ReadUsage {
+  readonly usage: Usage | undefined
+  readonly verdict?: CacheVerdict | undefined
+}
+
+function readUsage(said: DialectCall, faults: ReadingFault[]): ReadUsage {
+  if (said.parts !== undefined) return { usage: addUsage(...said.parts.map((part) => part.usage)) }
+  if (said.usage !== undefined) return { usage: said.usage }
   const counts: { -readonly [Key in keyof TokenCounts]: TokenCounts[Key] } = {}
   for (const name in said.counts) {
     const key = name as keyof TokenCounts
@@ -106,7 +111,7 @@ function readUsage(said: DialectCall, faults: ReadingFault[]): Usage | undefined
     if (count === undefined) faults.push('token_count_refused')
     else counts[key] = count
   }
-  return disjointUsage(counts, said.counting)
+  return { usage: disjointUsage(counts, said.counting), verdict: cacheVerdict(counts, said.counting) }
 }
 
 /** A span that says its usage is missing, and has one, has one. */

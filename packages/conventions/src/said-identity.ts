@@ -1,4 +1,5 @@
 import { attributes as names, olderAttributes, otherPropertyPrefixes, PROPERTY_PREFIX } from './attributes.ts'
+import { otherProperties } from './other-properties.ts'
 import type { SpanRecord } from './span.ts'
 
 /** Whose a span says it is, as raw values: under our names, the conventions', or those of other libraries. */
@@ -30,6 +31,7 @@ export function first(attributes: SpanRecord['attributes'], name: string, otherN
 /** Ours come last: of two spellings of one key the later wins, and `property.*` is what an app says most plainly. */
 function* properties(attributes: SpanRecord['attributes']): Generator<readonly [name: string, value: unknown]> {
   const ours: (readonly [string, unknown])[] = []
+  yield* otherProperties(attributes)
   for (const name of Object.keys(attributes)) {
     if (name.startsWith(PROPERTY_PREFIX)) ours.push([name.slice(PROPERTY_PREFIX.length), attributes[name]])
     else {
@@ -47,5 +49,11 @@ const idNames = new Set<string>([...olderAttributes.userId, ...olderAttributes.s
 function propertyOfOthers(name: string): string | undefined {
   const prefix = otherPropertyPrefixes.find((one) => name.startsWith(one))
   if (prefix === undefined || idNames.has(name)) return undefined
+  // What LangChain and LangSmith note for themselves among the app's metadata.
+  if (
+    prefix === 'langsmith.metadata.' &&
+    /^(?:ls_|lc_|langgraph_|LANGSMITH_|LANGCHAIN_|revision_id|usage_metadata|invocation_params)/.test(name.slice(prefix.length))
+  )
+    return undefined
   return name.slice(prefix.length).replace(/^helicone-property-/i, '')
 }

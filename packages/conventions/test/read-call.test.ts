@@ -73,6 +73,7 @@ describe('reading a span', () => {
       finishReason: 'stop',
       usage: usageOf({ inputTokens: 60, cacheReadTokens: 40, outputTokens: 30, reasoningTokens: 20 }),
       usageQuality: 'reported',
+      cacheVerdict: { inputIncludesCache: true, by: 'conventions' },
       parts: undefined,
       reportedCostNanoUsd: 1_000_000,
       user: 'user-1',

@@ -6,8 +6,11 @@ import type { Usage, UsagePart } from '../usage.ts'
 /** One way in which libraries write an LLM call into a span. */
 export interface Dialect {
   readonly name: string
-  /** What the span says, or undefined when it is no LLM call in this dialect. Never throws. */
-  read(span: SpanRecord): DialectCall | undefined
+  /**
+   * What the span says; `none` where it is written in this dialect and is no LLM call, undefined where it is written in
+   * another. Never throws.
+   */
+  read(span: SpanRecord): DialectCall | 'none' | undefined
 }
 
 /** A call as its dialect says it, before ids are checked and counts made disjoint. Unknown stays undefined. */
@@ -24,9 +27,11 @@ export interface DialectCall {
   readonly finishReason: unknown
   readonly status: CallStatus
   readonly errorType: unknown
+  /** Where the dialect has a place of its own for it; else the span's status message. */
+  readonly errorMessage?: unknown
   readonly httpStatus: number | undefined
   /** Raw values; those that are no token count are refused and counted. */
-  readonly counts: Readonly<Record<keyof TokenCounts, unknown>>
+  readonly counts: RawCounts
   readonly counting: Counting
   /** What the provider's own answer says, where the emitter kept it: disjoint already, so it is taken instead of the counts. */
   readonly usage?: Usage | undefined
@@ -37,3 +42,5 @@ export interface DialectCall {
   readonly session: unknown
   readonly properties: Iterable<readonly [name: string, value: unknown]>
 }
+
+export type RawCounts = Readonly<Record<keyof TokenCounts, unknown>>

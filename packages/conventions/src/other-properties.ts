@@ -1,0 +1,36 @@
+import { readJsonObject } from './dialects/json-attribute.ts'
+import type { SpanRecord } from './span.ts'
+
+/** Where libraries put the tags of a span: OpenInference, Langfuse, LangSmith; as a list, as JSON of one, or joined by commas. */
+const tagNames = ['tag.tags', 'langfuse.trace.tags', 'langsmith.span.tags'] as const
+
+/** What libraries call the part of the app that makes a call; an app's own property `feature` is taken before it. */
+const featureNames = ['traceloop.workflow.name', 'ai.telemetry.functionId', 'langfuse.trace.name'] as const
+
+/** Properties that do not stand one by one under a prefix: OpenInference's `metadata`, tags (property `tags`), feature. */
+export function* otherProperties(attributes: SpanRecord['attributes']): Generator<readonly [name: string, value: unknown]> {
+  for (const name of featureNames) if (attributes[name] !== undefined) yield ['feature', attributes[name]]
+  for (const name of tagNames) if (attributes[name] !== undefined) yield ['tags', tagsAsText(attributes[name])]
+  // `metadata` is a word that anybody may use; here it is the attributes of OpenInference.
+  if (attributes['metadata'] === undefined || attributes['openinference.span.kind'] === undefined) return
+  const metadata = readJsonObject(attributes['metadata'])
+  if (metadata !== undefined) for (const name of Object.keys(metadata)) yield [name, metadata[name]]
+}
+
+/** Tags as one value, sorted, so that their order does not make two. */
+function tagsAsText(value: unknown): unknown {
+  const list = typeof value === 'string' ? tagsOf(value) : value
+  if (!Array.isArray(list)) return undefined
+  const tags = new Set(list.filter((tag): tag is string => typeof tag === 'string' && tag !== ''))
+  return tags.size === 0 ? undefined : [...tags].sort().join(', ')
+}
+
+function tagsOf(text: string): unknown {
+  if (text.length > 8192) return undefined
+  if (!text.startsWith('[')) return text.split(',').map((tag) => tag.trim())
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,439 @@
+import { readCall, usageOf, type LlmCall, type SpanRecord } from '@spanledger/conventions'
+import { describe, expect, it } from 'vitest'
+
+import { spanOf, startMs } from './spans.ts'
+
+// Payloads made by hand after what the libraries' sources and documentation say. Those that libraries really sent are read in
+// test/captures.
+
+function read(attributes: Record<string, unknown>, more: Partial<SpanRecord> = {}): LlmCall {
+  const call = readCall(spanOf(attributes, more), 'otlp')
+  if (call === undefined) throw new Error('not read as a call')
+  return call
+}
+
+const cached = usageOf({ inputTokens: 21, cacheReadTokens: 18_872, cacheWrite5mTokens: 1248, outputTokens: 393 })
+
+describe('OpenLLMetry', () => {
+  const python = { scopeName: 'opentelemetry.instrumentation.openai.v1', scopeVersion: '0.40.0' }
+
+  it('is read under its older names of Python', () => {
+    const call = read(
+      {
+        'llm.request.type': 'chat',
+        'gen_ai.system': 'OpenAI',
+        'gen_ai.request.model': 'gpt-4o',
+        'gen_ai.response.model': 'gpt-4o-2024-08-06',
+        'gen_ai.usage.prompt_tokens': 100,
+        'gen_ai.usage.completion_tokens': 20,
+        'gen_ai.usage.cache_read_input_tokens': 60,
+        'llm.usage.total_tokens': 120,
+        'llm.is_streaming': true,
+        'traceloop.association.properties.user_id': 'ann',
+        'traceloop.workflow.name': 'answer',
+      },
+      python,
+    )
+    expect(call).toMatchObject({
+      operation: 'chat',
+      provider: 'openai',
+      model: 'gpt-4o-2024-08-06',
+      streamed: true,
+      usage: usageOf({ inputTokens: 40, cacheReadTokens: 60, outputTokens: 20 }),
+      user: 'ann',
+    })
+    expect(call.properties.get('feature')?.value).toBe('answer')
+  })
+
+  it.each([
+    ['completion', 'text_completion'],
+    ['embedding', 'embeddings'],
+    ['rerank', 'rerank'],
+  ])('calls a %s %s', (type, operation) => {
+    expect(read({ 'llm.request.type': type, 'gen_ai.request.model': 'm' }, python)).toMatchObject({ operation })
+  })
+
+  it.each([
+    ['0.27.0', usageOf({ inputTokens: 5000, cacheReadTokens: 400, outputTokens: 1 }), 'emitter'],
+    ['0.28.0', usageOf({ inputTokens: 4600, cacheReadTokens: 400, outputTokens: 1 }), 'conventions'],
+  ])('of version %s counts cached tokens of Anthropic as that version does', (scopeVersion, usage, by) => {
+    const call = read(
+      {
+        'gen_ai.operation.name': 'chat',
+        'gen_ai.provider.name': 'anthropic',
+        'gen_ai.usage.input_tokens': 5000,
+        'gen_ai.usage.output_tokens': 1,
+        'gen_ai.usage.total_tokens': 5001,
+        'gen_ai.usage.cache_read.input_tokens': 400,
+      },
+      { scopeName: '@traceloop/instrumentation-anthropic', scopeVersion },
+    )
+    expect(call).toMatchObject({ usage, cacheVerdict: { by } })
+  })
+})
+
+describe('OpenInference', () => {
+  it('is read with all that it has', () => {
+    const call = read({
+      'openinference.span.kind': 'LLM',
+      'llm.system': 'anthropic',
+      'llm.request.model_name': 'claude-sonnet-4-5',
+      'llm.model_name': 'claude-sonnet-4-5-20250929',
+      'llm.invocation_parameters': '{"model":"claude-sonnet-4-5","stream":true}',
+      'llm.token_count.prompt': 20_141,
+      'llm.token_count.completion': 393,
+      'llm.token_count.prompt_details.cache_read': 18_872,
+      'llm.token_count.prompt_details.cache_write': 1248,
+      'llm.cost.total': 0.0163,
+      'llm.finish_reason': 'end_turn',
+      'user.id': 'ann',
+      'session.id': 's',
+      metadata: '{"plan":"pro","seats":3}',
+      'tag.tags': '["b","a"]',
+    })
+    expect(call).toMatchObject({
+      operation: 'chat',
+      provider: 'anthropic',
+      requestedModel: 'claude-sonnet-4-5',
+      model: 'claude-sonnet-4-5-20250929',
+      streamed: true,
+      usage: cached,
+      cacheVerdict: { inputIncludesCache: true, by: 'conventions' },
+      reportedCostNanoUsd: 16_300_000,
+      user: 'ann',
+      session: 's',
+    })
+    expect([...call.properties].map(([key, { value }]) => [key, value])).toEqual([
+      ['tags', 'a, b'],
+      ['plan', 'pro'],
+      ['seats', '3'],
+    ])
+  })
+
+  it('finds the provider in the model under LangChain, which names none', () => {
+    expect(read({ 'openinference.span.kind': 'LLM', 'llm.model_name': 'gpt-4o-mini' })).toMatchObject({ provider: 'openai' })
+    expect(read({ 'openinference.span.kind': 'EMBEDDING', 'embedding.model_name': 'voyage-3' })).toMatchObject({
+      operation: 'embeddings',
+      provider: 'voyage',
+    })
+  })
+})
+
+describe('the Vercel AI SDK', () => {
+  const doGenerate = { 'ai.operationId': 'ai.generateText.doGenerate', 'ai.model.id': 'm' }
+  const ai = { scopeName: 'ai', scopeVersion: '' }
+
+  it('of version 5 leaves cached tokens of Anthropic out, and says how many were written in its metadata only', () => {
+    const call = read(
+      {
+        ...doGenerate,
+        'ai.model.provider': 'anthropic.messages',
+        'ai.usage.promptTokens': 21,
+        'ai.usage.completionTokens': 393,
+        'ai.response.providerMetadata': JSON.stringify({
+          anthropic: {
+            usage: { cache_read_input_tokens: 18_872, cache_creation: { ephemeral_1h_input_tokens: 1000 } },
+            cacheCreationInputTokens: 1248,
+          },
+        }),
+      },
+      ai,
+    )
+    expect(call.usage).toEqual({ ...cached, cacheWrite5mTokens: 248, cacheWrite1hTokens: 1000 })
+  })
+
+  it('of version 4 says cached tokens and reasoning of OpenAI in its metadata only', () => {
+    const metadata = { openai: { cachedPromptTokens: 1920, reasoningTokens: 100 } }
+    const usage = { 'ai.usage.promptTokens': 2006, 'ai.usage.completionTokens': 300 }
+    const call = read(
+      { ...doGenerate, 'ai.model.provider': 'openai.chat', ...usage, 'ai.response.providerMetadata': JSON.stringify(metadata) },
+      ai,
+    )
+    expect(call.usage).toEqual(usageOf({ inputTokens: 86, cacheReadTokens: 1920, outputTokens: 200, reasoningTokens: 100 }))
+  })
+
+  it.each([
+    ['5', {}, usageOf({ inputTokens: 9, outputTokens: 28, reasoningTokens: 20 })],
+    ['6', { 'ai.usage.outputTokenDetails.textTokens': 8 }, usageOf({ inputTokens: 9, outputTokens: 8, reasoningTokens: 20 })],
+  ])('of version %s counts thoughts of Gemini as that version does', (_version, details, usage) => {
+    const counts = { 'ai.usage.inputTokens': 9, 'ai.usage.outputTokens': 28, 'ai.usage.reasoningTokens': 20 }
+    expect(read({ ...doGenerate, 'ai.model.provider': 'google.generative-ai', ...counts, ...details }, ai)).toMatchObject({
+      provider: 'gcp.gemini',
+      usage,
+    })
+  })
+
+  it('of version 6 counts everything in, Bedrock too', () => {
+    const counts = { 'ai.usage.inputTokens': 20_141, 'ai.usage.outputTokens': 393, 'ai.usage.inputTokenDetails.cacheReadTokens': 18_872 }
+    const written = { 'ai.usage.inputTokenDetails.cacheWriteTokens': 1248, 'ai.usage.inputTokenDetails.noCacheTokens': 21 }
+    const call = read({ ...doGenerate, 'ai.model.provider': 'amazon-bedrock', ...counts, ...written }, ai)
+    expect(call).toMatchObject({ provider: 'aws.bedrock', usage: cached, cacheVerdict: { by: 'emitter' } })
+  })
+
+  it('is read after OpenLLMetry has renamed its attributes', () => {
+    const renamed = {
+      'ai.operationId': 'ai.streamText.doStream',
+      'gen_ai.provider.name': 'openai',
+      'gen_ai.request.model': 'gpt-4o',
+      'gen_ai.usage.input_tokens': 5,
+      'gen_ai.usage.output_tokens': 6,
+      'traceloop.association.properties.userId': 'ann',
+    }
+    expect(read(renamed, ai)).toMatchObject({ model: 'gpt-4o', streamed: true, user: 'ann', usage: { inputTokens: 5, outputTokens: 6 } })
+  })
+
+  it('of version 7 is read by its scope, with its reasoning and its time to the first chunk', () => {
+    const call = read(
+      {
+        'gen_ai.operation.name': 'chat',
+        'gen_ai.provider.name': 'openai',
+        'gen_ai.request.model': 'o4-mini',
+        'gen_ai.usage.input_tokens': 10,
+        'gen_ai.usage.output_tokens': 30,
+        'ai.usage.outputTokenDetails.reasoningTokens': 20,
+        'gen_ai.client.operation.time_to_first_chunk': 0.5,
+        'ai.settings.context.userId': 'ann',
+        'ai.settings.context.plan': 'pro',
+      },
+      { scopeName: 'gen_ai', scopeVersion: '' },
+    )
+    expect(call).toMatchObject({
+      usage: usageOf({ inputTokens: 10, outputTokens: 10, reasoningTokens: 20 }),
+      timeToFirstTokenMs: 500,
+      user: 'ann',
+    })
+    expect(call.properties.get('plan')?.value).toBe('pro')
+  })
+})
+
+describe('Langfuse', () => {
+  const generation = { 'langfuse.observation.type': 'generation', 'langfuse.observation.model.name': 'gpt-4o-mini' }
+  const usage = (details: unknown): LlmCall => read({ ...generation, 'langfuse.observation.usage_details': JSON.stringify(details) })
+
+  it('is read with each part beside the others', () => {
+    const details = {
+      input: 80,
+      output: 100,
+      total: 2306,
+      input_cached_tokens: 1920,
+      input_audio_tokens: 6,
+      output_reasoning_tokens: 150,
+      output_audio_tokens: 40,
+      output_rejected_prediction_tokens: 10,
+    }
+    expect(usage(details).usage).toEqual(
+      usageOf({
+        inputTokens: 80,
+        cacheReadTokens: 1920,
+        audioInputTokens: 6,
+        outputTokens: 110,
+        reasoningTokens: 150,
+        audioOutputTokens: 40,
+      }),
+    )
+  })
+
+  it('is read with cache writes of both durations, also where they are fewer than the input', () => {
+    expect(usage({ input: 5000, input_cache_creation_5m: 30, input_cache_creation_1h: 70, input_cache_read: 9, output: 1 }).usage).toEqual(
+      usageOf({ inputTokens: 5000, cacheReadTokens: 9, cacheWrite5mTokens: 30, cacheWrite1hTokens: 70, outputTokens: 1 }),
+    )
+  })
+
+  it('is read where the app hands on what OpenAI gave it', () => {
+    const details = {
+      prompt_tokens: 2006,
+      completion_tokens: 300,
+      total_tokens: 2306,
+      prompt_tokens_details: { cached_tokens: 1920 },
+      completion_tokens_details: { reasoning_tokens: 100 },
+    }
+    expect(usage(details).usage).toEqual(usageOf({ inputTokens: 86, cacheReadTokens: 1920, outputTokens: 200, reasoningTokens: 100 }))
+  })
+
+  it('refuses what is no count, and keeps the rest', () => {
+    expect(usage({ input: -5, input_text: 3, output: 7, unit: 'TOKENS' })).toMatchObject({
+      usage: usageOf({ outputTokens: 7 }),
+      usageQuality: 'partial',
+      faults: ['token_count_refused'],
+    })
+  })
+
+  it('is read with its error, its first token and its cost', () => {
+    const call = read(
+      {
+        ...generation,
+        'langfuse.observation.level': 'ERROR',
+        'langfuse.observation.status_message': 'Error: 429 Rate limit reached',
+        'langfuse.observation.completion_start_time': JSON.stringify(new Date(startMs + 250)),
+        'langfuse.observation.cost_details': '{"total":0.002}',
+        'langfuse.trace.tags': ['b', 'a', 'a'],
+        'langfuse.observation.metadata.plan': 'pro',
+      },
+      { name: 'OpenAI.chat' },
+    )
+    expect(call).toMatchObject({
+      provider: 'openai',
+      status: 'error',
+      errorClass: 'rate_limit',
+      streamed: true,
+      timeToFirstTokenMs: 250,
+      reportedCostNanoUsd: 2_000_000,
+    })
+    expect([call.properties.get('tags')?.value, call.properties.get('plan')?.value]).toEqual(['a, b', 'pro'])
+  })
+})
+
+describe('LangSmith', () => {
+  it('is read by the kind of its run, with the details of its usage', () => {
+    const call = read({
+      'langsmith.span.kind': 'llm',
+      'gen_ai.operation.name': 'chat',
+      'gen_ai.system': 'langchain',
+      'gen_ai.request.model': 'claude-sonnet-4-5',
+      'gen_ai.usage.input_tokens': 20_141,
+      'gen_ai.usage.output_tokens': 393,
+      'gen_ai.response.finish_reasons': 'stop, stop',
+      'gen_ai.response.service_tier': 'flex',
+      'langsmith.usage_metadata': JSON.stringify({
+        input_tokens: 20_141,
+        output_tokens: 393,
+        total_tokens: 20_534,
+        input_token_details: { cache_read: 18_872, cache_creation: 1248 },
+      }),
+      'langsmith.metadata.user_id': 'ann',
+      'langsmith.metadata.thread_id': 't-1',
+      'langsmith.metadata.plan': 'pro',
+      'langsmith.metadata.ls_model_name': 'claude-sonnet-4-5',
+      'langsmith.trace.session_id': 'a project',
+    })
+    expect(call).toMatchObject({
+      provider: 'anthropic',
+      usage: cached,
+      finishReason: 'stop',
+      serviceTier: 'flex',
+      user: 'ann',
+      session: 't-1',
+      properties: new Map([['plan', { name: 'plan', value: 'pro' }]]),
+    })
+  })
+})
+
+describe('OpenLIT', () => {
+  const anthropic = {
+    'gen_ai.operation.name': 'chat',
+    'gen_ai.provider.name': 'anthropic',
+    'gen_ai.request.model': 'claude-sonnet-4-5',
+    'gen_ai.usage.input_tokens': 5000,
+    'gen_ai.usage.output_tokens': 1,
+    'gen_ai.usage.total_tokens': 5001,
+    'gen_ai.usage.cache_read.input_tokens': 400,
+    'gen_ai.usage.cost': 0,
+    'gen_ai.sdk.version': '1.15.0',
+  }
+
+  it.each([
+    [{ scopeName: '@openlit/instrumentation-anthropic' }],
+    [{ scopeName: 'x', resourceAttributes: { 'telemetry.sdk.name': 'openlit' } }],
+  ])('leaves cached tokens of Anthropic out: %j', (more) => {
+    expect(read(anthropic, more)).toMatchObject({
+      usage: usageOf({ inputTokens: 5000, cacheReadTokens: 400, outputTokens: 1 }),
+      reportedCostNanoUsd: undefined,
+    })
+  })
+
+  it('counts them in for OpenAI, and is read under its older names', () => {
+    const older = {
+      'gen_ai.operation.name': 'chat',
+      'gen_ai.system': 'openai',
+      'gen_ai.usage.input_tokens': 2006,
+      'gen_ai.usage.output_tokens': 300,
+      'gen_ai.usage.prompt_tokens_details.cache_read': 1920,
+      'gen_ai.usage.completion_tokens_details.reasoning': 100,
+      'gen_ai.usage.cost': 0.5,
+    }
+    expect(read(older, { scopeName: '@openlit/instrumentation-openai' })).toMatchObject({
+      usage: usageOf({ inputTokens: 86, cacheReadTokens: 1920, outputTokens: 200, reasoningTokens: 100 }),
+      reportedCostNanoUsd: 500_000_000,
+    })
+  })
+})
+
+describe('the Anthropic SDK', () => {
+  const anthropic = { scopeName: 'com.anthropic.sdk.typescript', scopeVersion: '1.14.0' }
+
+  it('is read with what its compactions used, which stand in no other count', () => {
+    const call = read(
+      {
+        'gen_ai.operation.name': 'chat',
+        'gen_ai.provider.name': 'anthropic',
+        'gen_ai.request.model': 'claude-sonnet-4-5',
+        'gen_ai.usage.input_tokens': 682,
+        'gen_ai.usage.output_tokens': 1320,
+        'anthropic.usage.compaction.input_tokens': 60_385,
+        'anthropic.usage.compaction.output_tokens': 592,
+        'anthropic.message.stop_reason': 'max_tokens',
+      },
+      anthropic,
+    )
+    expect(call).toMatchObject({
+      usage: usageOf({ inputTokens: 61_067, outputTokens: 1912 }),
+      finishReason: 'max_tokens',
+      errorClass: 'truncated',
+    })
+  })
+
+  it.each(['anthropic.messages.count_tokens', 'anthropic.sessions.create'])('does not take %s for a call', (name) => {
+    expect(readCall(spanOf({ 'gen_ai.request.model': 'claude-sonnet-4-5' }, { ...anthropic, name }), 'otlp')).toBeUndefined()
+  })
+})
+
+describe('Pydantic AI', () => {
+  it('counts tokens once that it says twice', () => {
+    const call = read(
+      {
+        'gen_ai.operation.name': 'chat',
+        'gen_ai.system': 'anthropic',
+        'gen_ai.request.model': 'claude-sonnet-4-5',
+        'gen_ai.usage.input_tokens': 20_141,
+        'gen_ai.usage.output_tokens': 393,
+        'gen_ai.usage.cache_read.input_tokens': 18_872,
+        'gen_ai.usage.cache_creation.input_tokens': 1248,
+        'gen_ai.usage.details.cache_read_input_tokens': 18_872,
+        'gen_ai.usage.details.cache_creation_input_tokens': 1248,
+        'operation.cost': 0.0163,
+      },
+      { scopeName: 'pydantic-ai', scopeVersion: '1.20.0' },
+    )
+    expect(call).toMatchObject({ usage: cached, reportedCostNanoUsd: 16_300_000, cacheVerdict: { by: 'emitter' } })
+  })
+})
+
+describe('Claude Code', () => {
+  it('is read in the spans of its beta traces', () => {
+    const call = read(
+      {
+        'span.type': 'llm_request',
+        model: 'claude-sonnet-4-5',
+        input_tokens: '21',
+        output_tokens: '393',
+        cache_read_tokens: '18872',
+        cache_creation_tokens: '1248',
+        ttft_ms: 300,
+        request_id: 'req_1',
+        'user.email': 'ann@example.com',
+        'session.id': 's',
+      },
+      { name: 'claude_code.llm_request' },
+    )
+    expect(call).toMatchObject({
+      provider: 'anthropic',
+      model: 'claude-sonnet-4-5',
+      responseId: 'req_1',
+      timeToFirstTokenMs: 300,
+      usage: cached,
+      cacheVerdict: { inputIncludesCache: false },
+      user: 'ann@example.com',
+      session: 's',
+    })
+  })
+})

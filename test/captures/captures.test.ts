@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest'
+
+import { read } from '../repository.ts'
+import { capturesPresent, readCapture, type Billed, type CapturedCall } from './captured.ts'
+import { gaps, type Capture, type Gap } from './gaps.ts'
+import { sumsOf, sumUp, type Sums } from './ledger.ts'
+
+describe.skipIf(!capturesPresent)('what libraries really sent', () => {
+  describe.each(Object.entries(gaps))('%s', (name, { each, known }) => {
+    const { spans, calls } = capturesPresent ? readCapture(name) : { spans: [], calls: [] }
+    const expected = expectedSums(calls, each, known)
+
+    it('adds up to what was made, by whom, with which tokens, but for the gaps that are known', async () => {
+      expect(await sumsOf(spans)).toEqual(expected)
+    })
+
+    it('adds up to the same span by span, last one first, and sent twice', async () => {
+      expect(await sumsOf(spans, 1)).toEqual(expected)
+      expect(await sumsOf(spans.toReversed(), 7)).toEqual(expected)
+      expect(await sumsOf([...spans, ...spans], 50)).toEqual(expected)
+    })
+  })
+})
+
+it('docs/dialects.md says what each library does not report', () => {
+  const rows = read('docs/dialects.md').split('\n')
+  const missing = Object.values(gaps).flatMap(({ library, known }) =>
+    known
+      .map(({ says }) => says)
+      .filter((says) => !rows.some((row) => row.startsWith(`| ${library} |`) && row.includes(says)))
+      .map((says) => `${library}: ${says}`),
+  )
+  expect(missing).toEqual([])
+})
+
+it.runIf(!capturesPresent)('skipped: ../shared not present', () => expect(capturesPresent).toBe(false))
+
+function expectedSums(calls: readonly CapturedCall[], each: Capture['each'], known: readonly Gap[]): Sums {
+  return sumUp(
+    calls.flatMap((call) => {
+      const gap: Partial<Gap> = Object.assign({}, ...known.filter(({ of }) => of.includes(call.id)))
+      if (gap.lost === true) return []
+      return attemptsOf(call, each).map(({ status, model_resp, billed = {} }) => {
+        const { user, session, props } = gap.nobody === true ? {} : call
+        const model = gap.alias === true ? call.model : (model_resp ?? call.model)
+        return {
+          who: [user ?? undefined, session ?? undefined, model, status < 400 ? 'ok' : 'error', props?.['plan'], props?.['region']],
+          numbers: [1, ...usageOf(gap.usage === 'none' ? {} : { ...billed, ...gap.usage })],
+        }
+      })
+    }),
+  )
+}
+
+/** Those of a call's requests to the provider that the library makes a span of. */
+function attemptsOf({ wire }: CapturedCall, each: Capture['each']): CapturedCall['wire'] {
+  if (each === 'call') return wire.slice(-1)
+  return each === 'attempt' ? wire : wire.filter(({ status }, n) => status < 400 || n === wire.length - 1)
+}
+
+/** Whether there is none, and the tokens in buckets that do not overlap. */
+function usageOf(billed: Billed): number[] {
+  const { input = 0, cached = 0, cache_write = 0, output = 0, reasoning = 0 } = billed
+  return [Number(billed.input === undefined), input - cached - cache_write, cached, cache_write, output - reasoning, reasoning]
+}
