@@ -102,7 +102,7 @@ export function addToken(path: string, tenant: string): string {
     appendFileSync(path, `sha256:${hashToken(token).toString('hex')} tenant=${tenant}\n`, { mode: 0o600 })
     chmodSync(path, 0o600)
   } catch (cause) {
-    throw new CollectorError('bad_option', `Token file "${path}" cannot be written (${(cause as Error).message}).`, { cause })
+    throw new CollectorError('not_allowed', `Token file "${path}" cannot be written (${(cause as Error).message}).`, { cause })
   }
   return token
 }

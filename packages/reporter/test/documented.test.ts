@@ -48,9 +48,8 @@ describe('the documentation names', () => {
       let help = ''
       command.configureOutput({ writeOut: (text) => (help += text) })
       command.outputHelp()
-      expect(help).toMatch(
-        new RegExp(`Examples?:\\n {2}.*spanledger ${command.parent?.name() === 'prices' ? 'prices ' : ''}${command.name()}`),
-      )
+      const group = command.parent?.parent === null ? '' : `${command.parent?.name()} `
+      expect(help).toMatch(new RegExp(`Examples?:\\n {2}.*spanledger ${group}${command.name()}`))
     }
   })
 })

@@ -11,7 +11,7 @@ export function readJsonAttributes(parent: JsonObject, into: AttributeBag): void
       into.dropped++
       continue
     }
-    const value = readJsonValue(own(entry, 'value'), { depth: 0, entries: 0, isId: isId(key) })
+    const value = readJsonValue(own(entry, 'value'), { depth: 0, entries: 0, key })
     if (value === undefined) into.dropped++
     else into.bag[key] = value
   }
@@ -20,7 +20,8 @@ export function readJsonAttributes(parent: JsonObject, into: AttributeBag): void
 interface Within {
   readonly depth: number
   entries: number
-  readonly isId: boolean
+  /** The attribute's: ids are not cut. */
+  readonly key: string
 }
 
 /**
@@ -34,7 +35,7 @@ function readJsonValue(value: unknown, within: Within): unknown {
     const one = value[kind]
     switch (kind) {
       case 'stringValue':
-        if (typeof one === 'string') read = within.isId ? one : cut(one)
+        if (typeof one === 'string') read = one.length * 3 > limits.textBytes && isId(within.key) ? one : cut(one)
         break
       case 'boolValue':
         if (typeof one === 'boolean') read = one

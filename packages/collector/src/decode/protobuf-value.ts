@@ -34,8 +34,7 @@ export function readAttribute(reader: WireReader, end: number, into: AttributeBa
     return
   }
   reader.pos = valueStart
-  const value =
-    valueEnd === -1 ? null : readValue(reader, valueEnd, { depth: 0, entries: 0, textBytes: isId(key) ? Infinity : limits.textBytes })
+  const value = valueEnd === -1 ? null : readValue(reader, valueEnd, { depth: 0, entries: 0, key })
   reader.pos = entryEnd
   if (value === undefined) into.dropped++
   else into.bag[key] = value
@@ -45,7 +44,8 @@ export function readAttribute(reader: WireReader, end: number, into: AttributeBa
 interface Within {
   readonly depth: number
   entries: number
-  readonly textBytes: number
+  /** The attribute's: ids are not cut. */
+  readonly key: string
 }
 
 /**
@@ -58,7 +58,7 @@ function readValue(reader: WireReader, end: number, within: Within): unknown {
     const tag = reader.uint32()
     switch (tag) {
       case (1 << 3) | wire.bytes:
-        value = readText(reader, end, within.textBytes)
+        value = readText(reader, end, isLong(reader, end) && isId(within.key) ? Infinity : limits.textBytes)
         break
       case (2 << 3) | wire.varint:
         value = readInt64(reader) !== 0
@@ -87,6 +87,11 @@ function readValue(reader: WireReader, end: number, within: Within): unknown {
   }
   expectEnd(reader, end)
   return value
+}
+
+/** Nearly no text is, and then its name need not be looked at. */
+function isLong(reader: WireReader, end: number): boolean {
+  return end - reader.pos > limits.textBytes
 }
 
 /** Recursion ends at `limits.depth`: what lies deeper is stepped over by its length. */

@@ -17,6 +17,7 @@ import { addQuery } from './query.ts'
 import { addReport } from './report.ts'
 import { addReprice } from './reprice.ts'
 import { addServe } from './serve.ts'
+import { addTokens } from './tokens.ts'
 import { addVerify } from './verify.ts'
 
 /** Runs the command `spanledger` and sets the exit code of the process. */
@@ -54,7 +55,20 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 wr
 (--fail-empty), 4 not allowed, 5 threshold tripped (--fail-on), 130 interrupted.`,
     )
   addGlobals(program)
-  for (const add of [addReport, addQuery, addServe, addCollect, addDemo, addPrices, addReprice, addExport, addBackup, addVerify, addDoctor])
+  for (const add of [
+    addReport,
+    addQuery,
+    addServe,
+    addCollect,
+    addTokens,
+    addDemo,
+    addPrices,
+    addReprice,
+    addExport,
+    addBackup,
+    addVerify,
+    addDoctor,
+  ])
     add(program)
   for (const command of program.commands) {
     command.helpOption('--help', 'show help')

@@ -1,0 +1,95 @@
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { addToken } from '@spanledger/collector'
+import { describe, expect, it } from 'vitest'
+
+import { readLines, startCollector, tempFolder } from './running.ts'
+import { callAttributes, makeSpans, post, serialize } from './spans.ts'
+
+const TOKEN = 'a-token-of-more-than-thirty-two-characters'
+const body = (user: string): Uint8Array<ArrayBuffer> => serialize.protobuf(makeSpans([{ attributes: callAttributes({ 'user.id': user }) }]))
+const withToken = (token: string): { headers: Record<string, string> } => ({ headers: { authorization: `Bearer ${token}` } })
+
+describe('one token', () => {
+  it('is asked of every request, and it alone: a host name is no matter then', async () => {
+    const { httpUrl, path, close } = await startCollector({ host: '0.0.0.0', token: TOKEN })
+    const url = httpUrl.replace('0.0.0.0', '127.0.0.1')
+    const answers = [
+      await post(url, body('ada')),
+      await post(url, body('ada'), withToken(`${TOKEN}x`)),
+      await post(url, body('ada'), withToken(TOKEN.toUpperCase())),
+      await post(url, body('ada'), { headers: { authorization: `Basic ${Buffer.from(`x:${TOKEN}`).toString('base64')}` } }),
+      await post(url, body('ada'), { headers: { authorization: `bearer ${TOKEN}`, host: 'collector:4318' } }),
+      await post(url, 'x', { path: '/v1/metrics' }),
+    ]
+    expect(answers.map(({ status }) => status)).toEqual([401, 401, 401, 401, 200, 401])
+    expect(answers[0]?.headers.get('www-authenticate')).toBe('Bearer')
+    await close()
+    expect((await readLines(path)).map(({ user }) => user)).toEqual(['ada'])
+  })
+})
+
+describe('a file of tokens', () => {
+  it('sends what each tenant sends to a ledger of its own, and nothing to another', async () => {
+    const path = join(tempFolder(), 'ledger.db')
+    const tokenFile = join(dirname(path), 'tokens')
+    const [acme, globex] = [addToken(tokenFile, 'acme'), addToken(tokenFile, 'globex')]
+    const { httpUrl, close } = await startCollector({ path, store: { path }, tokenFile })
+    const answers = await Promise.all([
+      post(httpUrl, body('ada'), withToken(acme)),
+      post(httpUrl, body('bob'), withToken(globex)),
+      post(httpUrl, body('cyd'), withToken(acme)),
+      post(httpUrl, body('eve'), withToken(acme.replace('sl_', 'sl-'))),
+    ])
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 401])
+    await close()
+    const usersOf = async (tenant: string): Promise<string[]> =>
+      (await readLines(path.replace('ledger.db', `ledger.${tenant}.db`))).map(({ user }) => user).sort()
+    expect([await usersOf('acme'), await usersOf('globex'), existsSync(path)]).toEqual([['ada', 'cyd'], ['bob'], false])
+  })
+
+  it('holds hashes, not tokens, and only its owner may read it', () => {
+    const tokenFile = join(tempFolder(), 'tokens')
+    const token = addToken(tokenFile, 'acme')
+    expect(readFileSync(tokenFile, 'utf8')).toMatch(/^sha256:[0-9a-f]{64} tenant=acme\n$/)
+    expect(readFileSync(tokenFile, 'utf8')).not.toContain(token.slice(3))
+    expect(statSync(tokenFile).mode & 0o777).toBe(0o600)
+    expect(token.length).toBeGreaterThan(40)
+  })
+
+  it('counts as it is now: a token that is added or taken out does so without a restart', async () => {
+    const path = join(tempFolder(), 'ledger.db')
+    const tokenFile = join(dirname(path), 'tokens')
+    const first = addToken(tokenFile, 'acme')
+    const { httpUrl } = await startCollector({ path, store: { path }, tokenFile })
+    const statusOf = async (token: string): Promise<number> => (await post(httpUrl, body('ada'), withToken(token))).status
+    const second = addToken(tokenFile, 'acme')
+    await sleep(1100)
+    expect([await statusOf(first), await statusOf(second)]).toEqual([200, 200])
+    rmSync(tokenFile)
+    await sleep(1100)
+    expect(await statusOf(second)).toBe(200)
+    writeFileSync(tokenFile, '# nobody\n')
+    await sleep(1100)
+    expect([await statusOf(first), await statusOf(second)]).toEqual([401, 401])
+  })
+
+  it.each([
+    ['a line that says nothing', 'acme\n', 'line 1'],
+    ['a name that is a path', `sha256:${'a'.repeat(64)} tenant=../etc\n`, 'line 1'],
+    ['a hash that is cut off', `\nsha256:abc tenant=acme\n`, 'line 2'],
+  ])('is refused at the start with %s', async (_name, text, place) => {
+    const path = join(tempFolder(), 'ledger.db')
+    const tokenFile = join(dirname(path), 'tokens')
+    writeFileSync(tokenFile, text)
+    await expect(startCollector({ path, store: { path }, tokenFile })).rejects.toThrow(place)
+  })
+
+  it('is refused for a tenant whose name cannot be a part of a file name', () => {
+    const tokenFile = join(tempFolder(), 'tokens')
+    for (const name of ['', '../x', 'Acme', 'a b', 'a'.repeat(65), 'ä'])
+      expect(() => addToken(tokenFile, name)).toThrow('cannot be a tenant')
+  })
+})
