@@ -42,11 +42,25 @@ const needColumns: Readonly<Record<Reading['needs'][number], Partial<Record<Sour
     calls: (scope) => [sql`count(DISTINCT iif(c.user_id = 0, NULL, c.user_id || ' ' || ${localDaySql(scope)}))`],
     users: () => [raw('sum(iif(r.user_id = 0, 0, r.active_days))')],
   },
+  // Read by itself, from the hits to their calls: few calls are hits.
+  saved: {
+    calls: () => [
+      raw('count(*)'),
+      raw('coalesce(sum(sv.saved_tokens), 0)'),
+      raw('CAST(coalesce(sum(sv.saved_cost_nano_usd), 0) AS TEXT)'),
+      raw('coalesce(sum(sv.saved_cost_nano_usd IS NULL), 0)'),
+    ],
+  },
   extent: { calls: () => [raw('min(c.start_ms)'), raw('max(c.start_ms)'), raw('max(c.start_ms + c.latency_ms)')] },
 }
 
 /** How many columns each need adds. */
-export const needWidth: Readonly<Record<Reading['needs'][number], number>> = { users: 1, sessions: 1, active_days: 1, extent: 3 }
+export const needWidth: Readonly<Record<Reading['needs'][number], number>> = { users: 1, sessions: 1, active_days: 1, extent: 3, saved: 4 }
+
+/** Whether a need is read from tables of its own, and so not together with others. */
+export function isReadApart(need: Need): boolean {
+  return need === 'saved'
+}
 
 /** Whether a source can give a need. */
 export function gives(source: Source, need: Need): boolean {
@@ -143,10 +157,10 @@ interface Base {
   readonly groupBy: (columns: readonly string[]) => Fragment
 }
 
-function compileBase({ source, dimensions, sums }: Reading, scope: Scope, packed?: 'packed'): Base | undefined {
+function compileBase({ source, dimensions, sums, needs }: Reading, scope: Scope, packed?: 'packed'): Base | undefined {
   const compiled = dimensions.map((dimension) => dimensionSql(dimension, source, scope))
   const where = scope.where === undefined ? raw('1') : filterSql(scope.where, source, scope)
-  const from = fromSql({ source, dimensions, scope, packed })
+  const from = fromSql({ source, dimensions, scope, packed, isOfHits: needs.includes('saved') })
   if (where === undefined || from === undefined || !compiled.every((one) => one !== undefined)) return undefined
   const joins = new Map(compiled.flatMap(({ joins: all }) => all).map((one) => [one.text, one]))
   if (source === 'calls' && sums.some((name) => callSums[name].includes('kinds.'))) {
@@ -173,11 +187,20 @@ interface From {
   readonly dimensions: readonly Dimension[]
   readonly scope: Scope
   readonly packed: 'packed' | undefined
+  readonly isOfHits: boolean
 }
 
-function fromSql({ source, dimensions, scope, packed }: From): { tables: Fragment; period: Fragment } | undefined {
+function fromSql({ source, dimensions, scope, packed, isOfHits }: From): { tables: Fragment; period: Fragment } | undefined {
   if (source === 'calls') {
     const { fromMs, toMs } = scope.period
+    if (isOfHits) {
+      return {
+        tables: raw(
+          'FROM saved_calls AS sv CROSS JOIN llm_calls AS c ON c.start_ms = sv.start_ms AND c.span_id = sv.span_id AND c.trace_id = sv.trace_id',
+        ),
+        period: sql`c.counted = 1 AND sv.start_ms >= ${fromMs} AND sv.start_ms < ${toMs}`,
+      }
+    }
     return {
       tables: raw('FROM llm_calls AS c'),
       period: sql`c.counted = 1 AND c.start_ms >= ${fromMs} AND c.start_ms < ${toMs}`,

@@ -32,7 +32,7 @@ export const sumNames = [
 export type SumName = (typeof sumNames)[number]
 
 /** What needs more than sums. */
-export type Need = 'users' | 'sessions' | 'active_days' | 'latency' | 'ttft' | 'extent'
+export type Need = 'users' | 'sessions' | 'active_days' | 'latency' | 'ttft' | 'extent' | 'saved'
 
 /** What is known of a group of calls; what no metric asked for is left out. */
 export interface Group {
@@ -46,6 +46,16 @@ export interface Group {
   readonly firstStartMs?: number
   readonly lastStartMs?: number
   readonly lastEndMs?: number
+  readonly saved?: Saved
+}
+
+/** What cache hits saved. */
+export interface Saved {
+  readonly hits: number
+  /** Of those, the ones of which it is not known what they would have cost. */
+  readonly unpriced: number
+  readonly tokens: number
+  readonly costNanoUsd: bigint
 }
 
 /** A number of a group, before it is written: money is nano-USD as bigint, times are ms. Null is unknown. */
@@ -186,6 +196,27 @@ const metrics = {
     says: 'cache_read_tokens / (input_tokens + cache_read_tokens + cache_write_tokens)',
     sums: [...inputSums, ...cacheReadSums, ...cacheWriteSums, missing],
     of: (g) => ratio(tokens(...cacheReadSums)(g), tokens(...inputSums, ...cacheReadSums, ...cacheWriteSums)(g)),
+  },
+  cache_hits: {
+    label: 'Cache hits',
+    type: 'int',
+    says: 'calls that a cache in front of the provider answered; they cost nothing and used no tokens',
+    needs: ['saved'],
+    of: (g) => g.saved?.hits ?? 0,
+  },
+  saved_tokens: {
+    label: 'Saved tokens',
+    type: 'int',
+    says: 'what the cache hits would have used; in no other column',
+    needs: ['saved'],
+    of: (g) => g.saved?.tokens ?? 0,
+  },
+  saved_cost_usd: {
+    label: 'Saved cost',
+    type: 'usd',
+    says: 'what the cache hits would have cost at the prices of their time; null where none has a price',
+    needs: ['saved'],
+    of: ({ saved }) => (saved !== undefined && saved.hits > 0 && saved.unpriced === saved.hits ? null : (saved?.costNanoUsd ?? 0n)),
   },
   web_searches: {
     label: 'Web searches',

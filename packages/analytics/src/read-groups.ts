@@ -1,6 +1,6 @@
 import type { Store } from '@spanledger/store'
 
-import { compileGroups, compileHistogram, compilePacked, gives, needWidth, type Reading } from './compile.ts'
+import { compileGroups, compileHistogram, compilePacked, gives, isReadApart, needWidth, type Reading } from './compile.ts'
 import type { Dimension } from './dimensions.ts'
 import { Durations } from './durations.ts'
 import type { Fragment } from './fragment.ts'
@@ -33,16 +33,26 @@ export async function readGroups(
   const names = [...sums]
   const wanted = [...needs].filter((need): need is GroupNeed => need !== 'latency' && need !== 'ttft')
   const main = sources.find((source) => compileGroups({ source, dimensions, sums: names, needs: [] }, scope) !== undefined) ?? 'calls'
-  const together = wanted.filter((need) => gives(main, need))
+  const together = wanted.filter((need) => gives(main, need) && !isReadApart(need))
   const found = await readMain(store, scope, { source: main, dimensions, sums: names, needs: together })
 
   for (const need of wanted) {
-    if (together.includes(need)) continue
+    if (together.includes(need) || (need === 'saved' && !(await hasHits(store, scope)))) continue
     await readNeed(store, scope, { need, dimensions, found })
   }
   const durations = (['latency', 'ttft'] as const).filter((column) => needs.has(column))
   if (durations.length > 0) await readHistograms(store, scope, { columns: durations, dimensions, found })
   return [...found.values()]
+}
+
+/** Most ledgers have no cache hits, and then there is nothing to join. */
+async function hasHits(store: Store, { period: { fromMs, toMs } }: Scope): Promise<boolean> {
+  const [row] = await store.all<{ found: number }>(
+    'SELECT EXISTS (SELECT 1 FROM saved_calls WHERE start_ms >= ? AND start_ms < ?) AS found',
+    fromMs,
+    toMs,
+  )
+  return row?.found === 1
 }
 
 type GroupNeed = Exclude<Need, 'latency' | 'ttft'>
@@ -76,11 +86,13 @@ async function readMain(store: Store, scope: Scope, reading: Reading): Promise<F
 function putNeeds(group: Mutable<Group>, needs: readonly GroupNeed[], values: readonly Key[]): void {
   let at = 0
   for (const need of needs) {
-    const [first, second, third] = values.slice(at, at + needWidth[need])
+    const [first, second, third, fourth] = values.slice(at, at + needWidth[need])
     at += needWidth[need]
     if (need === 'users') group.users = Number(first ?? 0)
     else if (need === 'sessions') group.sessions = Number(first ?? 0)
     else if (need === 'active_days') group.activeDays = Number(first ?? 0)
+    else if (need === 'saved')
+      group.saved = { hits: Number(first), tokens: Number(second), costNanoUsd: BigInt(third ?? 0), unpriced: Number(fourth) }
     else if (typeof first === 'number') {
       group.firstStartMs = first
       group.lastStartMs = Number(second)

@@ -37,6 +37,9 @@ const callMetrics: readonly MetricName[] = [
   'errors',
   'error_rate',
   'unpriced_requests',
+  'cache_hits',
+  'saved_tokens',
+  'saved_cost_usd',
 ]
 
 /** A report that is one question, split by one dimension and any others asked for. */

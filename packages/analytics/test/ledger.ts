@@ -19,6 +19,7 @@ export interface CallWords {
   readonly usage?: Partial<Usage> | null
   readonly quality?: LlmCall['usageQuality']
   readonly sample?: boolean
+  readonly cacheHit?: boolean
   /** Undefined is unpriced. */
   readonly costNanoUsd?: number | undefined
 }
@@ -53,6 +54,7 @@ export function callOf(words: CallWords): LlmCall & { settled: true } {
     usageQuality: usage === null ? 'missing' : (words.quality ?? 'reported'),
     parts: undefined,
     reportedCostNanoUsd: undefined,
+    ...(words.cacheHit === true ? { cacheHit: true } : {}),
     user: words.user,
     session: words.session,
     properties: new Map(

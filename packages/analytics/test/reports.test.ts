@@ -71,6 +71,9 @@ describe('the users report', () => {
     expect(rows[0]).toEqual({
       user: 'ada',
       requests: 3,
+      cache_hits: 0,
+      saved_tokens: 0,
+      saved_cost_usd: '0.000000000',
       cost_usd: '0.074399001',
       input_tokens: 153,
       cache_read_tokens: 150,

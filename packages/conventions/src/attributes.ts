@@ -73,6 +73,8 @@ export const spanledgerAttributes = {
   serviceTier: 'spanledger.service_tier',
   /** `true` on calls made up for a demo. */
   sample: 'spanledger.sample',
+  /** `true` on calls that a cache of the app or of its gateway answered, in the provider's place: the usage is what that saved. */
+  cacheHit: 'spanledger.cache_hit',
 } as const
 
 /**

@@ -41,6 +41,11 @@ export interface LlmCall extends Identity {
   readonly parts: readonly UsagePart[] | undefined
   /** What the provider said it cost, kept beside the computed cost. */
   readonly reportedCostNanoUsd: number | undefined
+  /**
+   * True where a cache in front of the provider answered: no tokens were used, and `usage` is what the answer would have
+   * used. Not to be taken for the provider's own prompt cache, whose tokens are buckets of a usage.
+   */
+  readonly cacheHit?: boolean
   /** What the resource says, for where neither the span nor any ancestor says anything. */
   readonly resourceIdentity: Identity | undefined
   readonly origin: CallOrigin

@@ -75,6 +75,7 @@ export function toCall(span: SpanRecord, said: DialectCall, origin: CallOrigin):
     usageQuality: usage === undefined ? 'missing' : faults.includes('token_count_refused') ? 'partial' : qualityOf(said.quality),
     cacheVerdict: verdict,
     parts: usage === undefined ? undefined : said.parts,
+    ...(span.attributes[ours.cacheHit] === true ? { cacheHit: true } : {}),
     reportedCostNanoUsd: readCost(said.reportedCostUsd, faults),
     user: keepId('user', said.user, faults),
     session: keepId('session', said.session, faults),

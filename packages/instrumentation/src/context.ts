@@ -45,8 +45,7 @@ export function currentIdentity(from: Context = context.active()): Identity {
   return inScope === undefined ? inBaggage : mergeIdentities([inScope, inBaggage])
 }
 
-/** What the options of a scope or an event say besides the user. */
-export function saidIn({ sessionId, properties }: UserOptions): SaidIdentity {
+function saidIn({ sessionId, properties }: UserOptions): SaidIdentity {
   return { session: sessionId, ...(properties && { properties: entriesOf(properties) }) }
 }
 

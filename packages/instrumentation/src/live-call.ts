@@ -16,6 +16,7 @@ import { counted, countFailure, guarded } from './instrumentation-state.ts'
 import type { LlmApi } from './llm-apis.ts'
 import { forgetOpenCall, watchOpenCall, type OpenCall } from './open-calls.ts'
 import { isObject } from './sdk-shapes.ts'
+import type { Server } from './server.ts'
 
 /** What a call needs to know of its request. */
 export interface CallRequest {
@@ -23,6 +24,7 @@ export interface CallRequest {
   readonly body: Readonly<Record<string, unknown>>
   readonly model: string
   readonly provider: string
+  readonly server?: Server
   /** We asked for usage where the app did not: what comes of it is hidden from the app. */
   readonly hidesUsage: boolean
 }
@@ -49,6 +51,8 @@ export class LiveCall implements OpenCall {
   /** Set when the app asked for the response unparsed. */
   unparsed = false
   progress = 0
+  /** Set when a cache in front of the provider gave the answer. */
+  isCacheHit = false
   private isStreaming = false
   private readonly request: CallRequest
   private readonly finishSpan: FinishSpan
@@ -71,6 +75,11 @@ export class LiveCall implements OpenCall {
   /** Whether the app must not see what the server sends because only we asked for usage. */
   get hidesUsage(): boolean {
     return this.request.hidesUsage
+  }
+
+  /** Whether what answers is none of the providers' own hosts: a gateway, which may answer from a cache. */
+  get goesThroughGateway(): boolean {
+    return this.request.server?.provider === undefined
   }
 
   /** Until the app awaits the answer, and between the chunks of a stream; in between it is the network. */
@@ -152,6 +161,7 @@ export class LiveCall implements OpenCall {
     forgetOpenCall(this)
     if (this.onAbort !== undefined) this.signal?.removeEventListener('abort', this.onAbort)
     const attributes = guarded('answer', describe) ?? missing()
+    if (this.isCacheHit) attributes[ours.cacheHit] = true
     if (this.httpStatus !== undefined) attributes[names.httpResponseStatusCode] = this.httpStatus
     guarded('end', () => this.finishSpan({ attributes, error }))
   }

@@ -1,7 +1,8 @@
+import { isCacheHit } from './cache-hit.ts'
 import { guarded } from './instrumentation-state.ts'
 import type { LiveCall } from './live-call.ts'
 import { responseWithoutUsage } from './response-without-usage.ts'
-import { isSdkPromise, isSdkStream, type SdkPromise } from './sdk-shapes.ts'
+import { isObject, isSdkPromise, isSdkStream, type SdkPromise } from './sdk-shapes.ts'
 import { watchRawResponse } from './watch-raw-response.ts'
 import { watchStream } from './watch-stream.ts'
 
@@ -29,12 +30,18 @@ function watchSdkPromise(promise: SdkPromise, call: LiveCall): void {
   let parsed: Promise<unknown> | undefined
   promise.parse = () => {
     call.parsing = true
-    parsed ??= parse.call(promise).then(seen, failed)
+    if (parsed === undefined) {
+      const parsing = parse.call(promise)
+      // After the SDK has begun to: a failure is then handled by it, and stays one.
+      if (call.goesThroughGateway) promise.responsePromise.then((answer) => noteCacheHit(answer, call), ignored)
+      parsed = parsing.then(seen, failed)
+    }
     return parsed
   }
   let shown: Response | undefined
   promise.asResponse = () =>
     asResponse.call(promise).then((response) => {
+      noteCacheHit({ response }, call)
       if (call.hidesUsage) shown ??= guarded('answer', () => responseWithoutUsage(response, call))
       if (shown !== undefined) return shown
       // withResponse() asks for both; then the parsing is what counts.
@@ -45,10 +52,23 @@ function watchSdkPromise(promise: SdkPromise, call: LiveCall): void {
     // The promise that this makes goes past the methods above, straight to the two steps below them.
     const { responsePromise, parseResponse } = promise
     call.parsing = true
-    promise.responsePromise = responsePromise.then(undefined, failed)
+    promise.responsePromise = responsePromise.then((answer) => {
+      noteCacheHit(answer, call)
+      return answer
+    }, failed)
     promise.parseResponse = async (...args) => parseResponse(...args).then(seen, failed)
     return unwrap.call(promise, transform)
   }
+}
+
+function ignored(): void {}
+
+/** What a promise of the response holds, in every SDK: the response beside the request's options. Never throws. */
+function noteCacheHit(answer: unknown, call: LiveCall): void {
+  guarded('answer', () => {
+    if (call.goesThroughGateway && isObject(answer) && isObject(answer['response']))
+      call.isCacheHit = isCacheHit(answer['response']['headers'])
+  })
 }
 
 /** Whatever else an SDK, a proxy or a mock may return. */

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 export interface Replay {
   readonly status?: number
   readonly contentType?: string
+  readonly headers?: Readonly<Record<string, string>>
   /** Sent one after the other; a stream's events, each with its blank line. */
   readonly pieces: readonly string[]
   /** How the connection ends after the last piece; `open`: not by the server. */
@@ -61,10 +62,10 @@ export function chatEvents(...chunks: readonly object[]): string[] {
 
 async function send(
   response: ServerResponse,
-  { status = 200, contentType = 'application/json', pieces, end = 'well', waitMs = 0 }: Replay,
+  { status = 200, contentType = 'application/json', headers = {}, pieces, end = 'well', waitMs = 0 }: Replay,
 ): Promise<void> {
   if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
-  response.writeHead(status, { 'content-type': contentType })
+  response.writeHead(status, { 'content-type': contentType, ...headers })
   response.flushHeaders()
   for (const piece of pieces) response.write(piece)
   if (end === 'well') response.end()

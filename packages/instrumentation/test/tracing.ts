@@ -44,8 +44,7 @@ export function startTracing({ processors = [], global = true }: { processors?: 
   }
 }
 
-/** A finished span in the shape that all readers take. */
-export function toRecord(span: ReadableSpan): SpanRecord {
+function toRecord(span: ReadableSpan): SpanRecord {
   return {
     traceId: span.spanContext().traceId,
     spanId: span.spanContext().spanId,

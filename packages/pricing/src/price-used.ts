@@ -20,8 +20,8 @@ export interface ModelPrice {
   readonly inputTokensAbove?: number
 }
 
-/** What a call was priced by; with `parts`, one price for each part of the call, in order. */
-export type PriceUsed = ModelPrice | { readonly parts: readonly ModelPrice[] }
+/** What a call was priced by; with `parts`, one price for each part of the call, in order; `cacheHit`: by none, a cache answered. */
+export type PriceUsed = ModelPrice | { readonly parts: readonly ModelPrice[] } | { readonly cacheHit: true }
 
 /** A price ready to compute with, and its plain form. */
 export interface PricedBand {

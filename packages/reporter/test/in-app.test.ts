@@ -33,7 +33,6 @@ describe('importing spanledger in an app', () => {
       'openAnalytics',
       'openPriceBook',
       'openStore',
-      'track',
       'withProperties',
       'withSession',
       'withUser',

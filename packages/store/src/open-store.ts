@@ -9,6 +9,7 @@ import { readRepricings } from './reprice-log.ts'
 import { undoRepricing } from './reprice-undo.ts'
 import { repriceCalls, type RepriceContext } from './reprice.ts'
 import { clearRollups, fillRollups } from './rollups.ts'
+import { withoutSaved, writeSaved } from './saved.ts'
 import { openSqlite, type Sqlite, type SqliteValue } from './sqlite.ts'
 import { rereadSessions } from './sessions.ts'
 import { StoreError, toStoreError } from './store-error.ts'
@@ -163,7 +164,8 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
           forgottenMs = nowMs
           await forgetOldTraces(db, nowMs)
         }
-        const written = await writeBatch(writing(), batch)
+        const written = await writeBatch(writing(), { ...batch, calls: withoutSaved(batch.calls) })
+        await writeSaved(db, batch.calls, writing().priceBook)
         if (batch.marks !== undefined) await writeMarks(db, batch.marks(written))
         return written
       })

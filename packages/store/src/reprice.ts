@@ -5,6 +5,7 @@ import type { Cost, PriceBook } from '@spanledger/pricing'
 import { contributionColumns, toContribution, type Contribution } from './contributions.ts'
 import { openDictionary } from './dictionary.ts'
 import { priceText } from './interning.ts'
+import { cacheHitPrice } from './saved.ts'
 import { openChangeSums, type ChangeSums, type CostChange, type ModelChange, type Reader, type UserChange } from './reprice-change.ts'
 import { beginRepricing, noteProgress, stampRepricing, type RepriceScope } from './reprice-log.ts'
 import { addContribution, applyDelta, emptyDelta } from './rollups.ts'
@@ -184,6 +185,7 @@ const callsAfter = `WITH step AS MATERIALIZED (
 
 function priceAnew(row: readonly (number | string | null)[], priceBook: PriceBook): Changed | undefined {
   const contribution = toContribution(row)
+  if (row.at(-1) === cacheHitPrice) return undefined
   const [provider, requestedModel, model, serviceTier, parts, price] = row.slice(-6) as [
     string,
     string,

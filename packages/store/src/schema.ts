@@ -1,4 +1,5 @@
 import { eventsSchema } from './events-schema.ts'
+import { savedSchema } from './saved.ts'
 import { measureColumns, usageColumns } from './measures.ts'
 
 /**
@@ -204,4 +205,5 @@ export const migrations: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   `,
   eventsSchema,
+  savedSchema,
 ]

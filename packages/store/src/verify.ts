@@ -1,4 +1,5 @@
 import { compareRollups, createTemporaryRollups, fillRollups } from './rollups.ts'
+import { countSavedFaults } from './saved.ts'
 import type { Sqlite } from './sqlite.ts'
 import type { Zone } from './zone.ts'
 
@@ -26,6 +27,7 @@ export async function verifyLedger(db: Sqlite, zone: Zone): Promise<Verification
       await checkSessions(db),
       await checkTotals(db),
       await checkEvents(db),
+      await checkSaved(db),
     ]
     return { ok: checks.every((check) => check.ok), checks }
   } finally {
@@ -67,6 +69,15 @@ async function checkSessions(db: Sqlite): Promise<Check> {
     ok: differing === 0,
     detail:
       differing === 0 ? 'first and last calls agree with the calls' : `${differing} sessions have a first or last call that no call has`,
+  }
+}
+
+async function checkSaved(db: Sqlite): Promise<Check> {
+  const faults = await countSavedFaults(db)
+  return {
+    name: 'cache hits',
+    ok: faults === 0,
+    detail: faults === 0 ? 'each has what it saved, and no other call does' : `${faults} cache hits lack what they saved, or have it twice`,
   }
 }
 

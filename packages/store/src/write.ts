@@ -8,6 +8,7 @@ import { writeEvents } from './events.ts'
 import { nobody, type InternedCall, type Interning } from './interning.ts'
 import { SLOTS } from './properties.ts'
 import { addContribution, applyDelta, emptyDelta, rereadBounds, type RollupDelta } from './rollups.ts'
+import { costOfCall } from './saved.ts'
 import { rereadSessions, touchSessions } from './sessions.ts'
 import type { Decision, TraceSpan } from './settle.ts'
 import type { Sqlite } from './sqlite.ts'
@@ -142,9 +143,7 @@ interface Fresh {
 /** The rows of calls, priced and with ids; what those that count add to the rollups goes into the delta. */
 async function makeRows({ interning, priceBook, zone }: WriteContext, { calls, decisions, delta }: Fresh): Promise<CallRow[]> {
   const priced = calls.map((call) => {
-    const { usage, parts, provider, model, requestedModel, serviceTier } = call
-    const cost = priceBook.costOf({ usage, parts, provider, model, requestedModel, serviceTier, at: call.startMs })
-    return { call, cost, identity: decisions.get(call)?.identity ?? call }
+    return { call, cost: costOfCall(call, priceBook), identity: decisions.get(call)?.identity ?? call }
   })
   const interned = await interning.intern(priced)
   return interned.map((one) => {
