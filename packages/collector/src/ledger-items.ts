@@ -1,25 +1,15 @@
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 
-import { readCall, readSpanIdentity, type LlmCall, type SpanRecord } from '@spanledger/conventions'
-import { toLink, type SpanLink } from '@spanledger/store'
-
 import type { Encoding } from './answer.ts'
-import { parseJsonBody } from './decode/json-body.ts'
-import { readJsonSpans } from './decode/json-spans.ts'
-import { readProtobufSpans } from './decode/protobuf-spans.ts'
-import type { SpanFault } from './decode/span-parts.ts'
+import { openBody, type LedgerItem } from './decode/read-items.ts'
 import { inSlices } from './in-slices.ts'
 import { Refusal } from './refusal.ts'
-import type { SignalName } from './signals.ts'
 import { Turnstile } from './turnstile.ts'
 
-/** What one span or log record means for the ledger: a call, a link, nothing, or why it is not taken. */
-export type LedgerItem = { readonly call: LlmCall } | { readonly link: SpanLink } | SpanFault | undefined
-
-/** A request as it came over the wire. */
+/** A request for a ledger, as it came over the wire. */
 export interface OtlpRequest {
-  readonly signal: SignalName
+  readonly signal: 'traces' | 'logs'
   readonly encoding: Encoding
   readonly isGzip: boolean
   readonly body: Buffer
@@ -55,13 +45,16 @@ export async function openItems(request: OtlpRequest, limits: BodyLimits): Promi
     const body = request.isGzip ? await decompress(request.body, limits.maxDecompressedBytes) : request.body
     if (body.length > limits.maxDecompressedBytes) throw tooLarge(limits.maxDecompressedBytes)
     if (body.length <= LARGE_BYTES) close()
-    const open = spansOf(request.encoding, body, limits)
+    if (request.encoding === 'json' && body.length > limits.maxJsonBytes) {
+      throw new Refusal('too_large', `JSON may have ${limits.maxJsonBytes} bytes. Send fewer spans at a time, or protobuf.`)
+    }
+    const open = openBody(request.signal, request.encoding, body)
     if (body.length > READ_AT_ONCE_BYTES) {
       await inSlices(open(), () => undefined)
-      return { items: toItems(open()), close }
+      return { items: open(), close }
     }
     const items: LedgerItem[] = []
-    await inSlices(toItems(open()), (item) => {
+    await inSlices(open(), (item) => {
       items.push(item)
     })
     return { items: items.values(), close }
@@ -69,27 +62,6 @@ export async function openItems(request: OtlpRequest, limits: BodyLimits): Promi
     close()
     throw error
   }
-}
-
-function spansOf(encoding: Encoding, body: Buffer, { maxJsonBytes }: BodyLimits): () => Generator<SpanRecord | SpanFault, void> {
-  if (encoding === 'protobuf') return () => readProtobufSpans(body)
-  if (body.length > maxJsonBytes) {
-    throw new Refusal('too_large', `JSON may have ${maxJsonBytes} bytes. Send fewer spans at a time, or protobuf.`)
-  }
-  const parsed = parseJsonBody(body)
-  return () => readJsonSpans(parsed)
-}
-
-function* toItems(spans: Iterable<SpanRecord | SpanFault>): Generator<LedgerItem, void> {
-  for (const span of spans) yield typeof span === 'string' ? span : toItem(span)
-}
-
-function toItem(span: SpanRecord): LedgerItem {
-  const call = readCall(span, 'otlp')
-  if (call !== undefined) return { call }
-  const link = toLink(span, readSpanIdentity(span))
-  // A root that says nothing of whose it is changes nothing for the spans below it, whenever they come.
-  return link.parentSpanId === undefined && link.identity === undefined ? undefined : { link }
 }
 
 const gunzipAsync = promisify(gunzip)

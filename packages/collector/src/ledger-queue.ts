@@ -8,7 +8,7 @@ import { toRefusal } from './to-refusal.ts'
 import type { Waiting } from './waiting.ts'
 import { newPart, sizeOfPart, writeParts, type Part } from './write-parts.ts'
 
-/** Calls and links in one transaction, at most: what it takes in memory, and how long a sender waits for others. */
+/** Calls, events and links in one transaction, at most: what it takes in memory, and how long a sender waits for others. */
 const MAX_GROUP_SIZE = 2048
 
 /**
@@ -115,6 +115,7 @@ export class LedgerQueue {
         if (item === undefined) return true
         if (typeof item === 'string') waiting.rejections.add(item)
         else if ('call' in item) part.calls.push(item.call)
+        else if ('event' in item) part.events.push(item.event)
         else part.links.push(item.link)
         return sizeOfPart(part) < room
       })

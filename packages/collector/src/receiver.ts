@@ -5,7 +5,11 @@ import type { OtlpRequest } from './ledger-items.ts'
 import type { Ledgers } from './ledgers.ts'
 import type { RateLimiter } from './rate-limiter.ts'
 import { Refusal } from './refusal.ts'
+import type { SignalName } from './signals.ts'
 import { toRefusal } from './to-refusal.ts'
+
+/** A request of any kind, as it came over the wire. */
+export type ReceivedRequest = Omit<OtlpRequest, 'signal'> & { readonly signal: SignalName }
 
 export interface ReceiverOptions {
   readonly ledgers: Ledgers
@@ -37,11 +41,13 @@ export class Receiver {
    * Resolves when all of the request is committed that can be.
    * @throws Refusal
    */
-  async take(sender: Sender, request: OtlpRequest): Promise<Rejected> {
+  async take(sender: Sender, request: ReceivedRequest): Promise<Rejected> {
+    const { signal } = request
+    // Taken, so that whoever sends all three to one place has no errors; nothing in them is of use here.
+    if (signal === 'metrics') return { count: 0, message: '' }
     try {
-      if (request.signal !== 'traces') return { count: 0, message: '' }
       const queue = await this.#options.ledgers.queueOf(sender.tenant)
-      return await queue.add(request)
+      return await queue.add({ ...request, signal })
     } catch (error) {
       throw this.#refusalOf(error)
     }

@@ -26,10 +26,7 @@ export class Rejections {
     if (count === 0) return { count, message: '' }
     const { unit } = signals[signal]
     const why = [...this.counts].map(([reason, times]) => `${times} ${reasons[reason]}`).join(', ')
-    const hint =
-      signal === 'traces' && this.counts.has('refused_span_id') && this.counts.size === 1
-        ? ' Are these log records? They go to /v1/logs.'
-        : ''
+    const hint = signal === 'traces' && this.counts.has('refused_trace_id') ? ' Log records go to /v1/logs.' : ''
     return { count, message: `Not taken: ${count} ${unit}${count === 1 ? '' : 's'} (${why}).${hint}` }
   }
 }

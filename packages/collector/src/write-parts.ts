@@ -1,4 +1,4 @@
-import { StoreError, type SpanLink, type Store, type WrittenCall } from '@spanledger/store'
+import { StoreError, type SpanLink, type Store, type WrittenCall, type WrittenEvent } from '@spanledger/store'
 
 import type { Waiting } from './waiting.ts'
 
@@ -6,22 +6,23 @@ import type { Waiting } from './waiting.ts'
 export interface Part {
   readonly of: Waiting
   readonly calls: WrittenCall[]
+  readonly events: WrittenEvent[]
   readonly links: SpanLink[]
   /** Whether the request has nothing more. */
   isLast: boolean
 }
 
 export function newPart(of: Waiting): Part {
-  return { of, calls: [], links: [], isLast: true }
+  return { of, calls: [], events: [], links: [], isLast: true }
 }
 
-export function sizeOfPart({ calls, links }: Part): number {
-  return calls.length + links.length
+export function sizeOfPart({ calls, events, links }: Part): number {
+  return calls.length + events.length + links.length
 }
 
 /**
  * Writes parts of several requests in one transaction. Where the ledger finds a fault with what is written rather than with
- * itself, they are written in halves, down to single calls, so that what cannot be written takes nothing else down with it.
+ * itself, they are written in halves, down to single ones, so that what cannot be written takes nothing else down with it.
  * Never throws: a request whose part is not in the ledger is refused, or has it among its rejections.
  */
 export async function writeParts(store: Store, parts: readonly Part[]): Promise<void> {
@@ -35,7 +36,7 @@ export async function writeParts(store: Store, parts: readonly Part[]): Promise<
   }
 }
 
-/** Parts of one call or link each that the store does not take, and why. */
+/** Parts of one call, event or link each that the store does not take, and why. */
 interface Unwritable {
   readonly single: readonly Part[]
   readonly error?: unknown
@@ -44,7 +45,11 @@ interface Unwritable {
 async function writeHalves(store: Store, parts: readonly Part[]): Promise<Unwritable> {
   if (parts.length === 0) return { single: [] }
   try {
-    await store.write({ calls: parts.flatMap(({ calls }) => calls), links: parts.flatMap(({ links }) => links) })
+    await store.write({
+      calls: parts.flatMap(({ calls }) => calls),
+      events: parts.flatMap(({ events }) => events),
+      links: parts.flatMap(({ links }) => links),
+    })
     return { single: [] }
   } catch (error) {
     if (error instanceof StoreError && error.kind !== 'other') {
@@ -65,11 +70,15 @@ function halvesOf(parts: readonly Part[]): readonly (readonly Part[])[] {
     const middle = parts.length >> 1
     return [parts.slice(0, middle), parts.slice(middle)]
   }
-  // Rounded up and down, so that one call with one link is parted too.
-  const calls = (first.calls.length + 1) >> 1
-  const links = first.links.length >> 1
-  return [
-    [{ ...first, calls: first.calls.slice(0, calls), links: first.links.slice(0, links) }],
-    [{ ...first, calls: first.calls.slice(calls), links: first.links.slice(links) }],
-  ]
+  const { of, calls, events, links, isLast } = first
+  const middle = sizeOfPart(first) >> 1
+  // As if all stood in one row: calls, then events, then links.
+  const cut = (from: number, to: number): Part => ({
+    of,
+    isLast,
+    calls: calls.slice(from, to),
+    events: events.slice(Math.max(from - calls.length, 0), Math.max(to - calls.length, 0)),
+    links: links.slice(Math.max(from - calls.length - events.length, 0), Math.max(to - calls.length - events.length, 0)),
+  })
+  return [[cut(0, middle)], [cut(middle, sizeOfPart(first))]]
 }

@@ -56,7 +56,12 @@ describe('what is in the ledger is answered with 200', () => {
     )
     expect([answer.status, await answer.json()]).toEqual([
       200,
-      { partialSuccess: { rejectedSpans: '1', errorMessage: 'Not taken: 1 span (1 without a valid trace id (32 hex digits)).' } },
+      {
+        partialSuccess: {
+          rejectedSpans: '1',
+          errorMessage: 'Not taken: 1 span (1 without a valid trace id (32 hex digits)). Log records go to /v1/logs.',
+        },
+      },
     ])
     await close()
     expect((await readLines(path)).length).toBe(1)

@@ -58,6 +58,18 @@ export async function readLines(path: string): Promise<LedgerLine[]> {
   )
 }
 
+/** All events of a ledger, in the order of their keys. */
+export async function readEvents(path: string): Promise<unknown[]> {
+  return reading(path, (store) =>
+    store.all(
+      `SELECT lower(hex(e.trace_id)) AS trace, lower(hex(e.span_id)) AS span, e.start_ms AS startMs, e.start_fraction AS startFraction, j.kind,
+         j.name, j.source, u.name AS user, s.name AS session, e.target_kind AS targetKind, e.target, e.outcome, e.value
+       FROM events AS e JOIN event_subjects AS j USING (subject_id) JOIN users AS u USING (user_id) JOIN sessions AS s USING (session_id)
+       ORDER BY e.start_ms, span, trace`,
+    ),
+  )
+}
+
 export async function readCounters(path: string): Promise<Record<string, number>> {
   return reading(path, async (store) => Object.fromEntries(await store.counters()))
 }

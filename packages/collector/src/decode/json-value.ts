@@ -17,6 +17,11 @@ export function readJsonAttributes(parent: JsonObject, into: AttributeBag): void
   }
 }
 
+/** Reads an `AnyValue` that is no attribute's: the body of a log record. */
+export function readJsonBodyValue(value: unknown): unknown {
+  return readJsonValue(value, { depth: 0, entries: 0, key: '' }) ?? null
+}
+
 interface Within {
   readonly depth: number
   entries: number
@@ -95,10 +100,10 @@ function readMap(value: JsonObject, within: Within): unknown {
 
 /** An int64 is a decimal text, or a number; a bigint where a number would not be exact. */
 function readInteger(value: unknown): number | bigint | null {
-  if (typeof value === 'number') return Number.isInteger(value) && !Number.isSafeInteger(value) ? BigInt(value) : value
+  if (typeof value === 'number') return value
   if (typeof value !== 'string' || !/^-?\d{1,19}$/.test(value)) return null
   const number = Number(value)
-  return Number.isSafeInteger(number) ? number : BigInt(value)
+  return BigInt(number) === BigInt(value) ? number : BigInt(value)
 }
 
 /** NaN and the infinities are texts in protobuf's JSON. */

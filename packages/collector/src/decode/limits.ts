@@ -1,7 +1,7 @@
 /** What one request may hold, besides its bytes (settings.ts). Both encodings are held to the same. */
 export const limits = {
   /** Beyond it the request is refused: what is decoded at a time stays small, and so does what a client repeats. */
-  spansPerRequest: 50_000,
+  itemsPerRequest: 50_000,
   /** Beyond it only those that say whose a span is and what it used are kept (`isVital`); the rest is dropped and counted. */
   attributesPerSpan: 1024,
   /** Longer texts are cut, except ids: no reader looks further, and prompts are most of what spans weigh. */

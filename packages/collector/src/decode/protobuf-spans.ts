@@ -1,77 +1,14 @@
 import type { SpanRecord } from '@spanledger/conventions'
 
-import { Refusal } from '../refusal.ts'
 import { limits } from './limits.ts'
 import { msOfHalves } from './nanos.ts'
 import { newAttributes, readAttribute } from './protobuf-value.ts'
-import { toSpanRecord, type SpanFault, type SpanScope } from './span-parts.ts'
-import { expectEnd, nextMessage, openReader, readEnd, readHex, readText, skipField, wire, type WireReader } from './wire.ts'
+import type { Scope } from './scope.ts'
+import { toSpanRecord, type SpanFault } from './span-parts.ts'
+import { expectEnd, readEnd, readHex, readText, skipField, wire, type WireReader } from './wire.ts'
 
-/**
- * Reads the spans of an `ExportTraceServiceRequest`, one at a time. Field numbers are those of opentelemetry-proto 1.11
- * (https://github.com/open-telemetry/opentelemetry-proto, read 2026-11-20).
- * @throws Refusal where the body is none, or has too many spans
- */
-export function* readProtobufSpans(body: Buffer): Generator<SpanRecord | SpanFault, void> {
-  const reader = openReader(body)
-  let count = 0
-  for (
-    let resourceEnd = nextMessage(reader, body.length, 1);
-    resourceEnd !== undefined;
-    resourceEnd = nextMessage(reader, body.length, 1)
-  ) {
-    const resourceAttributes = readResource(reader, resourceEnd)
-    for (let scopeEnd = nextMessage(reader, resourceEnd, 2); scopeEnd !== undefined; scopeEnd = nextMessage(reader, resourceEnd, 2)) {
-      const scope = { resourceAttributes, ...readScope(reader, scopeEnd) }
-      for (let spanEnd = nextMessage(reader, scopeEnd, 2); spanEnd !== undefined; spanEnd = nextMessage(reader, scopeEnd, 2)) {
-        if (++count > limits.spansPerRequest) throw tooManySpans()
-        yield readSpan(reader, spanEnd, scope)
-      }
-      expectEnd(reader, scopeEnd)
-    }
-    expectEnd(reader, resourceEnd)
-  }
-  expectEnd(reader, body.length)
-}
-
-export function tooManySpans(): Refusal {
-  return new Refusal('too_large', `More than ${limits.spansPerRequest} spans in one request. Send them in several.`)
-}
-
-/** Looks ahead for the resource: fields may come in any order. */
-function readResource(reader: WireReader, end: number): SpanScope['resourceAttributes'] {
-  const start = reader.pos
-  const attributes = newAttributes()
-  for (let at = nextMessage(reader, end, 1); at !== undefined; at = nextMessage(reader, end, 1)) {
-    while (reader.pos < at) {
-      const tag = reader.uint32()
-      if (tag === ((1 << 3) | wire.bytes)) readAttribute(reader, at, attributes)
-      else skipField(reader, tag, at)
-    }
-    expectEnd(reader, at)
-  }
-  reader.pos = start
-  return attributes.bag
-}
-
-function readScope(reader: WireReader, end: number): Omit<SpanScope, 'resourceAttributes'> {
-  const start = reader.pos
-  let scopeName = ''
-  let scopeVersion = ''
-  for (let at = nextMessage(reader, end, 1); at !== undefined; at = nextMessage(reader, end, 1)) {
-    while (reader.pos < at) {
-      const tag = reader.uint32()
-      if (tag === ((1 << 3) | wire.bytes)) scopeName = readText(reader, at, limits.textBytes)
-      else if (tag === ((2 << 3) | wire.bytes)) scopeVersion = readText(reader, at, limits.textBytes)
-      else skipField(reader, tag, at)
-    }
-    expectEnd(reader, at)
-  }
-  reader.pos = start
-  return { scopeName, scopeVersion }
-}
-
-function readSpan(reader: WireReader, end: number, scope: SpanScope): SpanRecord | SpanFault {
+/** Reads a `Span`, or says what is wrong with it. */
+export function readProtobufSpan(reader: WireReader, end: number, scope: Scope): SpanRecord | SpanFault {
   const attributes = newAttributes()
   let traceId = ''
   let spanId = ''

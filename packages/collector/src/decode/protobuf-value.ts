@@ -40,6 +40,11 @@ export function readAttribute(reader: WireReader, end: number, into: AttributeBa
   else into.bag[key] = value
 }
 
+/** Reads an `AnyValue` that is no attribute's: the body of a log record. */
+export function readBody(reader: WireReader, end: number): unknown {
+  return readValue(reader, readEnd(reader, end), { depth: 0, entries: 0, key: '' }) ?? null
+}
+
 /** How far a value has been read into. */
 interface Within {
   readonly depth: number

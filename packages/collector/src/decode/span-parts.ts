@@ -1,13 +1,7 @@
 import type { SpanRecord } from '@spanledger/conventions'
 
 import type { Bag } from './bag.ts'
-
-/** What a span shares with others of its request. */
-export interface SpanScope {
-  readonly resourceAttributes: Bag
-  readonly scopeName: string
-  readonly scopeVersion: string
-}
+import type { Scope } from './scope.ts'
 
 /** A span as it was read from either encoding, before anything is checked. Ids in lower case, `''` where there is none. */
 export interface SpanParts {
@@ -24,7 +18,7 @@ export interface SpanParts {
   droppedAttributes: number
 }
 
-/** Why a span is not taken; also the name under which it is counted. */
+/** Why a span or log record is not taken; also the name under which it is counted. */
 export type SpanFault = 'refused_trace_id' | 'refused_span_id' | 'refused_start_time'
 
 const noTraceId = '0'.repeat(32)
@@ -33,17 +27,17 @@ const noSpanId = '0'.repeat(16)
 const MAX_START_MS = Date.UTC(2200, 0, 1)
 
 /** A span that all readers take, or what is wrong with it. */
-export function toSpanRecord(parts: SpanParts, { resourceAttributes, scopeName, scopeVersion }: SpanScope): SpanRecord | SpanFault {
+export function toSpanRecord(parts: SpanParts, { resourceAttributes, scopeName, scopeVersion }: Scope): SpanRecord | SpanFault {
   const { traceId, spanId, parentSpanId, name, startMs, endMs, statusCode, statusMessage, attributes, droppedAttributes } = parts
-  if (traceId.length !== 32 || traceId === noTraceId) return 'refused_trace_id'
-  if (spanId.length !== 16 || spanId === noSpanId) return 'refused_span_id'
-  // 0 is "unknown" in OTLP; a span that has ended is not lost for it.
-  const knownStartMs = startMs === 0 ? endMs : startMs
-  if (knownStartMs === undefined || knownStartMs <= 0 || knownStartMs >= MAX_START_MS) return 'refused_start_time'
+  if (!isTraceId(traceId)) return 'refused_trace_id'
+  if (!isSpanId(spanId)) return 'refused_span_id'
+  // A span that has ended is not lost for a start that is not known.
+  const knownStartMs = knownTime(startMs, endMs)
+  if (knownStartMs === undefined) return 'refused_start_time'
   return {
     traceId,
     spanId,
-    parentSpanId: parentSpanId.length === 16 && parentSpanId !== noSpanId ? parentSpanId : undefined,
+    parentSpanId: isSpanId(parentSpanId) ? parentSpanId : undefined,
     name,
     startMs: knownStartMs,
     endMs: endMs ?? Number.NaN,
@@ -55,4 +49,18 @@ export function toSpanRecord(parts: SpanParts, { resourceAttributes, scopeName, 
     resourceAttributes,
     droppedAttributes,
   }
+}
+
+/** The first time that is one: 0 is "unknown" in OTLP. @returns undefined where that is none to keep a call under */
+export function knownTime(timeMs: number | undefined, otherMs: number | undefined): number | undefined {
+  const known = timeMs === 0 ? otherMs : timeMs
+  return known !== undefined && known > 0 && known < MAX_START_MS ? known : undefined
+}
+
+export function isTraceId(id: string): boolean {
+  return id.length === 32 && id !== noTraceId
+}
+
+export function isSpanId(id: string): boolean {
+  return id.length === 16 && id !== noSpanId
 }

@@ -97,7 +97,7 @@ export function readInt64(reader: WireReader): number | bigint {
     if (byte < 128) {
       const signed = BigInt.asIntN(64, value)
       const number = Number(signed)
-      return Number.isSafeInteger(number) ? number : signed
+      return BigInt(number) === signed ? number : signed
     }
   }
   throw malformed('a number has more than ten bytes, or is cut off')
