@@ -18,6 +18,7 @@ const commands = {
   },
   test: async (args) => {
     await install('test/sdk-3', ['--loglevel', 'error'])
+    await install('test/dialects', ['--loglevel', 'error', '--no-audit', '--no-fund'])
     await build('.')
     return run([...tool('vitest'), 'run', ...args])
   },

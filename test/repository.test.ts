@@ -29,7 +29,7 @@ describe.skipIf(files.length === 0)('the repository', () => {
 
   it('has lock files that work with any registry', () => {
     const locks = files.filter((path) => path.endsWith('package-lock.json'))
-    expect(locks.sort()).toEqual(['package-lock.json', 'test/sdk-3/package-lock.json'])
+    expect(locks.sort()).toEqual(['package-lock.json', 'test/dialects/package-lock.json', 'test/sdk-3/package-lock.json'])
     expect(linesWith(/"resolved": "[a-z+]+:/, locks)).toEqual([])
   })
 

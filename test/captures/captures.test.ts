@@ -1,23 +1,25 @@
 import { describe, expect, it } from 'vitest'
 
 import { read } from '../repository.ts'
-import { capturesPresent, readCapture, type Billed, type CapturedCall } from './captured.ts'
-import { gaps, type Capture, type Gap } from './gaps.ts'
-import { sumsOf, sumUp, type Sums } from './ledger.ts'
+import { capturesPresent, readCapture, type Billed, type Capture, type CapturedCall } from './captured.ts'
+import { gaps, type Captured, type Gap } from './gaps.ts'
+import { sumsOfRequests, sumUp, type Sums } from './ledger.ts'
+
+const nothing: Capture = { requests: [], single: [], calls: [] }
 
 describe.skipIf(!capturesPresent)('what libraries really sent', () => {
   describe.each(Object.entries(gaps))('%s', (name, { each, known }) => {
-    const { spans, calls } = capturesPresent ? readCapture(name) : { spans: [], calls: [] }
+    const { requests, single, calls } = capturesPresent ? readCapture(name) : nothing
     const expected = expectedSums(calls, each, known)
 
     it('adds up to what was made, by whom, with which tokens, but for the gaps that are known', async () => {
-      expect(await sumsOf(spans)).toEqual(expected)
+      expect(await sumsOfRequests(requests)).toEqual(expected)
     })
 
-    it('adds up to the same span by span, last one first, and sent twice', async () => {
-      expect(await sumsOf(spans, 1)).toEqual(expected)
-      expect(await sumsOf(spans.toReversed(), 7)).toEqual(expected)
-      expect(await sumsOf([...spans, ...spans], 50)).toEqual(expected)
+    it('adds up to the same span by span, in another encoding, last one first, and sent twice', async () => {
+      expect(await sumsOfRequests(single)).toEqual(expected)
+      expect(await sumsOfRequests(single.toReversed())).toEqual(expected)
+      expect(await sumsOfRequests([...requests, ...single, ...requests])).toEqual(expected)
     })
   })
 })
@@ -35,7 +37,7 @@ it('docs/dialects.md says what each library does not report', () => {
 
 it.runIf(!capturesPresent)('skipped: ../shared not present', () => expect(capturesPresent).toBe(false))
 
-function expectedSums(calls: readonly CapturedCall[], each: Capture['each'], known: readonly Gap[]): Sums {
+function expectedSums(calls: readonly CapturedCall[], each: Captured['each'], known: readonly Gap[]): Sums {
   return sumUp(
     calls.flatMap((call) => {
       const gap: Partial<Gap> = Object.assign({}, ...known.filter(({ of }) => of.includes(call.id)))
@@ -53,7 +55,7 @@ function expectedSums(calls: readonly CapturedCall[], each: Capture['each'], kno
 }
 
 /** Those of a call's requests to the provider that the library makes a span of. */
-function attemptsOf({ wire }: CapturedCall, each: Capture['each']): CapturedCall['wire'] {
+function attemptsOf({ wire }: CapturedCall, each: Captured['each']): CapturedCall['wire'] {
   if (each === 'call') return wire.slice(-1)
   return each === 'attempt' ? wire : wire.filter(({ status }, n) => status < 400 || n === wire.length - 1)
 }

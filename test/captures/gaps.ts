@@ -11,11 +11,13 @@ export interface Gap {
   readonly usage?: 'none' | Billed
   /** The model as it was asked for, without the one that answered. */
   readonly alias?: true
+  /** As if it had ended well, though it failed. */
+  readonly succeeds?: true
   /** Without user, session and properties. */
   readonly nobody?: true
 }
 
-export interface Capture {
+export interface Captured {
   /** As the table of docs/dialects.md calls it. */
   readonly library: string
   /** What the library makes a span of: each call of the app, each request to the provider (retries, steps), or each that ended well. */
@@ -24,7 +26,7 @@ export interface Capture {
 }
 
 /** Streams without usage come where the app does not ask OpenAI for it (c03); c13 is a stream that the app leaves early. */
-export const gaps: Readonly<Record<string, Capture>> = {
+export const gaps: Readonly<Record<string, Captured>> = {
   otel: {
     library: '@opentelemetry/instrumentation-openai 0.21.0',
     each: 'call',

@@ -2,7 +2,7 @@ import { readCall, type SpanRecord } from '@spanledger/conventions'
 import { costOf } from '@spanledger/pricing'
 import { describe, expect, it } from 'vitest'
 
-import { sumsOf } from './ledger.ts'
+import { sumsOfSpans } from './ledger.ts'
 
 const at = Date.UTC(2025, 5, 1)
 
@@ -134,7 +134,7 @@ describe('a trace of the AI SDK 7', () => {
     ['twice', [...all, ...all.toReversed()]],
   ])('counts the tokens of its calls once, %s', async (_order, spans) => {
     for (const batchSize of [1, 3, 100]) {
-      expect(await sumsOf(spans, batchSize)).toEqual({
+      expect(await sumsOfSpans(spans, batchSize)).toEqual({
         'ann | (none) | gpt-4o | ok | (none) | (none)': [2, 0, 14_426, 0, 0, 771, 0],
         'ann | (none) | text-embedding-3-small | ok | (none) | (none)': [1, 0, 28, 0, 0, 0, 0],
       })
@@ -142,7 +142,9 @@ describe('a trace of the AI SDK 7', () => {
   })
 
   it('counts the agent where its calls never come', async () => {
-    expect(await sumsOf([agent, ...steps], 1)).toEqual({ 'ann | (none) | gpt-4o | ok | (none) | (none)': [1, 0, 14_426, 0, 0, 771, 0] })
+    expect(await sumsOfSpans([agent, ...steps], 1)).toEqual({
+      'ann | (none) | gpt-4o | ok | (none) | (none)': [1, 0, 14_426, 0, 0, 771, 0],
+    })
   })
 })
 

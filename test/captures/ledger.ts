@@ -1,5 +1,7 @@
 import { readCall, readSpanIdentity, type SpanRecord } from '@spanledger/conventions'
-import { openStore } from '@spanledger/store'
+import { openCollector, type Collector } from '@spanledger/collector'
+import { openStore, toLink } from '@spanledger/store'
+import { onTestFinished } from 'vitest'
 
 import { tempLedger } from '../app.ts'
 
@@ -21,10 +23,8 @@ const sums = `
     JOIN kinds AS k USING (kind_id)
   WHERE c.counted GROUP BY 1 ORDER BY 1`
 
-/** What a ledger says after these spans were written into it, in batches of so many. */
-export async function sumsOf(spans: readonly SpanRecord[], batchSize = 512): Promise<Sums> {
-  const path = tempLedger()
-  await write(path, spans, batchSize)
+/** What a ledger says. @throws where it does not agree with itself */
+export async function readSums(path: string): Promise<Sums> {
   const store = await openStore({ path, readOnly: true })
   try {
     const { checks } = await store.verify()
@@ -37,27 +37,51 @@ export async function sumsOf(spans: readonly SpanRecord[], batchSize = 512): Pro
   }
 }
 
-async function write(path: string, spans: readonly SpanRecord[], batchSize: number): Promise<void> {
+/** What a ledger says after these spans were written into it, in batches of so many. */
+export async function sumsOfSpans(spans: readonly SpanRecord[], batchSize: number): Promise<Sums> {
+  const path = tempLedger()
   const store = await openStore({ path })
   try {
     for (let at = 0; at < spans.length; at += batchSize) {
       const batch = spans.slice(at, at + batchSize)
       const calls = batch.flatMap((span) => readCall(span, 'otlp') ?? [])
-      const known = new Set(calls.map(({ spanId }) => spanId))
-      const links = batch
-        .filter(({ spanId }) => !known.has(spanId))
-        .map((span) => {
-          const { traceId, spanId, parentSpanId, startMs } = span
-          return { traceId, spanId, parentSpanId, startMs: Math.floor(startMs), identity: readSpanIdentity(span) }
-        })
+      const links = batch.filter((span) => readCall(span, 'otlp') === undefined).map((span) => toLink(span, readSpanIdentity(span)))
       await store.write({ calls, links })
     }
   } finally {
     await store.close()
   }
+  return readSums(path)
 }
 
-/** Sums as `sumsOf` gives them. */
+/** A body as an exporter posts it to `/v1/traces`. */
+export interface OtlpRequest {
+  readonly body: Buffer | string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** What a ledger says after a collector was sent these requests, one after the other. */
+export async function sumsOfRequests(requests: readonly OtlpRequest[]): Promise<Sums> {
+  const { path, httpUrl, close } = await startCollector()
+  for (const { body, headers } of requests) {
+    const answer = await fetch(`${httpUrl}/v1/traces`, { method: 'POST', body, headers })
+    if (answer.status !== 200) throw new Error(`${answer.status}: ${await answer.text()}`)
+  }
+  await close()
+  return readSums(path)
+}
+
+/** A collector on a free port, and the path of its ledger. */
+export async function startCollector(): Promise<Collector & { readonly path: string }> {
+  const path = tempLedger()
+  const collector = await openCollector({ httpPort: 0, grpcPort: 'off', store: { path } })
+  let closed: Promise<void> | undefined
+  const close = (): Promise<void> => (closed ??= collector.close())
+  onTestFinished(close)
+  return { ...collector, close, path }
+}
+
+/** Sums as `readSums` gives them. */
 export function sumUp(rows: readonly { readonly who: readonly (string | undefined)[]; readonly numbers: readonly number[] }[]): Sums {
   const byName = new Map<string, number[]>()
   for (const { who: names, numbers } of rows) {

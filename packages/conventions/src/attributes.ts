@@ -128,8 +128,8 @@ export const otherPropertyPrefixes: readonly string[] = [
   'traceloop.association.properties.',
   'ai.telemetry.metadata.',
   'ai.settings.context.',
+  // Not `langfuse.observation.metadata.`: the SDK itself puts parts of requests and answers there.
   'langfuse.trace.metadata.',
-  'langfuse.observation.metadata.',
   'langsmith.metadata.',
 ]
 

@@ -267,7 +267,8 @@ describe('Langfuse', () => {
         'langfuse.observation.completion_start_time': JSON.stringify(new Date(startMs + 250)),
         'langfuse.observation.cost_details': '{"total":0.002}',
         'langfuse.trace.tags': ['b', 'a', 'a'],
-        'langfuse.observation.metadata.plan': 'pro',
+        'langfuse.trace.metadata.plan': 'pro',
+        'langfuse.observation.metadata.tools': '[]',
       },
       { name: 'OpenAI.chat' },
     )
@@ -279,7 +280,7 @@ describe('Langfuse', () => {
       timeToFirstTokenMs: 250,
       reportedCostNanoUsd: 2_000_000,
     })
-    expect([call.properties.get('tags')?.value, call.properties.get('plan')?.value]).toEqual(['a, b', 'pro'])
+    expect([...call.properties.values()].map(({ value }) => value)).toEqual(['a, b', 'pro'])
   })
 })
 

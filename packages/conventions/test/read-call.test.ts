@@ -1,4 +1,6 @@
-import { readCall, readSpanIdentity, usageOf, type LlmCall, type SpanRecord } from '@spanledger/conventions'
+import { readFileSync } from 'node:fs'
+
+import { readCall, readSpanIdentity, SPANLEDGER_SCOPE, usageOf, type LlmCall, type SpanRecord } from '@spanledger/conventions'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
@@ -244,6 +246,13 @@ describe('reading a span', () => {
   it('names a provider by its host where nothing else does', () => {
     const usage = { 'gen_ai.operation.name': 'chat', 'server.address': 'my-resource.openai.azure.com' }
     expect(readCall(span(usage), 'otlp')).toMatchObject({ provider: 'azure.ai.openai', model: 'unknown', requestedModel: 'unknown' })
+  })
+
+  it('knows our own spans by the scope that our instrumentation gives them, and reads them as nothing else', () => {
+    const version = readFileSync(new URL('../../instrumentation/src/version.ts', import.meta.url), 'utf8')
+    expect(version).toContain(`'${SPANLEDGER_SCOPE}'`)
+    const alsoSaid = { 'openinference.span.kind': 'CHAIN', 'langfuse.observation.type': 'span', 'ai.operationId': 'ai.toolCall' }
+    expect(read({ ...alsoSaid, 'gen_ai.usage.input_tokens': 5 }, { scopeName: SPANLEDGER_SCOPE })).toMatchObject({ role: 'call' })
   })
 
   it('reads the identity of any span', () => {

@@ -19,6 +19,7 @@ function read(span: SpanRecord): DialectCall | 'none' | undefined {
   const cost = attributes['gen_ai.usage.cost']
   return {
     ...said,
+    streamed: said.streamed || attributes['gen_ai.request.is_stream'] === true,
     counting: /^anthropic$|^aws\.bedrock$/.test(canonicalProvider(said.provider)) ? { inputIncludesCache: false } : {},
     // 0 is what it writes where it knows no price.
     reportedCostUsd: cost === 0 ? undefined : cost,
