@@ -52,7 +52,7 @@ export interface DefinedColumn extends Column {
   readonly says: string
 }
 
-export type Cell = string | number | null
+export type Cell = string | number | boolean | null
 export type Row = Readonly<Record<string, Cell>>
 
 /** A row whose money is still bigint and whose times are still ms, for sorting. */
@@ -94,6 +94,7 @@ function formatRow(row: RawRow, columns: readonly Column[]): Row {
 
 function formatCell(value: Amount | string, type: ColumnType): Cell {
   if (value === null || typeof value === 'string') return value
+  if (type === 'bool') return Number(value) === 1
   if (type === 'usd') return formatUsd(value)
   if (type === 'time') return new Date(Number(value)).toISOString()
   return typeof value === 'bigint' ? Number(value) : value

@@ -35,19 +35,34 @@ export function powerThreshold(callsIn30Days: Float64Array): number {
   return nthSmallest(active, active.length - Math.ceil(POWER_SHARE * active.length)) ?? Number.POSITIVE_INFINITY
 }
 
-/** The segment of a user, given local days as `yyyymmdd`. */
-export function segmentOf(
-  activity: UserActivity | undefined,
-  { firstDay, asOfDay, powerFrom }: { firstDay: number; asOfDay: number; powerFrom: number },
-): Segment {
-  if (activity === undefined || activity.last30Days === 0) return 'churned'
-  const tenureDays = daysBetween(firstDay, asOfDay)
-  if (tenureDays < NEW_DAYS) return 'new'
-  if (tenureDays >= AT_RISK_TENURE_DAYS && isAtRisk(activity)) return 'at_risk'
-  return activity.last30Days >= powerFrom ? 'power' : 'casual'
+/** Where a user stands: one segment, and what of each it has on its own. */
+export interface Standing {
+  readonly segment: Segment
+  readonly isPower: boolean
+  readonly isNew: boolean
+  readonly isAtRisk: boolean
+  readonly last30Days: number
+  /** Local days since the first call. */
+  readonly tenureDays: number
+  /** 1 - (recent + 1) / (prior + 1): near 1 for those who used to call and no longer do; below 0 for those who call more. */
+  readonly riskScore: number
 }
 
-function isAtRisk({ recent, prior }: UserActivity): boolean {
+/** Where a user stands, given local days as `yyyymmdd`. */
+export function standingOf(
+  activity: UserActivity = { last30Days: 0, recent: 0, prior: 0 },
+  { firstDay, asOfDay, powerFrom }: { firstDay: number; asOfDay: number; powerFrom: number },
+): Standing {
+  const { last30Days, recent, prior } = activity
+  const tenureDays = daysBetween(firstDay, asOfDay)
+  const isNew = tenureDays < NEW_DAYS
+  const isAtRisk = tenureDays >= AT_RISK_TENURE_DAYS && isFalling(activity)
+  const isPower = last30Days >= powerFrom
+  const segment = last30Days === 0 ? 'churned' : isNew ? 'new' : isAtRisk ? 'at_risk' : isPower ? 'power' : 'casual'
+  return { segment, isPower, isNew, isAtRisk, last30Days, tenureDays, riskScore: 1 - (recent + 1) / (prior + 1) }
+}
+
+function isFalling({ recent, prior }: UserActivity): boolean {
   return prior >= AT_RISK_PRIOR && recent <= AT_RISK_SHARE * prior && binomialTail(recent, recent + prior) < AT_RISK_P
 }
 

@@ -119,6 +119,23 @@ function userSumsOfCalls(sums: readonly SumName[], scope: Scope): Fragment {
     ${raw(sums.map((name, n) => `, coalesce(${callSums[name]}, 0) AS s${n}`).join(''))} ${base.from} GROUP BY c.user_id`
 }
 
+/**
+ * One row of JSON lists: user ids, local days (numbered from 1970), requests; a user stands there once for each day with a call.
+ */
+export function compileUserDays(scope: Scope): Fragment {
+  const day: Dimension = { kind: 'time', step: 'day' }
+  const reading = { dimensions: [day], sums: [], needs: [] }
+  const rollup = compileBase({ ...reading, source: 'users' }, scope)
+  const base = rollup ?? compileBase({ ...reading, source: 'calls' }, scope)
+  // The calls know every dimension and filter.
+  if (base === undefined) throw new Error('The calls cannot answer this reading.')
+  const rows =
+    rollup === undefined
+      ? sql`SELECT c.user_id, ${join(base.keys, ', ')}, count(*) AS n ${base.from} GROUP BY c.user_id, k0`
+      : sql`SELECT r.user_id, ${join(base.keys, ', ')}, r.requests AS n ${base.from}`
+  return sql`SELECT json_group_array(user_id) AS user_ids, json_group_array(k0) AS days, json_group_array(n) AS n FROM (${rows})`
+}
+
 /** One row of JSON lists: each key, then the packed counts of each column as hex, from rollups. */
 export function compilePacked(
   columns: readonly ('latency' | 'ttft')[],

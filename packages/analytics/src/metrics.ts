@@ -3,7 +3,7 @@ import { divideHalfEven } from '@spanledger/conventions'
 import type { Durations } from './durations.ts'
 
 /** How a column's values are to be read and shown. `usd` is decimal text, `rate` is 0..1, `date` and `time` are ISO 8601. */
-export type ColumnType = 'string' | 'int' | 'number' | 'rate' | 'usd' | 'ms' | 'date' | 'time'
+export type ColumnType = 'string' | 'int' | 'number' | 'rate' | 'usd' | 'ms' | 'date' | 'time' | 'bool'
 
 /** What is summed over calls; names as in the ledger's rollups. */
 export const sumNames = [

@@ -1,6 +1,6 @@
 import { addDays, monthOf, type Store } from '@spanledger/store'
 
-import { activityWindows, powerThreshold, segmentOf, type Segment, type UserActivity } from './automatic-segments.ts'
+import { activityWindows, powerThreshold, standingOf, type Segment, type Standing, type UserActivity } from './automatic-segments.ts'
 import { zoneOf } from './buckets.ts'
 import { readFirstSeen } from './seen-users.ts'
 import { readColumns, readRows } from './snapshot.ts'
@@ -10,6 +10,8 @@ import { positionsOf, sumBy } from './sum-by-id.ts'
 export interface UserSegments {
   /** Reads what decides the segments of some users, or of all. @returns the segment of one of them, given the user's first call */
   read(userIds?: readonly number[]): Promise<(userId: number, firstMs: number) => Segment>
+  /** The same with what led to it. */
+  readStandings(userIds?: readonly number[]): Promise<(userId: number, firstMs: number) => Standing>
 }
 
 /** What a power user is depends on all users, so that is read first. */
@@ -17,10 +19,15 @@ export async function readSegments(store: Store, { asOfMs, timeZone }: { asOfMs:
   const powerFrom = await readPowerThreshold(store, asOfMs)
   const zone = zoneOf(timeZone)
   const asOfDay = zone.day(asOfMs)
+  const readStandings: UserSegments['readStandings'] = async (userIds) => {
+    const activities = await readActivities(store, asOfMs, userIds)
+    return (userId, firstMs) => standingOf(activities.get(userId), { firstDay: zone.day(firstMs), asOfDay, powerFrom })
+  }
   return {
+    readStandings,
     read: async (userIds) => {
-      const activities = await readActivities(store, asOfMs, userIds)
-      return (userId, firstMs) => segmentOf(activities.get(userId), { firstDay: zone.day(firstMs), asOfDay, powerFrom })
+      const standing = await readStandings(userIds)
+      return (userId, firstMs) => standing(userId, firstMs).segment
     },
   }
 }

@@ -1,6 +1,7 @@
 import { segments } from './automatic-segments.ts'
 import { NONE } from './dimensions.ts'
 import type { Filter, FilterNode } from './filter.ts'
+import type { GivenOptions } from './people/report-options.ts'
 import { QueryError, unknownName } from './query-error.ts'
 import { parseQuery, parseWhereField, type Order } from './query.ts'
 
@@ -18,6 +19,8 @@ export interface ReportParams {
   readonly limit?: number | undefined
   readonly compare?: 'previous' | undefined
   readonly explain?: boolean | undefined
+  /** Options that only some reports take; see `reportOptions`. */
+  readonly options?: GivenOptions | undefined
 }
 
 /** Params that were checked. */
@@ -34,21 +37,22 @@ export interface ReportQuery {
   readonly limit: number | undefined
   readonly compare: 'previous' | undefined
   readonly explain: boolean
+  readonly options: GivenOptions
 }
 
-const fields = ['since', 'until', 'last', 'by', 'where', 'user', 'segment', 'metrics', 'order_by', 'limit', 'compare', 'explain']
+const fields = ['since', 'until', 'last', 'by', 'where', 'user', 'segment', 'metrics', 'order_by', 'limit', 'compare', 'explain', 'options']
 
 /** @throws QueryError that names the param, what it holds and what it may hold */
 export function parseReportParams(params: ReportParams): ReportQuery {
   for (const field of Object.keys(params)) if (!fields.includes(field)) throw unknownName('param of a report', field, { allowed: fields })
-  const { user, segment, metrics, ...rest } = params
+  const { user, segment, metrics, options = {}, ...rest } = params
   const { metrics: _, ...query } = parseQuery({ ...rest, metrics: ['requests'] })
   if (user !== undefined && user === '') throw new QueryError('user must not be empty; calls without a user are "(none)".', { given: '' })
   if (segment !== undefined && segment !== NONE && !segments.some((known) => known === segment)) {
     throw unknownName('segment', segment, { allowed: segments })
   }
   if (metrics !== undefined && metrics.length === 0) throw new QueryError('metrics must name at least one column.', { given: '' })
-  return { ...query, user, segment, metrics }
+  return { ...query, user, segment, metrics, options }
 }
 
 /** The filter of a report together with its user and its segment, for reports whose rows are not users. */

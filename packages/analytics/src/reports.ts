@@ -3,6 +3,11 @@ import type { Store } from '@spanledger/store'
 import type { Answer, Asked } from './answer.ts'
 import type { Clock } from './frame.ts'
 import type { MetricName } from './metrics.ts'
+import { tellActive, tellGrowth, tellStickiness } from './people/active-reports.ts'
+import { peopleReport, type PeopleAsked, type Told } from './people/people-report.ts'
+import { checkOptions, type ReportOptionName } from './people/report-options.ts'
+import { tellAdoption, tellCohorts, tellRetentionInsights, tellThresholds } from './people/retention-reports.ts'
+import { tellSegmentMembers, tellSegments } from './people/segment-reports.ts'
 import { QueryError, unknownName } from './query-error.ts'
 import { parseMetricNames } from './query.ts'
 import { parseReportParams, wholeWhere, type ReportParams, type ReportQuery } from './report-params.ts'
@@ -12,6 +17,8 @@ import { refuseBy, usersReport } from './users-report.ts'
 interface Report {
   /** One line for lists. */
   readonly says: string
+  /** Options it takes beside those that all reports take. */
+  readonly takes?: readonly ReportOptionName[]
   readonly run: (store: Store, clock: Clock, query: ReportQuery, asked: Asked) => Promise<Answer>
 }
 
@@ -73,6 +80,11 @@ function ordered({ metrics, by }: ReportQuery, own: readonly string[]): ReportQu
   return byTime || (metrics !== undefined && !metrics.includes('cost_usd')) ? [] : [['cost_usd', 'desc']]
 }
 
+/** A report about people rather than about groups of calls. */
+function people(says: string, tell: (asked: PeopleAsked) => Promise<Told>, takes: readonly ReportOptionName[] = []): Report {
+  return { says, takes, run: (store, clock, query, asked) => peopleReport({ store, clock, query, asked }, tell) }
+}
+
 const reports: Readonly<Record<string, Report>> = {
   users: {
     says: 'what each user used and cost',
@@ -114,6 +126,19 @@ const reports: Readonly<Record<string, Report>> = {
     by: ['error'],
     only: { kind: 'presence', operator: 'exists', name: 'error' },
   }),
+  active: people('users active each day, and in the week and the month that end with it', tellActive),
+  growth: people('who came, stayed, returned and left: --by time:month, time:week or time:day', tellGrowth, ['incomplete']),
+  stickiness: people('on how many of the last 28 days users came', tellStickiness),
+  cohorts: people('which share of the users first seen in a month is still there n weeks later', tellCohorts, [
+    'mode',
+    'censoring',
+    'weeks',
+  ]),
+  segments: people('power, casual, new, at-risk and churned users, and who moved', tellSegments),
+  segment_members: people("each user's segment and what led to it", tellSegmentMembers),
+  retention_insights: people('which features go together with staying', tellRetentionInsights),
+  thresholds: people('how much use in the first week tells who stays', tellThresholds, ['count']),
+  adoption: people('how far users have come with each feature', tellAdoption, ['feature']),
 }
 
 const propertiesReport = breakdown('', {
@@ -139,23 +164,13 @@ export const reportList: readonly { readonly name: string; readonly says: string
   says,
 }))
 
-/** Reports of later versions, so that asking for one says so. */
-const laterReports = new Set(['active', 'growth', 'cohorts', 'segments', 'segment_members'])
-
 /** @throws QueryError for a name or a param that is unknown */
 export async function runReport(store: Store, clock: Clock, name: string, params: ReportParams): Promise<Answer> {
   const report = Object.hasOwn(reports, name) ? reports[name] : undefined
-  if (report === undefined) {
-    const allowed = Object.keys(reports)
-    if (laterReports.has(name)) {
-      throw new QueryError(`Report ${JSON.stringify(name)} is not available in this version. Available: ${allowed.join(', ')}.`, {
-        given: name,
-        allowed,
-      })
-    }
-    throw unknownName('report', name, { allowed })
-  }
-  return report.run(store, clock, parseReportParams(params), { schema: `${name}/v1`, params: withoutUndefined(params) })
+  if (report === undefined) throw unknownName('report', name, { allowed: Object.keys(reports) })
+  const query = parseReportParams(params)
+  checkOptions(name, query.options, report.takes ?? [])
+  return report.run(store, clock, query, { schema: `${name}/v1`, params: withoutUndefined(params) })
 }
 
 function withoutUndefined(params: object): Record<string, unknown> {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import type { Store } from '@spanledger/store'
 
-import { openAnalytics, type Answer, type Filter } from '../src/index.ts'
+import { openAnalytics, type Answer, type Cell, type Filter } from '../src/index.ts'
 import { ledgerOf, type CallWords } from './ledger.ts'
 import { figuresOf, groupCalls, passes, readPlainCalls, type PlainCall } from './naive.ts'
 
@@ -187,7 +187,7 @@ function expectFigures(found: Answer['totals'], expected: Record<string, string 
 }
 
 /** Percentiles come from a histogram whose buckets are 2.2 % wide, and are rounded to a tenth of a ms. */
-function isNear(found: string | number | null | undefined, exactly: string | number | null | undefined): boolean {
+function isNear(found: Cell | undefined, exactly: string | number | null | undefined): boolean {
   if (exactly === null || exactly === undefined) return found === null
   return typeof found === 'number' && Math.abs(found - Number(exactly)) <= Number(exactly) * 0.011 + 0.051
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { binomialTail, powerThreshold, segmentOf } from '../src/automatic-segments.ts'
+import { binomialTail, powerThreshold, standingOf } from '../src/automatic-segments.ts'
 import { openAnalytics } from '../src/index.ts'
 import { ledgerOf, type CallWords } from './ledger.ts'
 
@@ -10,17 +10,17 @@ const days = { firstDay: 20260101, asOfDay: 20260630, powerFrom: 100 }
 
 describe('a segment', () => {
   it('is the first that fits of churned, new, at_risk, power, casual', () => {
-    expect(segmentOf(undefined, days)).toBe('churned')
-    expect(segmentOf({ last30Days: 500, recent: 0, prior: 500 }, { ...days, firstDay: 20260601 })).toBe('new')
-    expect(segmentOf({ last30Days: 500, recent: 0, prior: 500 }, { ...days, firstDay: 20260531 })).toBe('at_risk')
-    expect(segmentOf({ last30Days: 500, recent: 250, prior: 250 }, days)).toBe('power')
-    expect(segmentOf({ last30Days: 99, recent: 50, prior: 49 }, days)).toBe('casual')
+    expect(standingOf(undefined, days).segment).toBe('churned')
+    expect(standingOf({ last30Days: 500, recent: 0, prior: 500 }, { ...days, firstDay: 20260601 }).segment).toBe('new')
+    expect(standingOf({ last30Days: 500, recent: 0, prior: 500 }, { ...days, firstDay: 20260531 }).segment).toBe('at_risk')
+    expect(standingOf({ last30Days: 500, recent: 250, prior: 250 }, days).segment).toBe('power')
+    expect(standingOf({ last30Days: 99, recent: 50, prior: 49 }, days).segment).toBe('casual')
   })
 
   it('is at_risk only where halving is more than chance', () => {
-    expect(segmentOf({ last30Days: 9, recent: 3, prior: 6 }, days)).toBe('casual')
-    expect(segmentOf({ last30Days: 45, recent: 15, prior: 30 }, days)).toBe('at_risk')
-    expect(segmentOf({ last30Days: 4, recent: 0, prior: 4 }, days)).toBe('casual')
+    expect(standingOf({ last30Days: 9, recent: 3, prior: 6 }, days).segment).toBe('casual')
+    expect(standingOf({ last30Days: 45, recent: 15, prior: 30 }, days).segment).toBe('at_risk')
+    expect(standingOf({ last30Days: 4, recent: 0, prior: 4 }, days).segment).toBe('casual')
   })
 
   it('decides chance by the exact binomial', () => {

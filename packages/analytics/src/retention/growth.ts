@@ -24,18 +24,20 @@ export interface GrowthOptions {
   /** The first interval is the one that holds `from`; intervals that begin before `to` are told. */
   readonly from: number
   readonly to: number
-  /** The first day that is not over: what is known ends here. */
+  /** The first day that is not over. */
   readonly asOfDay: number
+  /** The first day of which nothing can be known; the day after `asOfDay` while that is running. */
+  readonly knownTo?: number
   /** How an interval that is not over is compared: with the same part of the one before, or not at all. */
   readonly compare?: 'same_elapsed' | 'complete_only'
 }
 
 export function growth(
   histories: readonly UserHistory[],
-  { interval, from, to, asOfDay, compare = 'same_elapsed' }: GrowthOptions,
+  { interval, from, to, asOfDay, knownTo = asOfDay, compare = 'same_elapsed' }: GrowthOptions,
 ): Growth[] {
   const rows: Growth[] = []
-  for (let start = startOfInterval(interval, from); start < to && start < asOfDay; start = shiftInterval(interval, start, 1)) {
+  for (let start = startOfInterval(interval, from); start < to && start < knownTo; start = shiftInterval(interval, start, 1)) {
     const end = shiftInterval(interval, start, 1)
     const previous = shiftInterval(interval, start, -1)
     const counts = { active: 0, new: 0, returning: 0, resurrected: 0, dormant: 0 }
@@ -61,7 +63,7 @@ export function growth(
     /** So far, against as many days of the interval before. */
     function partialGrowth(): number | null {
       if (compare === 'complete_only') return null
-      const sameDays = Math.min(previous + (asOfDay - start), start)
+      const sameDays = Math.min(previous + (knownTo - start), start)
       return change(counts.active, histories.filter((history) => isActive(history, previous, sameDays)).length)
     }
   }

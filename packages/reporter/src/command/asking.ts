@@ -1,5 +1,5 @@
 import type { Answer, Column, Definition, Filter, Order, ReportParams } from '@spanledger/analytics'
-import { parseWhere } from '@spanledger/analytics'
+import { parseWhere, reportOptions, type GivenOptions } from '@spanledger/analytics'
 import type { Command } from 'commander'
 
 import { formatAnswer, notesOf, readByPeople, type Format } from '../format/write-answer.ts'
@@ -60,7 +60,14 @@ export function reportParams(options: AskOptions): ReportParams {
     limit: parseLimit(options.limit),
     compare: options.compare,
     explain: options.explain,
+    options: reportOptionsOf(options),
   }
+}
+
+/** The options that only some reports take. */
+function reportOptionsOf(asked: AskOptions): GivenOptions {
+  const options = asked as Readonly<Record<string, string | undefined>>
+  return Object.fromEntries(Object.keys(reportOptions).flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
 }
 
 function parseLimit(text: string | undefined): number | undefined {

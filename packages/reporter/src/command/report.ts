@@ -1,4 +1,4 @@
-import { reportList } from '@spanledger/analytics'
+import { reportList, reportOptions } from '@spanledger/analytics'
 import { Option, type Command } from 'commander'
 
 import { formatSheet } from '../format/write-answer.ts'
@@ -47,6 +47,10 @@ export function addReport(program: Command): void {
     .option('--sort <list>', 'by which columns: cost_usd:desc,user:asc')
     .option('--limit <n>', 'at most so many rows')
     .addOption(new Option('--compare <with>', 'add columns of the period before').choices(['previous']))
+  for (const [name, { says, ...option }] of Object.entries(reportOptions)) {
+    const given = new Option(`--${name} <${name}>`, says)
+    command.addOption('values' in option ? given.choices(option.values) : given)
+  }
   addShowOptions(addPeriodOptions(command))
     .addHelpText(
       'after',
@@ -71,7 +75,7 @@ async function listReports(io: Io, { format, header }: Globals): Promise<void> {
   ] as const
   const rows = reportList.map(({ name, says }) => ({ report: name, shows: says }))
   if (format === 'json') await io.out(`${JSON.stringify({ schema: 'reports/v1', rows })}\n`)
-  else if (format === 'table') await io.out(rows.map(({ report, shows }) => `${report.padEnd(12)}${shows}\n`).join(''))
+  else if (format === 'table') await io.out(rows.map(({ report, shows }) => `${report.padEnd(20)}${shows}\n`).join(''))
   else await io.out(formatSheet({ title: 'Reports', columns, rows, notes: [] }, format, { decorated: false, header }))
 }
 

@@ -19,9 +19,13 @@ const kinds = {
     element: { type: 'INT64', converted_type: 'DECIMAL', scale: 9, precision: 18 },
     value: (cell) => BigInt(String(cell).replace('.', '')),
   },
+  bool: { element: { type: 'BOOLEAN' }, value: Boolean },
   date: { element: { type: 'BYTE_ARRAY', converted_type: 'UTF8' }, value: String },
-  time: { element: { type: 'INT64', converted_type: 'TIMESTAMP_MILLIS' }, value: (cell) => BigInt(new Date(cell).getTime()) },
-} as const satisfies Record<string, { element: Omit<SchemaElement, 'name'>; value: (cell: string | number) => string | number | bigint }>
+  time: { element: { type: 'INT64', converted_type: 'TIMESTAMP_MILLIS' }, value: (cell) => BigInt(Date.parse(String(cell))) },
+} as const satisfies Record<
+  string,
+  { element: Omit<SchemaElement, 'name'>; value: (cell: string | number | boolean) => string | number | bigint | boolean }
+>
 
 /** `out` is given the bytes of the file, in order. */
 export function parquetRows(columns: readonly Column[], out: (bytes: Uint8Array) => Promise<void>): ParquetRows {
@@ -45,7 +49,7 @@ export function parquetRows(columns: readonly Column[], out: (bytes: Uint8Array)
 
 function columnOf({ key, type }: Column, rows: readonly Row[]): ColumnSource {
   const { value } = kinds[type]
-  const valueOf = (cell: Cell | undefined): string | number | bigint | undefined =>
+  const valueOf = (cell: Cell | undefined): string | number | bigint | boolean | undefined =>
     cell === null || cell === undefined ? undefined : value(cell)
   return { name: key, data: rows.map((row) => valueOf(row[key])) }
 }

@@ -34,7 +34,7 @@ function lines(columns: Sheet['columns'], rows: Sheet['rows'], { header, separat
 
 function cellText(value: Cell | undefined, { type }: Column): string {
   if (value === null || value === undefined) return ''
-  if (typeof value === 'number') return String(value)
+  if (typeof value !== 'string') return String(value)
   return type === 'string' ? guarded(value) : value
 }
 

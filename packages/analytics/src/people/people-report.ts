@@ -1,0 +1,82 @@
+import type { Store } from '@spanledger/store'
+
+import { buildAnswer, sortRows, type Answer, type Asked, type DefinedColumn, type RawRow } from '../answer.ts'
+import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame } from '../frame.ts'
+import type { Amount, ColumnType } from '../metrics.ts'
+import { QueryError } from '../query-error.ts'
+import { checkOrder } from '../query-columns.ts'
+import { wholeWhere, type ReportQuery } from '../report-params.ts'
+import { onSnapshot } from '../snapshot.ts'
+import type { Interval } from '../retention/user-history.ts'
+import type { GivenOptions } from './report-options.ts'
+
+/** Columns by key: what they are called, their type, and what they are. */
+export type ColumnTable = Readonly<Record<string, readonly [label: string, type: ColumnType, says: string]>>
+
+type Value = Amount | string | boolean
+
+/** The rows of a report, keyed by its columns. */
+export interface Told {
+  readonly columns: ColumnTable
+  readonly rows: readonly Readonly<Record<string, Value>>[]
+  readonly warnings?: readonly string[]
+}
+
+/** What a report about people is computed from. */
+export interface PeopleAsked {
+  readonly frame: Frame
+  readonly options: GivenOptions
+  /** The interval of `--by time:…`; undefined where none was asked for. */
+  readonly interval: Interval | undefined
+}
+
+/** A report about people: its rows are no groups of calls, so it answers with columns of its own. */
+export async function peopleReport(
+  { store, clock, query, asked }: { store: Store; clock: Clock; query: ReportQuery; asked: Asked },
+  tell: (asked: PeopleAsked) => Promise<Told>,
+): Promise<Answer> {
+  refuseWhatIsNotTaken(query)
+  const interval = intervalOf(query.by)
+  return onSnapshot(store, async () => {
+    const frame = await openFrame(store, clock, { ...query, by: [], where: wholeWhere(query) })
+    const { columns: table, rows: told, warnings = [] } = await tell({ frame, options: query.options, interval })
+    const columns = Object.entries(table).map(([key, [label, type, says]]): DefinedColumn => ({ key, label, type, says }))
+    checkOrder(query.orderBy, columns)
+    const rows = told.map(
+      (row): RawRow => new Map(Object.entries(row).map(([key, value]) => [key, typeof value === 'boolean' ? Number(value) : value])),
+    )
+    const sorted = query.orderBy.length === 0 ? rows : sortRows(rows, query.orderBy, [columns[0]?.key ?? ''])
+    const scope = await scopeOf(frame, frame.period)
+    const total = await readTotals(frame, scope, ['requests', 'users'])
+    return buildAnswer({
+      asked,
+      meta: await metaOf(frame, scope, { total, rows: rows.length, warnings }),
+      columns,
+      rows: query.limit === undefined ? sorted : sorted.slice(0, query.limit),
+      totals: new Map(),
+      explain: query.explain,
+    })
+  })
+}
+
+function refuseWhatIsNotTaken({ metrics, compare }: ReportQuery): void {
+  if (metrics !== undefined)
+    throw new QueryError('This report has columns of its own and takes no metrics. Choose among them with --columns.', {
+      given: metrics.join(','),
+    })
+  if (compare !== undefined) throw new QueryError('This report cannot be compared with the period before.', { given: compare })
+}
+
+/** @throws QueryError for a split that is no interval */
+function intervalOf(by: readonly string[]): Interval | undefined {
+  if (by.length === 0) return undefined
+  const allowed = ['time:day', 'time:week', 'time:month']
+  const [only = ''] = by
+  if (by.length > 1 || !allowed.includes(only.toLowerCase())) {
+    throw new QueryError(`This report is split by one interval: ${allowed.join(', ')}. Given: ${by.join(', ')}.`, {
+      given: by.join(','),
+      allowed,
+    })
+  }
+  return only.toLowerCase().slice('time:'.length) as Interval
+}

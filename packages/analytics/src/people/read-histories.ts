@@ -1,0 +1,83 @@
+import { compileUserDays } from '../compile.ts'
+import { scopeOf, type Frame } from '../frame.ts'
+import { readGroups } from '../read-groups.ts'
+import type { Scope } from '../scope.ts'
+import { readColumns } from '../snapshot.ts'
+import { readFirstSeen } from '../seen-users.ts'
+import { timeKeyOfDay } from '../time-bucket.ts'
+import type { ActiveDay, UserHistory } from '../retention/user-history.ts'
+
+/** The local days of everybody's calls up to `as_of`, as far as the filter lets them through; users by id, without the anonymous. */
+export interface Histories {
+  readonly histories: readonly UserHistory[]
+  readonly scope: Scope
+  /** The local day of an instant, numbered as in the histories. */
+  readonly dayOf: (ms: number) => number
+  /** The first day that is not over at `as_of`. */
+  readonly asOfDay: number
+  /** The first day of which nothing is known: the day after, once that day has begun. */
+  readonly knownTo: number
+}
+
+/**
+ * Reads the days of all history, because who is new and who came back cannot be told from a part. A user's first day is that
+ * of the first call ever, whatever the filter lets through.
+ */
+export async function readHistories(frame: Frame, { features = false } = {}): Promise<Histories> {
+  const { store, clock, zone } = frame
+  const dayOf = (ms: number): number => timeKeyOfDay('day', zone.day(ms))
+  const [first] = await store.all<{ start_ms: number }>('SELECT start_ms FROM llm_calls WHERE counted = 1 ORDER BY start_ms LIMIT 1')
+  const fromMs = Math.min(first?.start_ms ?? clock.asOfMs, clock.asOfMs)
+  const scope = await scopeOf(frame, { fromMs: zone.startOfDay(zone.day(fromMs)), toMs: clock.asOfMs })
+  const daysOfUser = await readDays(frame, scope, features)
+  const firstSeen = await readFirstSeen(store)
+  const histories = [...daysOfUser].map(([userId, days]): UserHistory => {
+    const sorted = days.sort((a, b) => a.day - b.day)
+    const firstMs = firstSeen.get(userId)
+    return { user: String(userId), firstDay: firstMs === undefined ? (sorted[0]?.day ?? 0) : dayOf(firstMs), days: sorted }
+  })
+  return { histories, scope, dayOf, asOfDay: dayOf(clock.asOfMs), knownTo: dayOf(clock.asOfMs - 1) + 1 }
+}
+
+async function readDays(frame: Frame, scope: Scope, features: boolean): Promise<Map<number, ActiveDay[]>> {
+  const daysOfUser = new Map<number, ActiveDay[]>()
+  const add = (userId: number, day: ActiveDay): void => {
+    const days = daysOfUser.get(userId)
+    if (days === undefined) daysOfUser.set(userId, [day])
+    else days.push(day)
+  }
+  if (!features) {
+    const [userIds = [], days = [], requests = []] = await readColumns(frame.store, compileUserDays(scope))
+    for (const [n, userId] of userIds.entries()) {
+      if (userId !== 0) add(userId, { day: days[n] ?? 0, requests: requests[n] ?? 0, features: none })
+    }
+    return daysOfUser
+  }
+  const found = await readGroups(frame.store, scope, {
+    dimensions: [
+      { kind: 'column', name: 'user' },
+      { kind: 'time', step: 'day' },
+      { kind: 'property', key: 'feature' },
+    ],
+    metrics: ['requests'],
+  })
+  const byUserDay = new Map<string, { day: number; requests: number; features: Map<string, number> }>()
+  for (const { keys, labels, group } of found) {
+    const [userId, day] = [Number(keys[0]), Number(keys[1])]
+    if (userId === 0) continue
+    const key = `${userId} ${day}`
+    let own = byUserDay.get(key)
+    if (own === undefined) {
+      own = { day, requests: 0, features: new Map() }
+      byUserDay.set(key, own)
+      add(userId, own)
+    }
+    const requests = group.sums.get('requests') ?? 0
+    own.requests += requests
+    const feature = labels[2]
+    if (typeof feature === 'string') own.features.set(feature, requests)
+  }
+  return daysOfUser
+}
+
+const none: ReadonlyMap<string, number> = new Map()

@@ -1,0 +1,63 @@
+import { QueryError, unknownName } from '../query-error.ts'
+
+/** An option that some reports take beside those that all take. */
+interface ReportOption {
+  readonly says: string
+  /** What it may be; any text where undefined. The first is what holds where nothing is said. */
+  readonly values?: readonly [string, ...string[]]
+}
+
+/** By name, as on the command line and in params. */
+export const reportOptions = {
+  mode: {
+    says: 'who counts as retained in week n: active in it, in it or later, or in every week up to it',
+    values: ['on', 'on_or_after', 'streak'],
+  },
+  censoring: { says: 'tell a cell once it is known of all of a cohort, or of those of whom it is known', values: ['strict', 'eligible'] },
+  weeks: { says: "users' own weeks to tell: 1,2,4,8,12" },
+  incomplete: {
+    says: 'compare an interval that is not over with the same part of the one before, or not at all',
+    values: ['same_elapsed', 'complete_only'],
+  },
+  count: { says: 'what is counted in the first week', values: ['requests', 'active_days', 'features'] },
+  feature: { says: 'only this feature' },
+} as const satisfies Record<string, ReportOption>
+
+export type ReportOptionName = keyof typeof reportOptions
+
+/** The options that were given, as text. */
+export type GivenOptions = Readonly<Record<string, string | undefined>>
+
+/** @throws QueryError for an option the report does not take, or a value it does not know */
+export function checkOptions(report: string, given: GivenOptions, taken: readonly ReportOptionName[]): void {
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) continue
+    if (!Object.hasOwn(reportOptions, name)) throw unknownName('option of a report', name, { allowed: Object.keys(reportOptions) })
+    if (!taken.some((one) => one === name)) {
+      const takes = taken.length === 0 ? 'no options of its own' : taken.join(', ')
+      throw new QueryError(`The ${report} report takes no ${name}. It takes: ${takes}.`, { given: name, allowed: taken })
+    }
+    const { values }: ReportOption = reportOptions[name as ReportOptionName]
+    if (values?.includes(value) === false) throw unknownName(name, value, { allowed: values })
+  }
+}
+
+type Choice = { [Name in ReportOptionName]: (typeof reportOptions)[Name] extends { values: readonly (infer V)[] } ? V : never }
+
+/** The value of an option with a choice, or the first of its choices; options were checked before. */
+export function choiceOf<Name extends ReportOptionName>(options: GivenOptions, name: Name): Choice[Name] {
+  const { values }: ReportOption = reportOptions[name]
+  return (options[name] ?? values?.[0]) as Choice[Name]
+}
+
+/** `1,2,4` as numbers. @throws QueryError for what is no list of whole numbers from 1 to 260 */
+export function weeksOf({ weeks }: GivenOptions): number[] | undefined {
+  if (weeks === undefined) return undefined
+  const numbers = weeks.split(',').map((part) => Number(part.trim()))
+  if (numbers.length > 52 || numbers.some((week) => !Number.isInteger(week) || week < 1 || week > 260)) {
+    throw new QueryError(`Cannot read weeks ${JSON.stringify(weeks)}. Write up to 52 whole numbers from 1 to 260: 1,2,4,8,12.`, {
+      given: weeks,
+    })
+  }
+  return [...new Set(numbers)].sort((a, b) => a - b)
+}

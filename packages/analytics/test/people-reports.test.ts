@@ -1,0 +1,236 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+import type { Store } from '@spanledger/store'
+
+import { openAnalytics, QueryError, type Analytics, type Cell, type Row } from '../src/index.ts'
+import { activeUsers } from '../src/retention/active-users.ts'
+import { cohorts } from '../src/retention/cohorts.ts'
+import { growth } from '../src/retention/growth.ts'
+import { dateOf, dayOf, type UserHistory } from '../src/retention/user-history.ts'
+import { localIn, twelveUsers } from './behavior/histories.ts'
+import { ledgerOf, type CallWords } from './ledger.ts'
+
+const AS_OF = Date.parse('2024-04-15T00:00:00Z')
+
+describe('reports about people, over twelve users', () => {
+  let store: Store
+  let analytics: Analytics
+  beforeAll(async () => {
+    store = await ledgerOf([
+      ...twelveUsers().map(({ user, startMs, endMs, feature }): CallWords => ({
+        at: startMs,
+        user,
+        latencyMs: endMs - startMs,
+        properties: { Feature: feature ?? '' },
+        costNanoUsd: 1_000_000,
+      })),
+      { at: Date.parse('2024-01-01T12:00:00Z') },
+    ])
+    analytics = openAnalytics(store, { now: () => AS_OF })
+  })
+  afterAll(() => store.close())
+
+  const rowsOf = async (name: string, params = {}): Promise<readonly Row[]> => (await analytics.report(name, params)).rows
+  const lines = (rows: readonly Row[], ...keys: string[]): string[] => rows.map((row) => keys.map((key) => String(row[key])).join(' '))
+
+  it('active: the users of a day, its week and its month; nobody without a name', async () => {
+    const rows = await rowsOf('active', { since: '2024-03-25', until: '2024-03-25' })
+    expect(rows).toEqual([{ date: '2024-03-25', dau: 4, wau: 7, mau: 9, stickiness: expect.closeTo(0.0962963, 7) as Cell }])
+    expect(await rowsOf('active')).toHaveLength(105)
+    expect((await rowsOf('active', { since: '2024-01-01', until: '2024-01-01' }))[0]?.['dau']).toBe(0)
+  })
+
+  it('growth: who came, stayed, returned and left', async () => {
+    const rows = await rowsOf('growth')
+    expect(lines(rows, 'period', 'active', 'new', 'returning', 'resurrected', 'dormant', 'growth', 'quick_ratio', 'complete')).toEqual([
+      '2024-01 5 5 0 0 0 null null true',
+      '2024-02 8 4 4 0 1 0.6 4 true',
+      '2024-03 9 3 6 0 2 0.125 1.5 true',
+      '2024-04 8 0 7 1 2 0 0.5 false',
+    ])
+    expect((await rowsOf('growth', { options: { incomplete: 'complete_only' } })).at(-1)?.['growth']).toBeNull()
+    expect(await rowsOf('growth', { by: ['time:week'], since: '2024-03-04', until: '2024-03-17' })).toHaveLength(2)
+  })
+
+  it('cohorts: null where it cannot be known yet', async () => {
+    expect(await rowsOf('cohorts')).toEqual([
+      { cohort: '2024-01', size: 5, w1: 1, w2: 0.8, w4: 0.8, w8: 0.6, w12: 0.6 },
+      { cohort: '2024-02', size: 4, w1: 1, w2: 0.75, w4: 0.75, w8: 0.5, w12: null },
+      { cohort: '2024-03', size: 3, w1: 1, w2: 1, w4: null, w8: null, w12: null },
+    ])
+    const later = await rowsOf('cohorts', { options: { mode: 'on_or_after', weeks: '2, 4' }, until: '2024-01-31' })
+    expect(later).toEqual([{ cohort: '2024-01', size: 5, w2: 1, w4: 0.8 }])
+  })
+
+  it('segments: each user in one, and who moved', async () => {
+    const members = await rowsOf('segment_members', { order_by: [['user', 'asc']] })
+    expect(lines(members, 'user', 'segment', 'is_power', 'requests_30d')).toEqual([
+      'u01 power true 20',
+      'u02 casual false 5',
+      'u03 churned false 0',
+      'u04 at_risk false 14',
+      'u05 casual false 2',
+      'u06 power true 20',
+      'u07 casual false 2',
+      'u08 churned false 0',
+      'u09 casual false 9',
+      'u10 casual false 3',
+      'u11 casual false 1',
+      'u12 new false 9',
+    ])
+    expect(members.find(({ user }) => user === 'u12')).toMatchObject({ tenure_days: 27, is_new: true })
+    expect(members.find(({ user }) => user === 'u04')?.['risk_score']).toBeCloseTo(1 - 3 / 13, 12)
+    const segments = await rowsOf('segments')
+    const requestsOf = (...users: string[]): number => twelveUsers().filter(({ user }) => users.includes(user)).length
+    expect(lines(segments, 'segment', 'users', 'requests')).toEqual([
+      `power 2 ${requestsOf('u01', 'u06')}`,
+      `casual 6 ${requestsOf('u02', 'u05', 'u07', 'u09', 'u10', 'u11')}`,
+      `new 1 ${requestsOf('u12')}`,
+      `at_risk 1 ${requestsOf('u04')}`,
+      `churned 2 ${requestsOf('u03', 'u08')}`,
+    ])
+    expect(segments.map(({ cost_usd: cost }) => cost)[2]).toBe('0.009000000')
+    const moved = segments.map(({ moved_in: entered, moved_out: left }) => Number(entered) - Number(left))
+    // Each of eleven users was in some segment thirty days before; u12 was not there yet.
+    expect(moved.reduce((sum, one) => sum + one, 0)).toBe(1)
+  })
+
+  it('thresholds, insights and adoption: as worked out by hand', async () => {
+    const thresholds = await rowsOf('thresholds')
+    expect(thresholds.find(({ is_best: best }) => best === true)).toMatchObject({
+      at_least: 2,
+      phi: expect.closeTo(0.7698004, 7) as Cell,
+      n: 11,
+    })
+    const insights = await rowsOf('retention_insights')
+    expect(insights.find(({ factor }) => factor === 'analysis')).toMatchObject({
+      lift: expect.closeTo(1.75, 9) as Cell,
+      p: expect.closeTo(0.2363636, 7) as Cell,
+      reads: 'not distinguishable from chance',
+    })
+    expect(await rowsOf('adoption', { options: { feature: 'analysis' } })).toEqual([
+      {
+        feature: 'analysis',
+        aware: 12,
+        aware_basis: 'assumed',
+        tried: 6,
+        adopted: 1,
+        power: 0,
+        tried_rate: 0.5,
+        adopted_rate: expect.closeTo(1 / 6, 12) as Cell,
+        days_to_half: 7,
+      },
+    ])
+  })
+
+  it('stickiness: on how many days users came', async () => {
+    const rows = await rowsOf('stickiness')
+    expect(rows).toHaveLength(28)
+    expect(rows.reduce((sum, { share }) => sum + Number(share), 0)).toBeCloseTo(1, 12)
+  })
+
+  it('are restricted by filters, and say what they do not take', async () => {
+    expect((await rowsOf('active', { since: '2024-03-25', until: '2024-03-25', where: 'feature = analysis' }))[0]?.['dau']).toBe(0)
+    await expect(analytics.report('growth', { options: { mode: 'on' } })).rejects.toThrow(
+      'The growth report takes no mode. It takes: incomplete.',
+    )
+    await expect(analytics.report('cohorts', { options: { mode: 'onn' } })).rejects.toThrow(/Did you mean "on"/)
+    await expect(analytics.report('cohorts', { options: { weeks: '1,x' } })).rejects.toThrow(QueryError)
+    await expect(analytics.report('active', { metrics: ['requests'] })).rejects.toThrow('takes no metrics')
+    await expect(analytics.report('growth', { by: ['property:plan'] })).rejects.toThrow('split by one interval')
+    await expect(analytics.report('growth', { compare: 'previous' })).rejects.toThrow('cannot be compared')
+  })
+
+  it('say what each column is, where asked', async () => {
+    for (const name of [
+      'active',
+      'growth',
+      'stickiness',
+      'cohorts',
+      'segments',
+      'segment_members',
+      'retention_insights',
+      'thresholds',
+      'adoption',
+    ]) {
+      const { columns, definitions } = await analytics.report(name, { explain: true })
+      expect(definitions?.map(({ key }) => key)).toEqual(columns.map(({ key }) => key))
+      expect(definitions?.every(({ says }) => says.length > 3)).toBe(true)
+    }
+  })
+})
+
+it('reports about people of an empty ledger have no rows and no NaN', async () => {
+  const store = await ledgerOf([])
+  const analytics = openAnalytics(store, { now: () => AS_OF })
+  for (const name of ['growth', 'stickiness', 'cohorts', 'segment_members', 'retention_insights', 'thresholds', 'adoption']) {
+    expect((await analytics.report(name)).rows).toEqual([])
+  }
+  expect((await analytics.report('segments')).rows.every(({ users, share }) => users === 0 && share === null)).toBe(true)
+  await store.close()
+})
+
+/** Histories counted from plain calls, one at a time. */
+function slowHistories(calls: readonly { at: number; user?: string | undefined }[], timeZone: string, asOfMs: number): UserHistory[] {
+  const local = localIn(timeZone)
+  const dayNumber = (ms: number): number => dayOf(String(local(ms).day).replace(/(\d{4})(\d\d)(\d\d)/, '$1-$2-$3'))
+  const users = new Map<string, Map<number, number>>()
+  for (const { at, user } of calls) {
+    if (user === undefined || at >= asOfMs) continue
+    const days = users.get(user) ?? new Map<number, number>()
+    days.set(dayNumber(at), (days.get(dayNumber(at)) ?? 0) + 1)
+    users.set(user, days)
+  }
+  return [...users].map(([user, days]) => {
+    const sorted = [...days].sort(([a], [b]) => a - b)
+    return { user, firstDay: sorted[0]?.[0] ?? 0, days: sorted.map(([day, requests]) => ({ day, requests, features: new Map() })) }
+  })
+}
+
+it('in any zone, from rollups or from calls, reports about people are what counting one call at a time finds', async () => {
+  const random = fc.array(
+    fc.record({
+      at: fc.integer({ min: Date.parse('2025-02-20T00:00:00Z'), max: Date.parse('2025-06-10T00:00:00Z') }),
+      user: fc.constantFrom('a', 'b', 'c', 'd', 'e', undefined),
+    }),
+    { minLength: 1, maxLength: 120 },
+  )
+  const zones = fc.constantFrom('UTC', 'America/New_York', 'Asia/Kathmandu', 'Australia/Lord_Howe')
+  await fc.assert(
+    fc.asyncProperty(random, zones, zones, fc.integer({ min: 0, max: 40 }), async (calls, ofStore, asked, back) => {
+      const asOfMs = Date.parse('2025-06-12T00:00:00Z') - back * 60 * 60 * 1000 * 7
+      const store = await ledgerOf(calls, { timeZone: ofStore })
+      const analytics = openAnalytics(store, { now: () => asOfMs, timeZone: asked })
+      const histories = slowHistories(calls, asked, asOfMs)
+      const local = localIn(asked)
+      const dayNumber = (ms: number): number => dayOf(String(local(ms).day).replace(/(\d{4})(\d\d)(\d\d)/, '$1-$2-$3'))
+      const [asOfDay, knownTo] = [dayNumber(asOfMs), dayNumber(asOfMs - 1) + 1]
+      const from = dayNumber(Date.parse('2025-03-10T12:00:00Z'))
+
+      const active = await analytics.report('active', { since: dateOf(from) })
+      const slowly = activeUsers(histories, { from, to: knownTo })
+      expect(active.rows.map(({ date }) => date)).toEqual(slowly.map(({ day }) => dateOf(day)))
+      expect(active.rows.map(({ dau, wau, mau, stickiness }) => [dau, wau, mau, stickiness])).toEqual(
+        slowly.map(({ dau, wau, mau, stickiness }) => [dau, wau, mau, stickiness]),
+      )
+      for (const interval of ['day', 'week', 'month'] as const) {
+        const grown = await analytics.report('growth', { since: dateOf(from), by: [`time:${interval}`] })
+        expect(grown.rows.map((row) => Object.values(row))).toEqual(
+          growth(histories, { interval, from, to: knownTo, asOfDay, knownTo }).map((row) => Object.values(row)),
+        )
+        const table = await analytics.report('cohorts', { since: dateOf(from), by: [`time:${interval}`] })
+        expect(table.rows.map(({ cohort, size, w1, w4 }) => [cohort, size, w1, w4])).toEqual(
+          cohorts(histories, { by: interval, from, to: knownTo, asOfDay }).map(({ cohort, size, weeks }) => [
+            cohort,
+            size,
+            weeks[0]?.share,
+            weeks[2]?.share,
+          ]),
+        )
+      }
+      await store.close()
+    }),
+    { numRuns: 40, seed: 5 },
+  )
+})
