@@ -158,11 +158,10 @@ const propertiesReport = breakdown('', {
   ],
 })
 
-/** Reports by name, each with what it says. */
-export const reportList: readonly { readonly name: string; readonly says: string }[] = Object.entries(reports).map(([name, { says }]) => ({
-  name,
-  says,
-}))
+/** Reports by name, each with what it says; those about people have columns of their own and take no metrics. */
+export const reportList: readonly { readonly name: string; readonly says: string; readonly about: 'calls' | 'people' }[] = Object.entries(
+  reports,
+).map(([name, { says, takes }]) => ({ name, says, about: takes === undefined ? 'calls' : 'people' }))
 
 /** @throws QueryError for a name or a param that is unknown */
 export async function runReport(store: Store, clock: Clock, name: string, params: ReportParams): Promise<Answer> {

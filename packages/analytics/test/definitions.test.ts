@@ -13,8 +13,9 @@ beforeAll(async () => {
 })
 afterAll(() => store.close())
 
-it.each(reportList)('the report $name says what each of its columns is', async ({ name }) => {
-  const params = { explain: true, last: '2d', compare: 'previous', by: name === 'properties' ? ['property:plan_name'] : undefined } as const
+it.each(reportList)('the report $name says what each of its columns is', async ({ name, about }) => {
+  const compare = about === 'calls' ? 'previous' : undefined
+  const params = { explain: true, last: '2d', compare, by: name === 'properties' ? ['property:plan_name'] : undefined } as const
   const { columns, definitions = [] } = await analytics.report(name, params)
   expect(definitions.map(({ key, label, type }) => ({ key, label, type }))).toEqual(columns)
   expect(definitions.filter(({ says }) => says.length < 8)).toEqual([])

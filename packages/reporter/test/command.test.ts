@@ -13,6 +13,7 @@ import {
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
+import { reportList } from '@spanledger/analytics'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { lineOf, run, start, temporaryFolder, writeLedger } from './run-command.ts'
@@ -120,16 +121,8 @@ describe('a report', () => {
   it('alone lists the reports', async () => {
     const { code, out } = await run(['report'])
     expect(code).toBe(0)
-    expect(out.split('\n').map((line) => line.split(' ')[0])).toEqual([
-      'users',
-      'properties',
-      'models',
-      'providers',
-      'operations',
-      'sessions',
-      'errors',
-      '',
-    ])
+    expect(out.split('\n').map((line) => line.split(' ')[0])).toEqual([...reportList.map(({ name }) => name), ''])
+    expect(out).toMatch(/^cohorts +which share of the users/m)
   })
 })
 
