@@ -6,6 +6,8 @@ import type { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
 
 import { buildProgram } from '../src/command/main.ts'
+import { targets } from '../src/import/column-map.ts'
+import { refusalReasons } from '../src/import/refusal.ts'
 
 const read = (name: string): string => readFileSync(fileURLToPath(new URL(`../../../docs/${name}`, import.meta.url)), 'utf8')
 const cli = read('cli.md')
@@ -41,6 +43,11 @@ describe('the documentation names', () => {
     ).toEqual([])
     expect(missingFrom(reports, [...metricNames, ...Object.keys(userColumns), ...Object.keys(numberFields)])).toEqual([])
     expect(missingFrom(reports, [...Object.keys(columnDimensions), ...Object.keys(otherDimensions), ...segments])).toEqual([])
+  })
+
+  it('every target of a column, and every reason why a record is refused', () => {
+    expect(missingFrom(read('import.md'), Object.keys(targets))).toEqual([])
+    expect(missingFrom(read('bad-input.md'), refusalReasons)).toEqual([])
   })
 
   it('an example for every command', () => {

@@ -12,6 +12,7 @@ import { addDoctor } from './doctor.ts'
 import { addExport } from './export.ts'
 import { CommandFailure, exitCodes } from './failure.ts'
 import { addGlobals } from './globals.ts'
+import { addImport } from './import.ts'
 import { addPrices } from './prices.ts'
 import { addQuery } from './query.ts'
 import { addReport } from './report.ts'
@@ -64,6 +65,7 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 wr
     addDemo,
     addPrices,
     addReprice,
+    addImport,
     addExport,
     addBackup,
     addVerify,

@@ -1,0 +1,195 @@
+import type { Batch, SpanLink, Store, WrittenCall } from '@spanledger/store'
+
+import { checkpointAfter, markName, readCheckpoint, type Checkpoint } from './checkpoint.ts'
+import type { Fields } from './fields.ts'
+import type { ReadRecord } from './imported-call.ts'
+import { bytesOf, identityOf, type ImportFile } from './open-file.ts'
+import { rawRecords, type Place, type RawRecord, type RecordFrame } from './raw-records.ts'
+import type { ReadRecords } from './read-record.ts'
+import { isRefusal, type Refusal } from './refusal.ts'
+import { addCalls, addOutcome, addRefusal, addTally, emptyTally, type Tally } from './tally.ts'
+
+/** A file together with how its records are read. */
+export interface Source {
+  readonly file: ImportFile
+  readonly frame: RecordFrame
+  /** Where the first record begins. */
+  readonly start: Place
+  readonly readRecords: ReadRecords
+  readonly readRecord: ReadRecord
+  /** All that decides what a record becomes. An import goes on where it was interrupted only if this is the same. */
+  readonly how: string
+  /** What stands above the records and is needed to read them: the header of CSV. */
+  readonly header?: Buffer | undefined
+}
+
+/** What an import works with beside the file. */
+export interface ImportContext {
+  /** Undefined to read only. */
+  readonly store: Pick<Store, 'write' | 'mark'> | undefined
+  /** From the beginning, also where an import was interrupted. */
+  readonly restart: boolean
+  readonly signal: AbortSignal
+  /** Told how many bytes of the file are read. */
+  readonly progress: (bytes: number) => void
+  /** Told where an import that was interrupted goes on, or why it does not. */
+  readonly resumes: (file: ImportFile, checkpoint: Checkpoint | 'changed') => void
+  /** Takes each record that is refused, and where it stands. */
+  readonly reject: (record: RawRecord, source: Source) => void
+  /** One transaction takes no more calls, or records, than this, and no more properties than ten times as many; 5,000 by default. */
+  readonly batch?: number | undefined
+  /** Sees each call. */
+  readonly see?: ((calls: readonly WrittenCall[], source: Source) => void) | undefined
+}
+
+const BATCH = 5000
+
+/** What one transaction will hold. */
+interface Gathered {
+  readonly calls: WrittenCall[]
+  readonly links: SpanLink[]
+  readonly tally: Tally
+  properties: number
+  last: RawRecord | undefined
+}
+
+/**
+ * Imports a file in batches, in constant memory. With each batch the ledger keeps how far it has come, so that an import that
+ * ends at any instant goes on from there and leaves the same ledger.
+ * @returns what became of its records, those before an interruption included; `done` is false where the signal ended it
+ */
+export async function importFile(source: Source, context: ImportContext): Promise<{ tally: Tally; done: boolean }> {
+  const { file } = source
+  const mark = markName(identityOf(file.head, source.how))
+  const { place, tally: before, isBegun } = await findPlace(source, context, mark)
+  const ledger = openLedger(context, mark, before)
+  let gathered = gather()
+  let bytesRead = 0
+  const flush = async (): Promise<void> => {
+    const full = gathered
+    gathered = gather()
+    await ledger.write(full)
+  }
+  try {
+    const pieces = bytesOf(file, { from: place.offset, progress: (bytes) => (bytesRead = bytes) })
+    for await (const records of rawRecords(pieces, source.frame, place)) {
+      for (const [n, fields] of source.readRecords(records).entries()) {
+        const record = records[n]
+        if (record === undefined) break
+        takeRecord(gathered, { record, fields, source, context })
+        if (isFull(gathered, context.batch)) await flush()
+        if (context.signal.aborted) return { tally: await ledger.stop(), done: false }
+      }
+      context.progress(bytesRead)
+    }
+  } catch (error) {
+    // A file that breaks off: what was read of it is good.
+    await flush()
+    await ledger.stop()
+    throw error
+  }
+  await ledger.finish(gathered, isBegun)
+  return { tally: ledger.tally, done: true }
+}
+
+async function findPlace(
+  { file, start }: Source,
+  { store, restart, resumes }: ImportContext,
+  mark: string,
+): Promise<{ place: Place; tally: Tally; isBegun: boolean }> {
+  const fromStart = { place: start, tally: emptyTally(), isBegun: false }
+  if (store === undefined) return fromStart
+  const checkpoint = restart ? undefined : await readCheckpoint(store, mark, file)
+  if (checkpoint === undefined) return { ...fromStart, isBegun: restart }
+  resumes(file, checkpoint)
+  if (checkpoint === 'changed') return { ...fromStart, isBegun: true }
+  return { place: checkpoint.place, tally: checkpoint.tally, isBegun: true }
+}
+
+function gather(): Gathered {
+  return { calls: [], links: [], tally: emptyTally(), properties: 0, last: undefined }
+}
+
+function isFull({ calls, links, tally, properties }: Gathered, batch = BATCH): boolean {
+  return calls.length + links.length >= batch || tally.records >= batch || properties >= batch * 10
+}
+
+function takeRecord(
+  gathered: Gathered,
+  { record, fields, source, context }: { record: RawRecord; fields: Fields | Refusal; source: Source; context: ImportContext },
+): void {
+  const { tally } = gathered
+  tally.records++
+  gathered.last = record
+  const read = isRefusal(fields) ? fields : source.readRecord(fields)
+  if (isRefusal(read)) {
+    addRefusal(tally, { reason: read.refused, line: record.line, detail: read.detail })
+    context.reject(record, source)
+    return
+  }
+  addCalls(tally, read.calls, read.mended)
+  for (const call of read.calls) {
+    gathered.calls.push(call)
+    gathered.properties += call.properties.size
+  }
+  if (read.links !== undefined) gathered.links.push(...read.links)
+  context.see?.(read.calls, source)
+}
+
+interface Ledger {
+  /** Of all batches that are committed. */
+  readonly tally: Tally
+  /** Begins to write a batch when the one before is committed; the next may be gathered meanwhile. */
+  write(gathered: Gathered): Promise<void>
+  /** Waits for what is being written. */
+  stop(): Promise<Tally>
+  /** Writes the last batch, and forgets the place. */
+  finish(gathered: Gathered, isBegun: boolean): Promise<void>
+}
+
+function openLedger({ store }: ImportContext, mark: string, before: Tally): Ledger {
+  let tally = before
+  let writing: Promise<void> = Promise.resolve()
+  let isMarked = false
+
+  const commit = async ({ calls, links, tally: part, last }: Gathered, isLast: boolean): Promise<void> => {
+    if (last === undefined && !isLast) return
+    if (store === undefined) {
+      tally = sumOf(tally, part)
+      return
+    }
+    let next = tally
+    const marks: Batch['marks'] = (outcome) => {
+      next = sumOf(tally, part)
+      addOutcome(next, outcome)
+      return new Map([[mark, isLast || last === undefined ? null : JSON.stringify(checkpointAfter(last, next))]])
+    }
+    await store.write({ calls, links, marks })
+    tally = next
+    isMarked = !isLast
+  }
+  return {
+    get tally() {
+      return tally
+    },
+    write: async (gathered) => {
+      await writing
+      writing = commit(gathered, false)
+      writing.catch(() => undefined) // Whoever waits for it next throws; here it only must not count as unhandled.
+    },
+    stop: async () => {
+      await writing
+      return tally
+    },
+    finish: async (gathered, isBegun) => {
+      await writing
+      if (gathered.tally.records > 0 || isMarked || isBegun) await commit(gathered, true)
+    },
+  }
+}
+
+function sumOf(sum: Tally, part: Tally): Tally {
+  const next = structuredClone(sum)
+  addTally(next, part)
+  return next
+}

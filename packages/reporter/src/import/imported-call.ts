@@ -1,0 +1,97 @@
+import { toCall, type DialectCall } from '@spanledger/conventions'
+import type { SpanLink, WrittenCall } from '@spanledger/store'
+
+import type { CallKey } from './call-key.ts'
+import type { Fields } from './fields.ts'
+import { refuse, type Refusal } from './refusal.ts'
+
+/** What came of a record: calls, nothing (it is no call), or why it is refused. */
+export type Imported = ImportedCalls | Refusal
+
+export interface ImportedCalls {
+  readonly calls: readonly WrittenCall[]
+  readonly links?: readonly SpanLink[]
+  /** What was mended beside what the calls themselves say. */
+  readonly mended?: readonly string[]
+}
+
+/** Turns the records of one source into calls. */
+export type ReadRecord = (fields: Fields) => Imported
+
+export const noCall: ImportedCalls = { calls: [] }
+
+/** A call that says nothing yet; sources fill in what they know. */
+export const nothingSaid: DialectCall = {
+  role: 'call',
+  operation: 'chat',
+  provider: undefined,
+  requestedModel: undefined,
+  responseModel: undefined,
+  responseId: undefined,
+  serviceTier: undefined,
+  streamed: false,
+  timeToFirstTokenMs: undefined,
+  finishReason: undefined,
+  status: 'ok',
+  errorType: undefined,
+  httpStatus: undefined,
+  counts: {
+    input: undefined,
+    output: undefined,
+    total: undefined,
+    cacheRead: undefined,
+    cacheWrite: undefined,
+    cacheWrite5m: undefined,
+    cacheWrite1h: undefined,
+    reasoning: undefined,
+    audioInput: undefined,
+    audioCacheRead: undefined,
+    audioOutput: undefined,
+    imageInput: undefined,
+    imageOutput: undefined,
+    webSearches: undefined,
+  },
+  counting: {},
+  parts: undefined,
+  quality: undefined,
+  reportedCostUsd: undefined,
+  user: undefined,
+  session: undefined,
+  properties: [],
+}
+
+/** A ledger has days from 1970 to 2199. */
+const MAX_START_MS = Date.UTC(2200, 0, 1)
+
+export interface CallFacts {
+  readonly key: CallKey
+  readonly parentSpanId?: string | undefined
+  readonly startMs: number
+  readonly endMs: number
+  readonly said: DialectCall
+  readonly message?: string | undefined
+}
+
+/** The call of one record, read as every other call is read. */
+export function importedCall({ key, parentSpanId, startMs, endMs, said, message }: CallFacts): WrittenCall | Refusal {
+  if (!(startMs >= 0 && startMs < MAX_START_MS)) {
+    return refuse('time_out_of_range', `starts at ${shownTime(startMs)}; a ledger holds calls from 1970 to 2199`)
+  }
+  const span = {
+    ...noSpan,
+    traceId: key.traceId,
+    spanId: key.spanId,
+    parentSpanId,
+    startMs,
+    endMs,
+    statusCode: said.status === 'ok' ? 0 : 2,
+    statusMessage: message,
+  }
+  return { ...toCall(span, said, 'import'), settled: key.alone }
+}
+
+const noSpan = { name: '', scopeName: '', scopeVersion: '', attributes: {}, resourceAttributes: {}, droppedAttributes: 0 }
+
+function shownTime(ms: number): string {
+  return Number.isFinite(ms) && Math.abs(ms) < 8.64e15 ? new Date(ms).toISOString() : String(ms)
+}

@@ -1,0 +1,74 @@
+import { CommandFailure, exitCodes } from '../command/failure.ts'
+import { checkColumns } from './column-map.ts'
+import { csvHeader } from './csv-file.ts'
+import { readHelicone } from './helicone.ts'
+import type { Source } from './import-file.ts'
+import { readMappedRow, type RowRules } from './mapped-row.ts'
+import { jsonFraming, type ImportFile } from './open-file.ts'
+import { readCsvRecords, readJsonRecords } from './read-record.ts'
+import type { LocalTimes } from './read-time.ts'
+
+/** Raised with any change of what a record becomes: a checkpoint of an older version is then of no use. */
+const VERSION = 1
+
+/**
+ * A file of Helicone's export: JSON lines, a JSON array, or CSV.
+ * @throws CommandFailure for a file that is none of these
+ */
+export async function heliconeSource(file: ImportFile, { zone, zoneName }: { zone: LocalTimes; zoneName: string }): Promise<Source> {
+  const how = JSON.stringify(['helicone', VERSION, zoneName])
+  const readRecord: Source['readRecord'] = (fields) => readHelicone(fields, zone)
+  if (looksLikeJson(file)) return { ...jsonSource(file), readRecord, how }
+  const header = await csvHeader(file, ',')
+  if (header !== undefined && !header.columns.positions.has('request_id')) {
+    throw new CommandFailure(
+      exitCodes.failed,
+      `${JSON.stringify(file.path)} is no export of Helicone: it is neither JSON nor a table with a column request_id. For other tables there is: spanledger import csv`,
+    )
+  }
+  return {
+    file,
+    frame: { framing: 'csv', delimiter: ',' },
+    start: header?.start ?? { offset: file.markBytes, line: 1 },
+    readRecords: header === undefined ? readJsonRecords : readCsvRecords(header.columns, ','),
+    readRecord,
+    how,
+    header: header?.bytes,
+  }
+}
+
+/**
+ * A table of any kind, read by a map of its columns.
+ * @throws CommandFailure where a column of the map is missing
+ */
+export async function csvSource(
+  file: ImportFile,
+  rules: RowRules & { readonly delimiter: string; readonly zoneName: string },
+): Promise<Source & { readonly columnNames: readonly string[] }> {
+  const { delimiter, map, times, zoneName, provider, counting } = rules
+  const header = await csvHeader(file, delimiter)
+  if (header !== undefined) checkColumns(map, header.columns, file.path)
+  return {
+    file,
+    frame: { framing: 'csv', delimiter },
+    start: header?.start ?? { offset: file.markBytes, line: 1 },
+    readRecords: header === undefined ? readJsonRecords : readCsvRecords(header.columns, delimiter),
+    readRecord: (fields) => readMappedRow(fields, rules),
+    how: JSON.stringify(['csv', VERSION, [...map.columns], map.properties, times.format, zoneName, delimiter, provider, counting]),
+    header: header?.bytes,
+    columnNames: header?.columns.names ?? [],
+  }
+}
+
+function looksLikeJson({ head }: ImportFile): boolean {
+  return /^\s*[[{]/.test(head.subarray(0, 1024).toString())
+}
+
+function jsonSource(file: ImportFile): Pick<Source, 'file' | 'frame' | 'start' | 'readRecords'> {
+  return {
+    file,
+    frame: { framing: jsonFraming(file.head), delimiter: ',' },
+    start: { offset: file.markBytes, line: 1 },
+    readRecords: readJsonRecords,
+  }
+}
