@@ -45,7 +45,8 @@ export function currentIdentity(from: Context = context.active()): Identity {
   return inScope === undefined ? inBaggage : mergeIdentities([inScope, inBaggage])
 }
 
-function saidIn({ sessionId, properties }: UserOptions): SaidIdentity {
+/** What the options of a scope or an event say besides the user. */
+export function saidIn({ sessionId, properties }: UserOptions): SaidIdentity {
   return { session: sessionId, ...(properties && { properties: entriesOf(properties) }) }
 }
 

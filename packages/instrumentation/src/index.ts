@@ -5,3 +5,17 @@ export { instrument, type InstrumentOptions } from './instrument.ts'
 export { instrumentationState, type FailurePlace, type InstrumentationState, type SdkModuleState } from './instrumentation-state.ts'
 export { LlmInstrumentation } from './llm-instrumentation.ts'
 export type { BaggageOptions, LlmInstrumentationOptions } from './options.ts'
+export { track, type Track } from './track.ts'
+export type {
+  AboutCall,
+  ConsentEvent,
+  EventOptions,
+  ExposedEvent,
+  FeedbackEvent,
+  GoalEvent,
+  MilestoneEvent,
+  NpsEvent,
+  PlanChangeEvent,
+  RevenueEvent,
+  SessionEndEvent,
+} from './track-options.ts'

@@ -1,7 +1,7 @@
 import { diag } from '@opentelemetry/api'
 
 /** Where a failure of ours was caught; the app noticed none of them. */
-export type FailurePlace = 'patch' | 'start' | 'answer' | 'stream' | 'end' | 'identity' | 'sweep'
+export type FailurePlace = 'patch' | 'start' | 'answer' | 'stream' | 'end' | 'identity' | 'event' | 'sweep'
 
 /** One copy of an SDK that the app loaded. */
 export interface SdkModuleState {
@@ -29,6 +29,8 @@ export interface InstrumentationState {
   readonly abandonedCalls: number
   /** Ids and properties that had to be hashed, cut or refused, by fault. */
   readonly identityFaults: Readonly<Record<string, number>>
+  /** Events of `track` that no SDK recorded: none is registered, or its sampler leaves them out. */
+  readonly unrecordedEvents: number
   readonly failures: Readonly<Partial<Record<FailurePlace, number>>>
 }
 
@@ -41,6 +43,7 @@ export const counted = {
   endedCalls: 0,
   abandonedCalls: 0,
   identityFaults: new Map<string, number>(),
+  unrecordedEvents: 0,
   failures: new Map<FailurePlace, number>(),
 }
 
@@ -53,6 +56,7 @@ export function instrumentationState(): InstrumentationState {
     endedCalls: counted.endedCalls,
     abandonedCalls: counted.abandonedCalls,
     identityFaults: Object.fromEntries(counted.identityFaults),
+    unrecordedEvents: counted.unrecordedEvents,
     failures: Object.fromEntries(counted.failures),
   }
 }

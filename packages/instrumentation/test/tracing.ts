@@ -44,7 +44,8 @@ export function startTracing({ processors = [], global = true }: { processors?: 
   }
 }
 
-function toRecord(span: ReadableSpan): SpanRecord {
+/** A finished span in the shape that all readers take. */
+export function toRecord(span: ReadableSpan): SpanRecord {
   return {
     traceId: span.spanContext().traceId,
     spanId: span.spanContext().spanId,

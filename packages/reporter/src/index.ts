@@ -12,9 +12,22 @@ export {
   instrument,
   instrumentationState,
   LlmInstrumentation,
+  track,
   withProperties,
   withSession,
   withUser,
+  type AboutCall,
+  type ConsentEvent,
+  type EventOptions,
+  type ExposedEvent,
+  type FeedbackEvent,
+  type GoalEvent,
+  type MilestoneEvent,
+  type NpsEvent,
+  type PlanChangeEvent,
+  type RevenueEvent,
+  type SessionEndEvent,
+  type Track,
 } from '@spanledger/instrumentation'
 export { openPriceBook, type PriceBook } from '@spanledger/pricing'
 export { openStore, StoreError, type Store, type StoreOptions } from '@spanledger/store'

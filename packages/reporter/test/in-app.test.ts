@@ -33,6 +33,7 @@ describe('importing spanledger in an app', () => {
       'openAnalytics',
       'openPriceBook',
       'openStore',
+      'track',
       'withProperties',
       'withSession',
       'withUser',
