@@ -11,8 +11,18 @@ export interface Answer {
   readonly rows: readonly Row[]
   /** Over all rows before the limit. */
   readonly totals: Row
+  /** All rows that are not listed, as one; null where all are. Where it was asked for. */
+  readonly other?: OtherRows | null
   /** What each column is; where it was asked for. */
   readonly definitions?: readonly Definition[]
+}
+
+/** Rows before or behind the listed ones, taken together: exactly what `totals` have more than the listed rows. */
+export interface OtherRows {
+  /** How many. */
+  readonly rows: number
+  /** The columns of `totals`; different users and sessions are counted, not added up. */
+  readonly values: Row
 }
 
 /** What a column is, in a sentence; the units are those of its type. */
@@ -38,6 +48,8 @@ export interface AnswerMeta {
   readonly unpriced_requests: number
   /** How many rows there are before the limit. */
   readonly rows: number
+  /** What the next page begins after; null where there is none. */
+  readonly next: string | null
   readonly warnings: readonly string[]
 }
 
@@ -71,11 +83,13 @@ export interface AnswerParts {
   readonly columns: readonly DefinedColumn[]
   readonly rows: readonly RawRow[]
   readonly totals: RawRow
+  /** Undefined where it was not asked for. */
+  readonly other?: { readonly rows: number; readonly values: RawRow } | null | undefined
   /** Whether the answer says what its columns are. */
   readonly explain: boolean
 }
 
-export function buildAnswer({ asked, meta, columns, rows, totals, explain }: AnswerParts): Answer {
+export function buildAnswer({ asked, meta, columns, rows, totals, other, explain }: AnswerParts): Answer {
   const summed = columns.filter(({ key }) => totals.has(key))
   return {
     ...asked,
@@ -83,6 +97,7 @@ export function buildAnswer({ asked, meta, columns, rows, totals, explain }: Ans
     columns: columns.map(({ key, type, label }) => ({ key, type, label })),
     rows: rows.map((row) => formatRow(row, columns)),
     totals: formatRow(totals, summed),
+    ...(other === undefined ? {} : { other: other === null ? null : { rows: other.rows, values: formatRow(other.values, summed) } }),
     ...(explain ? { definitions: columns.map(({ key, label, type, says }) => ({ key, label, type, says })) } : {}),
   }
 }
@@ -105,22 +120,6 @@ export function compareCells(a: Amount | string, b: Amount | string, direction: 
   if (a === null || b === null) return Number(a === null) - Number(b === null)
   const order = a < b ? -1 : a > b ? 1 : 0
   return direction === 'asc' ? order : -order
-}
-
-/** Sorts rows by columns, then by their first texts, so that equal rows always stand in the same order. */
-export function sortRows(
-  rows: readonly RawRow[],
-  order: readonly (readonly [column: string, direction: 'asc' | 'desc'])[],
-  tieBreakers: readonly string[],
-): RawRow[] {
-  const rules = [...order, ...tieBreakers.map((column) => [column, 'asc'] as const)]
-  return rows.toSorted((a, b) => {
-    for (const [column, direction] of rules) {
-      const compared = compareCells(a.get(column) ?? null, b.get(column) ?? null, direction)
-      if (compared !== 0) return compared
-    }
-    return 0
-  })
 }
 
 /** `*_previous` and `*_change` of one number. A change from nothing has no ratio. */

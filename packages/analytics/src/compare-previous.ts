@@ -31,25 +31,34 @@ export function checkComparable({ since, last }: { since: string | undefined; la
 export interface Previous {
   /** What a group was before: undefined where it had no calls, empty where the period before has no such step of time. */
   readonly of: (group: FoundGroup) => RawRow | undefined
-  readonly total: RawRow
+  /** What some groups were together, or all others, groups that are gone among them; or simply all. */
+  readonly together: (chosen: { readonly groups: readonly FoundGroup[]; readonly are: 'in' | 'out' } | undefined) => Promise<RawRow>
 }
 
 export async function readPrevious(frame: Frame, metrics: readonly MetricName[]): Promise<Previous> {
   const period = previousPeriod(frame.period, frame.zone)
   const scope = await scopeOf(frame, period)
   const groups = await readGroups(frame.store, scope, { dimensions: frame.dimensions, metrics })
-  const total = await readTotals(frame, scope, metrics)
   const time = frame.dimensions.find(({ kind }) => kind === 'time')
   const steps =
     time?.kind === 'time' ? { now: stepNumbers(time.step, frame.period, frame), before: stepNumbers(time.step, period, frame) } : undefined
   const at = time === undefined ? -1 : frame.dimensions.indexOf(time)
-  const before = new Map(groups.map((found) => [nameOf(found, at, steps?.before), amountCells(metrics, found.group)]))
+  const before = new Map(groups.map((found) => [nameOf(found, at, steps?.before), found]))
+  const matchOf = (found: FoundGroup): FoundGroup | undefined => before.get(nameOf(found, at, steps?.now))
+  const hasStep = (found: FoundGroup): boolean =>
+    steps === undefined || (steps.now.get(Number(found.keys[at])) ?? Number.POSITIVE_INFINITY) < steps.before.size
   return {
     of: (found) => {
-      const hasStep = steps === undefined || (steps.now.get(Number(found.keys[at])) ?? Number.POSITIVE_INFINITY) < steps.before.size
-      return hasStep ? before.get(nameOf(found, at, steps?.now)) : new Map()
+      if (!hasStep(found)) return new Map()
+      const match = matchOf(found)
+      return match === undefined ? undefined : amountCells(metrics, match.group)
     },
-    total: amountCells(metrics, total),
+    together: async (chosen) => {
+      if (chosen === undefined) return amountCells(metrics, await readTotals(frame, scope, metrics))
+      const matches = chosen.groups.filter(hasStep).flatMap((found) => matchOf(found) ?? [])
+      const choice = { dimensions: frame.dimensions, keys: matches.map(({ keys }) => keys), are: chosen.are }
+      return amountCells(metrics, await readTotals(frame, { ...scope, groups: choice }, metrics))
+    },
   }
 }
 

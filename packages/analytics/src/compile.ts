@@ -176,10 +176,18 @@ interface Base {
 
 function compileBase({ source, dimensions, sums, needs }: Reading, scope: Scope, packed?: 'packed'): Base | undefined {
   const compiled = dimensions.map((dimension) => dimensionSql(dimension, source, scope))
+  const chosen = (scope.groups?.dimensions ?? []).map((dimension) => dimensionSql(dimension, source, scope))
   const where = scope.where === undefined ? raw('1') : filterSql(scope.where, source, scope)
-  const from = fromSql({ source, dimensions, scope, packed, isOfHits: needs.includes('saved') })
-  if (where === undefined || from === undefined || !compiled.every((one) => one !== undefined)) return undefined
-  const joins = new Map(compiled.flatMap(({ joins: all }) => all).map((one) => [one.text, one]))
+  const from = fromSql({
+    source,
+    dimensions: [...dimensions, ...(scope.groups?.dimensions ?? [])],
+    scope,
+    packed,
+    isOfHits: needs.includes('saved'),
+  })
+  if (where === undefined || from === undefined) return undefined
+  if (!compiled.every((one) => one !== undefined) || !chosen.every((one) => one !== undefined)) return undefined
+  const joins = new Map([...compiled, ...chosen].flatMap(({ joins: all }) => all).map((one) => [one.text, one]))
   if (source === 'calls' && sums.some((name) => callSums[name].includes('kinds.'))) {
     const kinds = raw('JOIN kinds ON kinds.kind_id = c.kind_id')
     joins.set(kinds.text, kinds)
@@ -189,9 +197,21 @@ function compileBase({ source, dimensions, sums, needs }: Reading, scope: Scope,
   return {
     dimensions: compiled,
     keys: compiled.map(({ key }, n) => sql`${key} AS ${raw(`k${n}`)}`),
-    from: sql`${from.tables} ${join([...joins.values()], ' ')} WHERE ${from.period} AND ${only} AND ${where}`,
+    from: sql`${from.tables} ${join([...joins.values()], ' ')} WHERE ${from.period} AND ${only} AND ${where} AND ${groupsSql(chosen, scope)}`,
     groupBy: (columns) => (columns.length === 0 ? raw('') : raw(`GROUP BY ${columns.join(', ')}`)),
   }
+}
+
+/** Both sides are written by SQLite as JSON, so that equal keys are equal texts. */
+function groupsSql(compiled: readonly DimensionSql[], { groups }: Scope): Fragment {
+  if (groups === undefined) return raw('1')
+  const key = join(
+    compiled.map(({ key: one }) => one),
+    ', ',
+  )
+  const listed = raw(compiled.map((_, n) => `value->>${n}`).join(', '))
+  return sql`json_array(${key}) ${raw(groups.are === 'in' ? 'IN' : 'NOT IN')} (
+    SELECT json_array(${listed}) FROM json_each(${JSON.stringify(groups.keys)}))`
 }
 
 function usersSql(source: Source, userIds: readonly number[]): Fragment | undefined {

@@ -20,6 +20,14 @@ export class Durations {
     this.#total += count
   }
 
+  /** Adds what another counted, or with -1 takes it away. */
+  merge(other: Durations, sign: 1 | -1): void {
+    for (let bucket = 0; bucket < other.#counts.length; bucket++) {
+      const count = other.#counts[bucket] ?? 0
+      if (count !== 0) this.add(bucket, sign * count)
+    }
+  }
+
   /** Adds a histogram as a rollup keeps it, in hex. */
   addPacked(packedHex: string): void {
     readPackedCounts(packedHex, (bucket, count) => this.add(bucket, count))

@@ -36,9 +36,9 @@ export type FilterNode =
  * Reads a filter from data of any origin.
  * @throws QueryError that names the part that is wrong
  */
-export function parseFilter(data: unknown): FilterNode {
+export function parseFilter(data: unknown, path: 'where' | 'having' = 'where'): FilterNode {
   const spent = { nodes: 0, values: 0 }
-  return parseNode(data, { path: 'where', depth: 1, spent })
+  return parseNode(data, { path, depth: 1, spent })
 }
 
 interface Place {

@@ -118,7 +118,7 @@ export async function readTotals(
 export async function metaOf(
   frame: Frame,
   scope: Scope,
-  { total, rows, warnings }: { total: Group; rows: number; warnings: readonly string[] },
+  { total, rows, next, warnings }: { total: Group; rows: number; next: string | null; warnings: readonly string[] },
 ): Promise<AnswerMeta> {
   const { store, clock, period, zone } = frame
   const requests = total.sums.get('requests') ?? 0
@@ -140,6 +140,7 @@ export async function metaOf(
     anonymous_share: requests === 0 ? null : (anonymous?.group.sums.get('requests') ?? 0) / requests,
     unpriced_requests: total.sums.get('unpriced_requests') ?? 0,
     rows,
+    next,
     warnings: [...(await warningsOf(frame, total)), ...warnings],
   }
 }

@@ -1,4 +1,4 @@
-export type { Answer, AnswerMeta, Cell, Column, Definition, Row } from './answer.ts'
+export type { Answer, AnswerMeta, Cell, Column, Definition, OtherRows, Row } from './answer.ts'
 export { segments, type Segment } from './automatic-segments.ts'
 export { numberFields } from './compile-filter.ts'
 export { columnDimensions, NONE, otherDimensions } from './dimensions.ts'

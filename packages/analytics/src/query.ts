@@ -15,6 +15,12 @@ export interface Query {
   readonly order_by?: readonly Order[] | undefined
   readonly limit?: number | undefined
   readonly compare?: 'previous' | undefined
+  /** A filter on rows: 'cost_usd > 5 and requests < 10'. Totals are of the rows that pass. */
+  readonly having?: Filter | string | undefined
+  /** The rows after this place: `meta.next` of the page before. */
+  readonly after?: string | undefined
+  /** Whether the answer says what all rows that it does not list are together. */
+  readonly other?: boolean | undefined
   /** Whether the answer says what each column is. */
   readonly explain?: boolean | undefined
 }
@@ -32,10 +38,13 @@ export interface ParsedQuery {
   readonly orderBy: readonly Order[]
   readonly limit: number | undefined
   readonly compare: 'previous' | undefined
+  readonly having: FilterNode | undefined
+  readonly after: string | undefined
+  readonly other: boolean
   readonly explain: boolean
 }
 
-const fields = ['metrics', 'by', 'since', 'until', 'last', 'where', 'order_by', 'limit', 'compare', 'explain']
+const fields = ['metrics', 'by', 'since', 'until', 'last', 'where', 'order_by', 'limit', 'compare', 'having', 'after', 'other', 'explain']
 const MAX_DIMENSIONS = 8
 
 /**
@@ -65,6 +74,9 @@ export function parseQuery(data: unknown): ParsedQuery {
     orderBy: parseOrder(query['order_by'] ?? []),
     limit: parseLimit(query['limit']),
     compare,
+    having: parseWhereField(query['having'], 'having'),
+    after: optionalText('after', query['after']),
+    other: flag('other', query['other']),
     explain: flag('explain', query['explain']),
   }
 }
@@ -87,9 +99,9 @@ export function parseMetricNames(names: readonly string[]): MetricName[] {
 }
 
 /** A filter given as text or as data; nothing for none. */
-export function parseWhereField(where: unknown): FilterNode | undefined {
+export function parseWhereField(where: unknown, path: 'where' | 'having' = 'where'): FilterNode | undefined {
   if (where === undefined || where === null || where === '') return undefined
-  return parseFilter(typeof where === 'string' ? parseWhere(where) : where)
+  return parseFilter(typeof where === 'string' ? parseWhere(where) : where, path)
 }
 
 function parseOrder(data: unknown): Order[] {

@@ -1,67 +1,99 @@
-import { compareCells } from './answer.ts'
+import type { Column } from './answer.ts'
 import type { UserSumsReading } from './compile.ts'
 import { NONE } from './dimensions.ts'
+import type { FilterNode } from './filter.ts'
 import type { Frame } from './frame.ts'
+import { havingColumns, rowPasses } from './having.ts'
 import { isMetric, metricTable, requirements, type Amount, type MetricName } from './metrics.ts'
 import { nthSmallest } from './nth-smallest.ts'
+import { comparePlaces, pageOf, type Place } from './page.ts'
 import type { Population } from './population.ts'
 import type { Order } from './query.ts'
 import { readRows } from './snapshot.ts'
 
 /** How users are to be ranked. */
-export interface Ranking {
+interface Ranking {
   readonly population: Population
   /** Positions in the population of the users that a report is about. */
   readonly selection: readonly number[]
   readonly order: readonly Order[]
+  readonly after: Place | undefined
   readonly limit: number | undefined
 }
 
-/** What the population must hold so that users can be ranked by an order. */
-export function readingFor(order: readonly Order[]): UserSumsReading {
-  const columns = order.map(([column]) => column)
+/** What the population must hold so that users can be ranked by columns. */
+export function readingFor(columns: readonly string[]): UserSumsReading {
   const { sums } = requirements(columns.filter(isSum))
   return { sums: columns.some(isSum) ? [...sums] : [], activeDays: columns.includes('active_days') }
 }
 
-/** Who is listed: in order where the order is by columns of the population, else everybody, to be sorted when filled. */
+/** Those that pass a filter on rows; undefined where it looks at more than the population knows. */
+export function passingUsers(
+  selection: readonly number[],
+  { having, population, columns }: { having: FilterNode; population: Population; columns: readonly Column[] },
+): readonly number[] | undefined {
+  const values = new Map(havingColumns(having).map((column) => [column, valueOf(column, population, undefined)]))
+  if (values.has('user') || [...values.values()].includes(undefined)) return undefined
+  return selection.filter((n) => rowPasses(having, (column) => values.get(column)?.(n) ?? null, columns))
+}
+
+/**
+ * Who is listed, in order, and the cursor that the next page begins after; undefined where the order is by columns that the
+ * population does not know.
+ */
 export async function rankUsers(
   frame: Frame,
-  { population, selection, order, limit }: Ranking,
-): Promise<{ positions: readonly number[]; isOrdered: boolean }> {
+  { population, selection, order, after, limit }: Ranking,
+): Promise<{ positions: readonly number[]; next: string | null } | undefined> {
   const idsOf = (positions: readonly number[]): number[] => positions.map((n) => population.ids[n] ?? 0)
   const names = order.some(([column]) => column === 'user') ? await readNames(frame, idsOf(selection)) : undefined
   const values = order.map(([column]) => valueOf(column, population, names))
-  if (!values.every((value) => value !== undefined)) return { positions: selection, isOrdered: false }
-  const compare = (a: number, b: number): number => {
-    for (const [n, value] of values.entries()) {
-      const compared = compareCells(value(a), value(b), order[n]?.[1] ?? 'desc')
-      if (compared !== 0) return compared
-    }
-    return 0
-  }
-  const listed = names === undefined ? mayBeListed(selection, { first: values[0], direction: order[0]?.[1] ?? 'desc', limit }) : selection
-  const known = names ?? (await readNames(frame, idsOf(listed)))
-  const nameOf = (position: number): string => known.get(population.ids[position] ?? 0) ?? NONE
-  const sorted = listed.toSorted((a, b) => compare(a, b) || (nameOf(a) < nameOf(b) ? -1 : 1))
-  return { positions: sorted.slice(0, limit ?? sorted.length), isOrdered: true }
+  if (!values.every((value) => value !== undefined)) return undefined
+  const valuesAt = (position: number): Place => ({ values: values.map((value) => value(position)), names: [] })
+  const { beyond, equals } = beyondPlace(selection, { after, order, valuesAt })
+  // One more than is listed tells whether there is a next page.
+  const count = limit === undefined ? beyond.length : limit + equals + 1
+  const near = mayBeListed(beyond, { first: values[0], direction: order[0]?.[1] ?? 'desc', count })
+  const known = names ?? (await readNames(frame, idsOf(near)))
+  const { items, next } = pageOf(near, (n) => ({ ...valuesAt(n), names: [known.get(population.ids[n] ?? 0) ?? NONE] }), {
+    order,
+    after,
+    limit,
+  })
+  return { positions: items, next }
 }
 
 type RankValue = (position: number) => Amount | string
 
-/** Those that are not behind the last listed one by the first column of the order: few are left to be sorted by all of it. */
+/** Positions that are not before a place by their values; those that are its equals are told apart by names, which are read later. */
+function beyondPlace(
+  selection: readonly number[],
+  { after, order, valuesAt }: { after: Place | undefined; order: readonly Order[]; valuesAt: (position: number) => Place },
+): { beyond: readonly number[]; equals: number } {
+  if (after === undefined) return { beyond: selection, equals: 0 }
+  const place = { values: after.values, names: [] }
+  let equals = 0
+  const beyond = selection.filter((n) => {
+    const compared = comparePlaces(valuesAt(n), place, order)
+    if (compared === 0) equals++
+    return compared >= 0
+  })
+  return { beyond, equals }
+}
+
+/** Those that are not behind the `count`-th by the first column of the order: few are left to be sorted by all of it. */
 function mayBeListed(
   selection: readonly number[],
-  { first, direction, limit }: { first: RankValue | undefined; direction: 'asc' | 'desc'; limit: number | undefined },
+  { first, direction, count }: { first: RankValue | undefined; direction: 'asc' | 'desc'; count: number },
 ): readonly number[] {
-  if (first === undefined || limit === undefined || limit >= selection.length) return selection
+  if (first === undefined || typeof first(selection[0] ?? 0) === 'string' || count >= selection.length) return selection
   const sign = direction === 'asc' ? 1 : -1
   const keys = new Float64Array(selection.length)
   for (let n = 0; n < selection.length; n++) {
     const value = first(selection[n] ?? 0)
     keys[n] = value === null ? Number.POSITIVE_INFINITY : sign * Number(value)
   }
-  const last = nthSmallest(keys.slice(), limit - 1) ?? Number.POSITIVE_INFINITY
+  const last = nthSmallest(keys.slice(), count - 1) ?? Number.POSITIVE_INFINITY
   return selection.filter((_, n) => (keys[n] ?? 0) <= last)
 }
 

@@ -5,7 +5,7 @@ import type { Dimension } from './dimensions.ts'
 import { Durations } from './durations.ts'
 import type { Fragment } from './fragment.ts'
 import { requirements, type Group, type MetricName, type Need, type SumName } from './metrics.ts'
-import type { Scope, Source } from './scope.ts'
+import type { Key, Scope, Source } from './scope.ts'
 import { readColumns, readRows } from './snapshot.ts'
 
 /** A group of calls, with what its dimensions are: the key they were grouped by, and the value to show. */
@@ -14,8 +14,6 @@ export interface FoundGroup {
   readonly labels: readonly (string | number | null)[]
   readonly group: Group
 }
-
-export type Key = string | number | null
 
 /** From the least to read to the most. */
 const sources: readonly Source[] = ['models', 'users', 'calls']

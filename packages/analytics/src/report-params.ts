@@ -13,11 +13,16 @@ export interface ReportParams {
   readonly by?: readonly string[] | undefined
   readonly where?: Filter | string | undefined
   readonly user?: string | undefined
+  /** Only users whose id begins so. */
+  readonly user_prefix?: string | undefined
   readonly segment?: string | undefined
   readonly metrics?: readonly string[] | undefined
   readonly order_by?: readonly Order[] | undefined
   readonly limit?: number | undefined
   readonly compare?: 'previous' | undefined
+  readonly having?: Filter | string | undefined
+  readonly after?: string | undefined
+  readonly other?: boolean | undefined
   readonly explain?: boolean | undefined
   /** Options that only some reports take; see `reportOptions`. */
   readonly options?: GivenOptions | undefined
@@ -31,35 +36,64 @@ export interface ReportQuery {
   readonly by: readonly string[]
   readonly where: FilterNode | undefined
   readonly user: string | undefined
+  readonly userPrefix: string | undefined
   readonly segment: string | undefined
   readonly metrics: readonly string[] | undefined
   readonly orderBy: readonly Order[]
   readonly limit: number | undefined
   readonly compare: 'previous' | undefined
+  readonly having: FilterNode | undefined
+  readonly after: string | undefined
+  readonly other: boolean
   readonly explain: boolean
   readonly options: GivenOptions
 }
 
-const fields = ['since', 'until', 'last', 'by', 'where', 'user', 'segment', 'metrics', 'order_by', 'limit', 'compare', 'explain', 'options']
+const fields = [
+  'since',
+  'until',
+  'last',
+  'by',
+  'where',
+  'user',
+  'user_prefix',
+  'segment',
+  'metrics',
+  'having',
+  'order_by',
+  'limit',
+  'after',
+  'other',
+  'compare',
+  'explain',
+  'options',
+]
 
 /** @throws QueryError that names the param, what it holds and what it may hold */
 export function parseReportParams(params: ReportParams): ReportQuery {
   for (const field of Object.keys(params)) if (!fields.includes(field)) throw unknownName('param of a report', field, { allowed: fields })
-  const { user, segment, metrics, options = {}, ...rest } = params
+  const { user, user_prefix: userPrefix, segment, metrics, options = {}, ...rest } = params
   const { metrics: _, ...query } = parseQuery({ ...rest, metrics: ['requests'] })
-  if (user !== undefined && user === '') throw new QueryError('user must not be empty; calls without a user are "(none)".', { given: '' })
+  if (user === '') throw new QueryError('user must not be empty; calls without a user are "(none)".', { given: '' })
+  if (userPrefix === '') throw new QueryError('user_prefix must not be empty. Leave it out to ask for all users.', { given: '' })
   if (segment !== undefined && segment !== NONE && !segments.some((known) => known === segment)) {
     throw unknownName('segment', segment, { allowed: segments })
   }
   if (metrics !== undefined && metrics.length === 0) throw new QueryError('metrics must name at least one column.', { given: '' })
-  return { ...query, user, segment, metrics, options }
+  return { ...query, user, userPrefix, segment, metrics, options }
 }
 
 /** The filter of a report together with its user and its segment, for reports whose rows are not users. */
-export function wholeWhere({ where, user, segment }: Pick<ReportQuery, 'where' | 'user' | 'segment'>): FilterNode | undefined {
+export function wholeWhere({
+  where,
+  user,
+  userPrefix,
+  segment,
+}: Pick<ReportQuery, 'where' | 'user' | 'userPrefix' | 'segment'>): FilterNode | undefined {
   const parts = [
     where,
     user === undefined ? undefined : parseWhereField(['is', 'user', [user]]),
+    userPrefix === undefined ? undefined : parseWhereField(['starts_with', 'user', [userPrefix]]),
     segment === undefined ? undefined : parseWhereField(['segment', [segment]]),
   ].filter((part) => part !== undefined)
   const [only] = parts

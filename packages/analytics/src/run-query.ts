@@ -1,50 +1,51 @@
 import type { Store } from '@spanledger/store'
 
-import { buildAnswer, sortRows, type Answer, type Asked, type Column, type RawRow } from './answer.ts'
-import { amountCells, checkComparable, comparison, readPrevious } from './compare-previous.ts'
+import { buildAnswer, type Answer, type Asked, type Column, type RawRow } from './answer.ts'
+import { amountCells, checkComparable, comparison, readPrevious, type Previous } from './compare-previous.ts'
 import { NONE, type Dimension } from './dimensions.ts'
 import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame } from './frame.ts'
-import type { Amount, MetricName } from './metrics.ts'
+import { checkHaving, rowPasses } from './having.ts'
+import type { Amount, Group, MetricName } from './metrics.ts'
+import { decodeCursor, pageOf, type Place } from './page.ts'
 import { checkOrder, columnsOf, withComparison } from './query-columns.ts'
 import type { Order, ParsedQuery } from './query.ts'
 import { readGroups, type FoundGroup } from './read-groups.ts'
+import type { GroupChoice, Scope } from './scope.ts'
 import { onSnapshot } from './snapshot.ts'
 import { timeLabel } from './time-bucket.ts'
 
 /** Answers a question: one row a group, over one state of the ledger. */
 export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, asked: Asked): Promise<Answer> {
   return onSnapshot(store, async () => {
+    if (query.compare === 'previous') checkComparable(query)
     const frame = await openFrame(store, clock, query)
-    const plan = { frame, columns: columnsOf(frame, query.metrics) }
+    const plan = { frame, metrics: query.metrics, columns: columnsOf(frame, query.metrics) }
     const columns = query.compare === undefined ? plan.columns : withComparison(plan.columns)
     checkOrder(query.orderBy, columns)
+    if (query.having !== undefined) checkHaving(query.having, columns)
+    const order = query.orderBy.length > 0 ? query.orderBy : defaultOrder(frame, plan.columns, query.metrics)
+    const after = query.after === undefined ? undefined : decodeCursor(query.after, order, frame.dimensions.length + 1)
+
     const scope = await scopeOf(frame, frame.period)
-    const groups = await readGroups(store, scope, { dimensions: frame.dimensions, metrics: query.metrics })
-    const total = await readTotals(frame, scope, query.metrics)
-    const rowOf = (found: FoundGroup): RawRow =>
-      new Map<string, Amount | string>([...labelCells(plan, found), ...amountCells(query.metrics, found.group)])
-    let rows = groups.map(rowOf)
-    let totals: RawRow = amountCells(query.metrics, total)
-    if (query.compare === 'previous') {
-      checkComparable(query)
-      const before = await readPrevious(frame, query.metrics)
-      rows = groups.map((found) => {
-        const row = rowOf(found)
-        return new Map([...row, ...comparison(query.metrics, row, before.of(found))])
-      })
-      totals = new Map([...totals, ...comparison(query.metrics, totals, before.total)])
-    }
-    const sorted = sortRows(
-      rows,
-      query.orderBy.length > 0 ? query.orderBy : defaultOrder(frame, plan.columns, query.metrics),
-      tieBreakers(frame, plan.columns),
+    const before = query.compare === 'previous' ? await readPrevious(frame, query.metrics) : undefined
+    const all = (await readGroups(store, scope, { dimensions: frame.dimensions, metrics: query.metrics })).map((found) =>
+      rowOf(plan, found, before),
     )
+    const passing = all.filter(({ row }) => query.having === undefined || rowPasses(query.having, (key) => row.get(key) ?? null, columns))
+    const passed = passing.length === all.length ? scope : { ...scope, groups: choiceOf(frame, { rows: passing, are: 'in' }) }
+    const total = await readTotals(frame, passed, query.metrics)
+    const { items: listed, next } = pageOf(passing, ({ found, row }) => placeOf(plan, order, { found, row }), {
+      order,
+      after,
+      limit: query.limit,
+    })
     return buildAnswer({
       asked,
-      meta: await metaOf(frame, scope, { total, rows: rows.length, warnings: metricWarnings(query.metrics) }),
+      meta: await metaOf(frame, passed, { total, rows: passing.length, next, warnings: metricWarnings(query.metrics) }),
       columns,
-      rows: query.limit === undefined ? sorted : sorted.slice(0, query.limit),
-      totals,
+      rows: listed.map(({ row }) => row),
+      totals: await summaryOf(plan, { total, before, chosen: passing.length === all.length ? undefined : { rows: passing, are: 'in' } }),
+      other: query.other ? await otherOf(plan, { scope, all, passing, listed, before }) : undefined,
       explain: query.explain,
     })
   })
@@ -52,10 +53,66 @@ export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, a
 
 interface Plan {
   readonly frame: Frame
+  readonly metrics: readonly MetricName[]
   readonly columns: readonly Column[]
 }
 
-function labelCells({ frame, columns }: Plan, { labels }: FoundGroup): [string, string][] {
+interface FoundRow {
+  readonly found: FoundGroup
+  readonly row: RawRow
+}
+
+function rowOf(plan: Plan, found: FoundGroup, before: Previous | undefined): FoundRow {
+  const row = new Map<string, Amount | string>([...labelCells(plan, found), ...amountCells(plan.metrics, found.group)])
+  return { found, row: before === undefined ? row : new Map([...row, ...comparison(plan.metrics, row, before.of(found))]) }
+}
+
+/** Labels make the order of equals readable, keys make it total: two users may both have a session "1". */
+function placeOf({ frame, columns }: Plan, order: readonly Order[], { found, row }: FoundRow): Place {
+  const labels = frame.dimensions.map((_, n) => String(row.get(columns[n]?.key ?? '') ?? ''))
+  return { values: order.map(([column]) => row.get(column) ?? null), names: [...labels, JSON.stringify(found.keys)] }
+}
+
+/** Some of the rows, or all others. */
+interface ChosenRows {
+  readonly rows: readonly FoundRow[]
+  readonly are: 'in' | 'out'
+}
+
+function choiceOf({ dimensions }: Frame, { rows, are }: ChosenRows): GroupChoice {
+  return { dimensions, keys: rows.map(({ found }) => found.keys), are }
+}
+
+/** The metrics of the chosen rows together, or of all, and what they were before. */
+async function summaryOf(
+  { metrics }: Plan,
+  { total, before, chosen }: { total: Group; before: Previous | undefined; chosen: ChosenRows | undefined },
+): Promise<RawRow> {
+  const cells: RawRow = amountCells(metrics, total)
+  if (before === undefined) return cells
+  const groups = chosen === undefined ? undefined : { groups: chosen.rows.map(({ found }) => found), are: chosen.are }
+  return new Map([...cells, ...comparison(metrics, cells, await before.together(groups))])
+}
+
+interface Listing {
+  readonly scope: Scope
+  readonly all: readonly FoundRow[]
+  readonly passing: readonly FoundRow[]
+  readonly listed: readonly FoundRow[]
+  readonly before: Previous | undefined
+}
+
+/** What passes and is not listed, read anew as one group: users and sessions in it are counted, not added up. */
+async function otherOf(plan: Plan, { scope, all, passing, listed, before }: Listing): Promise<{ rows: number; values: RawRow } | null> {
+  if (listed.length === passing.length) return null
+  const shown = new Set(listed)
+  const chosen: ChosenRows =
+    all.length === passing.length ? { rows: listed, are: 'out' } : { rows: passing.filter((row) => !shown.has(row)), are: 'in' }
+  const total = await readTotals(plan.frame, { ...scope, groups: choiceOf(plan.frame, chosen) }, plan.metrics)
+  return { rows: passing.length - listed.length, values: await summaryOf(plan, { total, before, chosen }) }
+}
+
+function labelCells({ frame, columns }: Pick<Plan, 'frame' | 'columns'>, { labels }: FoundGroup): [string, string][] {
   return frame.dimensions.map((dimension, n) => [columns[n]?.key ?? '', shownLabel(dimension, labels[n] ?? null)])
 }
 
@@ -71,10 +128,6 @@ function defaultOrder(frame: Frame, columns: readonly Column[], metrics: readonl
   const key = columns[time]?.key
   if (key !== undefined) return [[key, 'asc']]
   return [[metrics[0] ?? 'requests', 'desc']]
-}
-
-function tieBreakers({ dimensions }: Frame, columns: readonly Column[]): string[] {
-  return dimensions.map((_, n) => columns[n]?.key ?? '')
 }
 
 /** Said wherever a percentile is shown. */

@@ -1,4 +1,5 @@
 import type { Catalog } from './catalog.ts'
+import type { Dimension } from './dimensions.ts'
 import type { FilterNode } from './filter.ts'
 import type { Period } from './period.ts'
 import type { TimeStep, ZoneOffset } from './time-bucket.ts'
@@ -15,6 +16,15 @@ export interface Buckets {
   readonly pairs: (step: TimeStep | undefined, packed?: 'packed') => readonly (readonly [bucket: number, timeKey: number])[]
 }
 
+/** What the calls of a group have in common, by dimension; null for none. */
+export type Key = string | number | null
+
+export interface GroupChoice {
+  readonly dimensions: readonly Dimension[]
+  readonly keys: readonly (readonly Key[])[]
+  readonly are: 'in' | 'out'
+}
+
 /** Which calls a reading is about, and what is needed to tell them apart. */
 export interface Scope {
   readonly catalog: Catalog
@@ -28,4 +38,6 @@ export interface Scope {
   readonly buckets: Buckets | undefined
   /** The automatic segment of each user at `as_of`, by user id; only read where the question names segments. */
   readonly segmentOfUser: ReadonlyMap<number, string>
+  /** Only the calls of some groups, or of all others. */
+  readonly groups?: GroupChoice
 }

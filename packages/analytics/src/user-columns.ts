@@ -45,7 +45,7 @@ export async function fillUsers(
   frame: Frame,
   whole: Scope,
   { userIds, metrics, columns }: { userIds: readonly number[]; metrics: readonly MetricName[]; columns: readonly UserColumn[] },
-): Promise<ReadonlyMap<number, Map<string, Amount | string>>> {
+): Promise<ReadonlyMap<number, { cells: ReadonlyMap<string, Amount | string>; group: Group }>> {
   const scope = { ...whole, userIds }
   const wanted = new Set<string>([...metrics, ...columns])
   const fromRollups = isOfWholeUsers(scope) && scope.buckets !== undefined
@@ -76,7 +76,7 @@ export async function fillUsers(
         segment: userId === 0 || firstMs === undefined ? null : (segmentFor?.(userId, firstMs) ?? null),
       }
       for (const column of columns) cells.set(column, facts[column] ?? null)
-      return [userId, cells]
+      return [userId, { cells, group }]
     }),
   )
 }

@@ -125,7 +125,7 @@ async function readStep(
   })
   const preferences = await readPreferences(frame, scope, userIds)
   for (const [id, name] of users) {
-    const cells = filled.get(id)
+    const cells = filled.get(id)?.cells
     if (cells === undefined) continue
     const number = (key: string): number | null => (cells.get(key) ?? null) as number | null
     const text = (key: string): string | null => (cells.get(key) ?? null) as string | null

@@ -1,24 +1,34 @@
 import type { Store } from '@spanledger/store'
 
-import { buildAnswer, sortRows, type Answer, type Asked, type DefinedColumn, type RawRow } from './answer.ts'
-import { amountCells, checkComparable, comparison } from './compare-previous.ts'
+import { buildAnswer, type Answer, type Asked, type DefinedColumn, type RawRow } from './answer.ts'
+import { checkComparable } from './compare-previous.ts'
 import { columnDimensions, NONE } from './dimensions.ts'
 import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame } from './frame.ts'
+import { checkHaving, havingColumns, rowPasses } from './having.ts'
 import { keptId } from './kept-id.ts'
-import { isMetric, type Amount, type Group, type MetricName } from './metrics.ts'
-import { previousPeriod } from './period.ts'
-import { rankCosts, readPopulation, type Population } from './population.ts'
+import { isMetric, type Group, type MetricName } from './metrics.ts'
+import { decodeCursor, pageOf, type Place } from './page.ts'
+import { readPopulation, type Population } from './population.ts'
 import { metricColumn, withComparison } from './query-columns.ts'
 import { QueryError, unknownName } from './query-error.ts'
-import { rankUsers, readingFor, readNames } from './rank-users.ts'
 import type { Order } from './query.ts'
-import { readGroups } from './read-groups.ts'
+import { passingUsers, rankUsers, readingFor } from './rank-users.ts'
 import { segmentsOfUsers } from './read-segments.ts'
 import type { ReportQuery } from './report-params.ts'
 import { metricWarnings } from './run-query.ts'
 import type { Scope } from './scope.ts'
-import { onSnapshot } from './snapshot.ts'
-import { countSessions, fillUsers, isOfWholeUsers, userColumns, type UserColumn } from './user-columns.ts'
+import { onSnapshot, readRows } from './snapshot.ts'
+import { userColumns, type UserColumn } from './user-columns.ts'
+import {
+  compareUserRows,
+  otherUsers,
+  readUserRows,
+  readUsersBefore,
+  readUsersTotal,
+  summaryCells,
+  type UserRow,
+  type UsersBefore,
+} from './user-rows.ts'
 
 /** The columns of the users report, in order. */
 const columnKeys = [
@@ -61,52 +71,146 @@ const columnKeys = [
 type ColumnKey = (typeof columnKeys)[number]
 
 /**
- * One row a user. Shares and percentiles are among all users of the period and filter, also where `user` or `segment`
- * choose some of them. All users are ranked by what the order needs; the other columns are read for the listed ones only.
+ * One row a user. Shares and percentiles are among all users of the period and filter, also where `user`, `segment` or
+ * `having` choose some of them. All users are ranked by what the order needs; the other columns are read for the listed
+ * ones only.
  */
 export async function usersReport(store: Store, clock: Clock, query: ReportQuery, asked: Asked): Promise<Answer> {
   return onSnapshot(store, async () => {
+    if (query.compare === 'previous') checkComparable(query)
     const frame = await openFrame(store, clock, { ...query, by: ['user'] })
-    checkNames(query.metrics ?? [], 'metric of the users report')
-    const chosen = columnKeys.filter((key) => key === 'user' || query.metrics === undefined || query.metrics.includes(key))
-    const columns = chosen.map(columnOf)
-    const shown = query.compare === undefined ? columns : withComparison(columns)
-    const order: readonly Order[] = query.orderBy.length > 0 ? query.orderBy : [['cost_usd', 'desc']]
-    if (query.orderBy.length > 0)
-      checkNames(
-        order.map(([column]) => column),
-        'column to sort by',
-        shown,
-      )
-
+    const plan = planOf(query)
     const scope = await scopeOf(frame, frame.period)
     // SQLite works on a thread of its own: what it reads next should be asked for while what it has read is added up here.
-    const reading = readPopulation(store, scope, readingFor(order))
-    if (chosen.includes('segment')) frame.segments().catch(awaitedBelow)
+    const reading = readPopulation(store, scope, readingFor([...plan.order.map(([column]) => column), ...havingColumns(query.having)]))
+    if (plan.chosen.includes('segment')) frame.segments().catch(awaitedBelow)
     const population = await reading
     const selection = await selectUsers(frame, population, query)
-    const selected =
-      query.user === undefined && query.segment === undefined ? scope : { ...scope, userIds: selection.map((n) => population.ids[n] ?? 0) }
-    const ranked = await rankUsers(frame, { population, selection, order, limit: query.limit })
-    const [filled, total] = await Promise.all([
-      fillRows(frame, scope, { population, positions: ranked.positions, chosen }),
-      readUsersTotal(frame, selected, { population, selection, metrics: metricsIn(chosen) }),
-    ])
-    let rows = filled
-    let totals: RawRow = amountCells(metricsIn(chosen), total)
-    if (query.compare === 'previous')
-      ({ rows, totals } = await compareUsers(frame, { query, rows, totals, chosen, userIds: selected.userIds }))
-    // Positions that came unordered were ranked by a column that only now is known.
-    const sorted = ranked.isOrdered ? rows : sortRows(rows, order, ['user'])
+    const page = await readPage(frame, scope, { plan, population, selection })
+    const { listed, next, total, selected } = page
+    const { metrics } = plan
+    const totalBefore =
+      page.before === undefined ? undefined : await readTotals(frame, { ...page.before.scope, userIds: selected.userIds }, metrics)
     return buildAnswer({
       asked,
-      meta: await metaOf(frame, selected, { total, rows: selection.length, warnings: metricWarnings(chosen) }),
-      columns: shown,
-      rows: sorted.slice(0, query.limit ?? sorted.length),
-      totals,
+      meta: await metaOf(frame, selected, { total, rows: page.passing.length, next, warnings: metricWarnings(plan.chosen) }),
+      columns: plan.columns,
+      rows: listed.map(({ row }) => row),
+      totals: summaryCells({ total, totalBefore, metrics }),
+      other: query.other ? otherOf(page, { totalBefore, metrics }) : undefined,
       explain: query.explain,
     })
   })
+}
+
+/** What a report is to show. */
+interface Plan {
+  readonly query: ReportQuery
+  readonly chosen: readonly ColumnKey[]
+  readonly metrics: readonly MetricName[]
+  readonly columns: readonly DefinedColumn[]
+  readonly order: readonly Order[]
+  readonly after: Place | undefined
+}
+
+function planOf(query: ReportQuery): Plan {
+  checkNames(query.metrics ?? [], 'metric of the users report')
+  const chosen = columnKeys.filter((key) => key === 'user' || query.metrics === undefined || query.metrics.includes(key))
+  const own = chosen.map(columnOf)
+  const columns = query.compare === undefined ? own : withComparison(own)
+  const order: readonly Order[] = query.orderBy.length > 0 ? query.orderBy : [['cost_usd', 'desc']]
+  checkNames(
+    query.orderBy.map(([column]) => column),
+    'column to sort by',
+    columns,
+  )
+  if (query.having !== undefined) checkHaving(query.having, columns)
+  const after = query.after === undefined ? undefined : decodeCursor(query.after, order, 1)
+  const names: readonly string[] = chosen
+  return { query, chosen, metrics: names.filter(isMetric), columns, order, after }
+}
+
+/** The listed users, and what all that pass did. */
+interface Page {
+  readonly listed: readonly UserRow[]
+  readonly next: string | null
+  readonly before: UsersBefore | undefined
+  /** Positions of all users that are selected and pass. */
+  readonly passing: readonly number[]
+  readonly selected: Scope
+  readonly total: Group
+}
+
+interface Reading {
+  readonly plan: Plan
+  readonly population: Population
+  readonly selection: readonly number[]
+}
+
+/** Ranked by what is known of everybody where that is enough; else everybody is filled, and sorted then. */
+async function readPage(frame: Frame, scope: Scope, reading: Reading): Promise<Page> {
+  const { plan, population, selection } = reading
+  const { having, limit } = plan.query
+  const passing = having === undefined ? selection : passingUsers(selection, { having, population, columns: plan.columns })
+  if (passing === undefined) return readWholePage(frame, scope, reading)
+  const ranked = await rankUsers(frame, { population, selection: passing, order: plan.order, after: plan.after, limit })
+  if (ranked === undefined) return readWholePage(frame, scope, { ...reading, selection: passing, passed: true })
+  const selected = scopeOfSome(scope, population, passing)
+  const [rows, total] = await Promise.all([
+    readUserRows(frame, scope, { population, positions: ranked.positions, chosen: plan.chosen }),
+    readUsersTotal(frame, selected, { population, selection: passing, metrics: plan.metrics }),
+  ])
+  const before = await readBefore(frame, plan, rows)
+  return { listed: compared(rows, before, plan), next: ranked.next, before, passing, selected, total }
+}
+
+async function readWholePage(
+  frame: Frame,
+  scope: Scope,
+  { plan, population, selection, passed = false }: Reading & { passed?: boolean },
+): Promise<Page> {
+  const { having, limit } = plan.query
+  const filled = await readUserRows(frame, scope, { population, positions: selection, chosen: plan.chosen })
+  const before = await readBefore(frame, plan, filled)
+  const rows = compared(filled, before, plan).filter(
+    ({ row }) => passed || having === undefined || rowPasses(having, (key) => row.get(key) ?? null, plan.columns),
+  )
+  const { order, after } = plan
+  const placeOf = ({ row }: UserRow): Place => ({
+    values: order.map(([column]) => row.get(column) ?? null),
+    names: [String(row.get('user'))],
+  })
+  const { items: listed, next } = pageOf(rows, placeOf, { order, after, limit })
+  const passing = rows.map(({ position }) => position)
+  const selected = scopeOfSome(scope, population, passing)
+  const total = await readUsersTotal(frame, selected, { population, selection: passing, metrics: plan.metrics })
+  return { listed, next, before, passing, selected, total }
+}
+
+/** A scope of all users is not narrowed: rollups of models can answer it too. */
+function scopeOfSome(scope: Scope, { ids }: Population, positions: readonly number[]): Scope {
+  return positions.length === ids.length ? scope : { ...scope, userIds: positions.map((n) => ids[n] ?? 0) }
+}
+
+async function readBefore(frame: Frame, { query, metrics }: Plan, rows: readonly UserRow[]): Promise<UsersBefore | undefined> {
+  if (query.compare === undefined) return undefined
+  return readUsersBefore(
+    frame,
+    rows.map(({ userId }) => userId),
+    metrics,
+  )
+}
+
+function compared(rows: readonly UserRow[], before: UsersBefore | undefined, { metrics }: Plan): readonly UserRow[] {
+  return before === undefined ? rows : compareUserRows(rows, before, metrics)
+}
+
+function otherOf(
+  { listed, passing, before, total }: Page,
+  summary: { totalBefore: Group | undefined; metrics: readonly MetricName[] },
+): { rows: number; values: RawRow } | null {
+  if (listed.length === passing.length) return null
+  return { rows: passing.length - listed.length, values: otherUsers(listed, { total, ...summary }, before) }
 }
 
 /** Whoever needs the segments awaits them, and meets the failure there. */
@@ -117,106 +221,29 @@ function columnOf(key: ColumnKey): DefinedColumn {
   return isMetric(key) ? metricColumn(key) : { key, ...userColumns[key] }
 }
 
-function metricsIn(names: readonly string[]): MetricName[] {
-  return names.filter(isMetric)
-}
-
 function checkNames(names: readonly string[], what: string, columns?: readonly DefinedColumn[]): void {
   const allowed: readonly string[] = columns?.map(({ key }) => key) ?? columnKeys
   for (const name of names) if (!allowed.includes(name)) throw unknownName(what, name, { allowed })
 }
 
 /** The positions of the users that a report is about. */
-async function selectUsers(frame: Frame, { ids }: Population, { user, segment }: Pick<ReportQuery, 'user' | 'segment'>): Promise<number[]> {
+async function selectUsers(frame: Frame, { ids }: Population, { user, userPrefix, segment }: ReportQuery): Promise<number[]> {
   let positions = Array.from(ids.keys())
   if (user !== undefined) {
     const [found] = await frame.store.all<{ user_id: number }>('SELECT user_id FROM users WHERE name = ?', keptId(user))
     positions = positions.filter((n) => ids[n] === found?.user_id)
   }
+  if (userPrefix !== undefined) {
+    const found = await readRows<number>(frame.store, {
+      text: 'SELECT json_group_array(user_id) AS rows FROM users WHERE user_id <> 0 AND substr(name, 1, length(?1)) = ?1',
+      values: [userPrefix],
+    })
+    const wanted = new Set(found)
+    positions = positions.filter((n) => wanted.has(ids[n] ?? 0))
+  }
   if (segment === undefined) return positions
   const segmentOfUser = await segmentsOfUsers(frame.store, await frame.segments(), frame.clock.asOfMs)
   return positions.filter((n) => (segmentOfUser.get(ids[n] ?? 0) ?? NONE) === segment)
-}
-
-type Amounts = ReadonlyMap<number, ReadonlyMap<string, Amount | string>>
-
-async function readAmounts(frame: Frame, scope: Scope, metrics: readonly MetricName[]): Promise<Amounts> {
-  const groups = await readGroups(frame.store, scope, { dimensions: frame.dimensions, metrics })
-  return new Map(groups.map(({ keys: [id], group }) => [Number(id ?? 0), amountCells(metrics, group)]))
-}
-
-/** How many users are filled at a time from rollups, and from the calls, which are all read each time. */
-const FILL_STEP = 2000
-const FILL_STEP_FROM_CALLS = 100_000
-/** Under which a row carries the id of its user; no column is called so. */
-const ID = '#id'
-
-async function fillRows(
-  frame: Frame,
-  scope: Scope,
-  { population, positions, chosen }: { population: Population; positions: readonly number[]; chosen: readonly ColumnKey[] },
-): Promise<RawRow[]> {
-  const ranks = rankCosts(population)
-  const extra = chosen.filter(
-    (key): key is UserColumn => key !== 'user' && !isMetric(key) && key !== 'cost_share' && key !== 'cost_percentile',
-  )
-  const rows: RawRow[] = []
-  const stepLength = scope.buckets !== undefined && isOfWholeUsers(scope) ? FILL_STEP : FILL_STEP_FROM_CALLS
-  for (let at = 0; at < positions.length; at += stepLength) {
-    const step = positions.slice(at, at + stepLength)
-    const userIds = step.map((n) => population.ids[n] ?? 0)
-    const names = await readNames(frame, userIds)
-    const filled = await fillUsers(frame, scope, { userIds, metrics: metricsIn(['requests', 'cost_usd', ...chosen]), columns: extra })
-    for (const [n, position] of step.entries()) {
-      const id = userIds[n] ?? 0
-      const row = new Map<string, Amount | string>(filled.get(id))
-      row.set(ID, id)
-      row.set('user', names.get(id) ?? NONE)
-      row.set('cost_share', ranks.share(position))
-      row.set('cost_percentile', ranks.percentile(position))
-      rows.push(row)
-    }
-  }
-  return rows
-}
-
-/** The totals of the selected users; how many they are, and their days, the population has already told. */
-async function readUsersTotal(
-  frame: Frame,
-  selected: Scope,
-  { population, selection, metrics }: { population: Population; selection: readonly number[]; metrics: readonly MetricName[] },
-): Promise<Group> {
-  const wholeUsers = isOfWholeUsers(selected)
-  const isEverybody = selected.userIds === undefined
-  const read = metrics.filter((name) => (name !== 'active_days' || !isEverybody) && (name !== 'sessions' || !wholeUsers))
-  const total = await readTotals(frame, selected, read, { users: selection.filter((n) => population.ids[n] !== 0).length })
-  return {
-    ...total,
-    ...(isEverybody ? { activeDays: population.allActiveDays } : {}),
-    ...(wholeUsers && metrics.includes('sessions') ? { sessions: await countSessions(frame, selected) } : {}),
-  }
-}
-
-async function compareUsers(
-  frame: Frame,
-  {
-    query,
-    rows,
-    totals,
-    chosen,
-    userIds,
-  }: { query: ReportQuery; rows: readonly RawRow[]; totals: RawRow; chosen: readonly ColumnKey[]; userIds: readonly number[] | undefined },
-): Promise<{ rows: RawRow[]; totals: RawRow }> {
-  checkComparable(query)
-  const metrics = metricsIn(chosen)
-  const scope = await scopeOf(frame, previousPeriod(frame.period, frame.zone))
-  const listed = { ...scope, userIds: rows.map((row) => Number(row.get(ID))) }
-  const before = await readAmounts(frame, listed, metrics)
-  const total = await readTotals(frame, userIds === undefined ? scope : { ...scope, userIds }, metrics)
-  return {
-    rows: rows.map((row) => new Map([...row, ...comparison(metrics, row, before.get(Number(row.get(ID))))])),
-    totals: new Map([...totals, ...comparison(metrics, totals, amountCells(metrics, total))]),
-  }
 }
 
 /** @throws QueryError for a dimension: the report is by user */

@@ -51,3 +51,11 @@ it('takes hits into the period in which they were', async () => {
   const { totals } = await ask((analytics) => analytics.query({ metrics, since: '2026-01-06', until: '2026-01-06' }))
   expect(totals).toEqual(row([2, '0.000000000', 0, 0, 2, 30, '0.000000300']))
 })
+
+it('is counted in what the listed rows leave', async () => {
+  for (const other of [
+    (await ask((analytics) => analytics.report('users', { metrics, limit: 1, other: true }))).other,
+    (await ask((analytics) => analytics.query({ metrics, by: ['user'], order_by: [['cost_usd', 'desc']], limit: 1, other: true }))).other,
+  ])
+    expect(other).toEqual({ rows: 2, values: row([2, '0.000000500', 0, 15, 1, 15, null]) })
+})

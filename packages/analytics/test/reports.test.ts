@@ -130,6 +130,7 @@ describe('the users report', () => {
       anonymous_share: 0.2,
       unpriced_requests: 1,
       rows: 3,
+      next: null,
       warnings: [
         '1 of 5 requests reported no tokens (failed calls mostly); their cost is unknown and left out',
         'latency percentiles are within 1.1 %',

@@ -118,6 +118,41 @@ describe('a report', () => {
     expect((await ask('query', query, '--format', 'json')).out).not.toContain('definitions')
   })
 
+  it('shows what is not listed as one line, to people; in JSON where it is asked for', async () => {
+    const args = ['report', 'properties', '--by', 'plan', '--columns', 'plan,requests,users', '--limit', '1']
+    const table = await ask(...args)
+    expect(table.out).toBe(
+      [
+        'plan            Requests  Users',
+        'pro                    2      1',
+        '(other) 2 rows         2      1',
+        'total                  4      2',
+        '',
+      ].join('\n'),
+    )
+    expect((await ask(...args, '--no-other')).out).not.toContain('other')
+    expect((await ask(...args, '--format', 'csv', '--other')).out).toBe('plan,requests,users\r\npro,2,1\r\n')
+    const json = JSON.parse((await ask(...args, '--format', 'json', '--other')).out) as Record<string, unknown>
+    expect(json['other']).toEqual({ rows: 2, values: { requests: 2, users: 1 } })
+    expect(JSON.parse((await ask(...args, '--format', 'json')).out)).not.toHaveProperty('other')
+  })
+
+  it('goes on after a page, by the cursor that the page before says', async () => {
+    const args = ['report', 'users', '--columns', 'user', '--sort', 'requests:desc', '--limit', '2', '--format', 'csv', '--no-header']
+    const first = await ask(...args)
+    const cursor = /^next rows: --after (\S+)$/m.exec(first.err)?.[1] ?? ''
+    const second = await ask(...args, '--after', cursor)
+    expect([first.out, second.out, /next rows/.test(second.err)]).toEqual(['ada\r\n(none)\r\n', "'=bob\r\n", false])
+    expect(await ask('report', 'users', '--after', cursor)).toMatchObject({ code: 2, out: '' })
+  })
+
+  it('leaves rows out by what they come to, and users by how they are called', async () => {
+    const columns = ['--columns', 'user,requests', '--format', 'csv', '--no-header']
+    expect((await ask('report', 'users', '--having', 'requests < 2 and cost_usd > 0', ...columns)).out).toBe('(none),1\r\n')
+    expect((await ask('report', 'users', '--user-prefix', 'ad', ...columns)).out).toBe('ada,2\r\n')
+    expect(await ask('report', 'users', '--having', 'plan = pro')).toMatchObject({ code: 2, out: '' })
+  })
+
   it('alone lists the reports', async () => {
     const { code, out } = await run(['report'])
     expect(code).toBe(0)

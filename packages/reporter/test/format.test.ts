@@ -29,6 +29,7 @@ function answerOf(...plans: string[]): Answer {
       anonymous_share: 0,
       unpriced_requests: 0,
       rows: plans.length,
+      next: null,
       warnings: [],
     },
     columns,
@@ -44,6 +45,31 @@ function answerOf(...plans: string[]): Answer {
 }
 
 const plain = { decorated: false, header: true }
+
+describe('all other rows', () => {
+  const other = { rows: 40, values: { requests: 5, cost_usd: '0.000000001', error_rate: 0.5 } }
+  const answer = { ...answerOf('pro'), other }
+
+  it('are a line between rows and total, with the columns that totals have', () => {
+    expect(formatAnswer(answer, 'table', plain)).toBe(
+      [
+        'Plan             Requests       Cost  Error %  Last seen',
+        'pro                12,345  $1,234.57        -  2026-01-31 23:59Z',
+        '(other) 40 rows         5   <$0.0001   50.0 %',
+        'total              24,690  $2,469.14        -',
+        '',
+      ].join('\n'),
+    )
+    expect(formatAnswer(answer, 'md', plain)).toContain('| **(other) 40 rows** | **5** | **\\<$0.0001** | **50.0 %** |  |\n| **total** |')
+    expect(formatAnswer(answer, 'html', plain)).toContain('<tfoot><tr><td>(other) 40 rows</td><td class="n">5</td>')
+    expect(JSON.parse(formatAnswer(answer, 'json', plain))).toEqual(answer)
+    expect(formatAnswer({ ...answer, other: { ...other, rows: 1 } }, 'table', plain)).toContain('(other) 1 row ')
+  })
+
+  it('are no row for programs', () => {
+    for (const format of ['csv', 'tsv', 'ndjson'] as const) expect(formatAnswer(answer, format, plain)).not.toContain('other')
+  })
+})
 
 describe('definitions', () => {
   const answer = {

@@ -16,6 +16,7 @@ it.each([
   ['a threshold on what every object has', ['--fail-on', '__proto__ > 1'], 'unknown total "__proto__"'],
   ['a threshold that is no comparison', ['--fail-on', 'cost_usd'], 'Cannot read --fail-on "cost_usd"'],
   ['an empty filter', ['--where', ''], '--where is empty'],
+  ['an empty filter on rows', ['--having', ''], '--having is empty'],
   ['no columns', ['--columns', ''], '--columns is empty'],
   ['a dimension that every object has', ['--by', 'constructor'], '"constructor" cannot be the name of a property'],
   ['an instant that no ledger reaches', ['--as-of', '9999-12-31'], 'A ledger holds calls from 1970 to 2199'],

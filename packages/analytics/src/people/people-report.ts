@@ -1,9 +1,12 @@
 import type { Store } from '@spanledger/store'
 
-import { buildAnswer, sortRows, type Answer, type Asked, type DefinedColumn, type RawRow } from '../answer.ts'
+import { buildAnswer, type Answer, type Asked, type DefinedColumn, type RawRow } from '../answer.ts'
 import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame } from '../frame.ts'
 import type { Amount, ColumnType } from '../metrics.ts'
+import { checkHaving, rowPasses } from '../having.ts'
+import { decodeCursor, pageOf, type Place } from '../page.ts'
 import { QueryError } from '../query-error.ts'
+import type { Order } from '../query.ts'
 import { checkOrder } from '../query-columns.ts'
 import { wholeWhere, type ReportQuery } from '../report-params.ts'
 import { onSnapshot } from '../snapshot.ts'
@@ -45,17 +48,33 @@ export async function peopleReport(
     const rows = told.map(
       (row): RawRow => new Map(Object.entries(row).map(([key, value]) => [key, typeof value === 'boolean' ? Number(value) : value])),
     )
-    const sorted = query.orderBy.length === 0 ? rows : sortRows(rows, query.orderBy, [columns[0]?.key ?? ''])
+    if (query.having !== undefined) checkHaving(query.having, columns)
+    const passing = rows.filter((row) => query.having === undefined || rowPasses(query.having, (key) => row.get(key) ?? null, columns))
+    const after = query.after === undefined ? undefined : decodeCursor(query.after, query.orderBy, 2)
+    const { items: listed, next } = pageOf([...passing.entries()], placeIn(query.orderBy, columns), {
+      order: query.orderBy,
+      after,
+      limit: query.limit,
+    })
     const scope = await scopeOf(frame, frame.period)
     const total = await readTotals(frame, scope, ['requests', 'users'])
     return buildAnswer({
       asked,
-      meta: await metaOf(frame, scope, { total, rows: rows.length, warnings }),
+      meta: await metaOf(frame, scope, { total, rows: passing.length, next, warnings }),
       columns,
-      rows: query.limit === undefined ? sorted : sorted.slice(0, query.limit),
+      rows: listed.map(([, row]) => row),
       totals: new Map(),
       explain: query.explain,
     })
+  })
+}
+
+/** Rows that are not to be sorted stand as they are told. */
+function placeIn(order: readonly Order[], columns: readonly DefinedColumn[]): (row: [number, RawRow]) => Place {
+  const name = order.length === 0 ? undefined : columns[0]?.key
+  return ([n, row]) => ({
+    values: order.map(([column]) => row.get(column) ?? null),
+    names: [name === undefined ? '' : String(row.get(name) ?? ''), String(n).padStart(10, '0')],
   })
 }
 

@@ -25,9 +25,14 @@ export interface AskOptions extends ShowOptions {
   readonly by?: string
   readonly where?: string
   readonly user?: string
+  readonly userPrefix?: string
   readonly segment?: string
   readonly metrics?: string
   readonly compare?: 'previous'
+  readonly having?: string
+  readonly after?: string
+  /** Undefined is the format's choice: people are shown that there is more. */
+  readonly other?: boolean
 }
 
 export function addPeriodOptions(command: Command): Command {
@@ -46,7 +51,8 @@ export function addShowOptions(command: Command): Command {
     .option('--fail-on <expr>', `exit with ${exitCodes.thresholdTripped} where the totals fit: 'error_rate > 0.05'`)
 }
 
-export function reportParams(options: AskOptions): ReportParams {
+export function reportParams(options: AskOptions & Pick<Globals, 'format'>): ReportParams {
+  const forPeople = readByPeople.has(options.format)
   return {
     since: options.since,
     until: options.until,
@@ -54,10 +60,15 @@ export function reportParams(options: AskOptions): ReportParams {
     by: listOf(options.by),
     where: given('--where', options.where),
     user: options.user,
+    user_prefix: options.userPrefix,
     segment: options.segment,
     metrics: listOf(options.metrics),
     order_by: options.sort === undefined ? undefined : parseSort(options.sort),
-    limit: parseLimit(options.limit),
+    limit: parseLimit(options.limit) ?? (forPeople ? SHOWN_ROWS : undefined),
+    having: given('--having', options.having),
+    after: options.after,
+    // Rows of csv, tsv and ndjson are all that those formats have.
+    other: withRowsOnly.has(options.format) ? undefined : (options.other ?? forPeople),
     compare: options.compare,
     explain: options.explain,
     options: reportOptionsOf(options),
@@ -83,7 +94,7 @@ export function parseSort(text: string): Order[] {
 }
 
 /** Rows that formats for people show where no limit was given. */
-const SHOWN_ROWS = 50
+export const SHOWN_ROWS = 50
 
 /** Writes an answer as the options say, then fails where they ask for it. */
 export async function writeAnswer(
@@ -93,34 +104,37 @@ export async function writeAnswer(
 ): Promise<void> {
   const forPeople = readByPeople.has(globals.format)
   const columns = chooseColumns(answer, given('--columns', options.columns), forPeople ? preferred : undefined)
-  const rows = forPeople && options.limit === undefined ? answer.rows.slice(0, SHOWN_ROWS) : answer.rows
-  const shown: Answer =
-    columns === answer.columns
-      ? { ...answer, rows }
-      : {
-          ...answer,
-          columns,
-          rows: rows.map((row) => pick(row, columns)),
-          totals: pick(answer.totals, columns),
-          ...(answer.definitions === undefined ? {} : { definitions: definitionsOf(columns, answer) }),
-        }
+  const shown = columns === answer.columns ? answer : withColumns(answer, columns)
   // Before anything is written: a fault in the expression is the asker's, and is to be the only thing that is said.
   const why = options.failOn === undefined ? undefined : tripped(parseThreshold(options.failOn), answer)
   await io.out(formatAnswer(shown, globals.format, { decorated: io.decorated, header: globals.header }))
   if (globals.format === 'table') {
-    if (rows.length === 0) io.say('No calls in this period.')
+    if (shown.rows.length === 0) io.say('No calls in this period.')
     const hidden = answer.columns.length - columns.length
     if (hidden > 0 && options.columns === undefined) io.say(`${hidden} more columns: --columns all, or --format json`)
   }
-  if (withoutDefinitions.has(globals.format)) for (const { key, says } of shown.definitions ?? []) io.say(`${key}: ${says}`)
+  if (withRowsOnly.has(globals.format)) for (const { key, says } of shown.definitions ?? []) io.say(`${key}: ${says}`)
   if (globals.format === 'table' || !forPeople) for (const note of notesOf(shown)) io.say(`note: ${note}`)
+  if (globals.format !== 'json' && shown.meta.next !== null) io.say(`next rows: --after ${shown.meta.next}`)
   if (options.failEmpty === true && answer.rows.length === 0) throw new CommandFailure(exitCodes.noData, 'No rows (--fail-empty).')
   if (why !== undefined)
     throw new CommandFailure(exitCodes.thresholdTripped, `Threshold tripped: ${why} (--fail-on ${JSON.stringify(options.failOn)}).`)
 }
 
 /** Formats that are rows and nothing else. */
-const withoutDefinitions: ReadonlySet<Format> = new Set<Format>(['ndjson', 'csv', 'tsv'])
+const withRowsOnly: ReadonlySet<Format> = new Set<Format>(['ndjson', 'csv', 'tsv'])
+
+function withColumns(answer: Answer, columns: readonly Column[]): Answer {
+  const { rows, totals, other, definitions } = answer
+  return {
+    ...answer,
+    columns,
+    rows: rows.map((row) => pick(row, columns)),
+    totals: pick(totals, columns),
+    ...(other === undefined || other === null ? {} : { other: { rows: other.rows, values: pick(other.values, columns) } }),
+    ...(definitions === undefined ? {} : { definitions: definitionsOf(columns, answer) }),
+  }
+}
 
 function definitionsOf(columns: readonly Column[], { definitions = [] }: Answer): Definition[] {
   return columns.flatMap(({ key }) => definitions.find((definition) => definition.key === key) ?? [])

@@ -151,8 +151,8 @@ async function loadSdk(): Promise<{ NodeSDK: typeof NodeSDK }> {
 
 async function printReports(io: Io, store: Store, globals: Globals): Promise<void> {
   const analytics = analyticsOn(store, globals)
-  const users = await analytics.report('users', { limit: 15 })
-  const plans = await analytics.report('properties', { by: ['property:plan', 'property:feature'] })
+  const users = await analytics.report('users', { limit: 15, other: true })
+  const plans = await analytics.report('properties', { by: ['property:plan', 'property:feature'], other: true })
   const quiet = { ...io, say: () => undefined }
   const readable = globals.format === 'table'
   if (readable) await io.out('\nUsers, the dearest 15\n')

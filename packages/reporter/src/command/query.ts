@@ -3,9 +3,10 @@ import { text as textOf } from 'node:stream/consumers'
 import type { Query } from '@spanledger/analytics'
 import type { Command } from 'commander'
 
-import { addShowOptions, writeAnswer, type ShowOptions } from './asking.ts'
+import { readByPeople } from '../format/write-answer.ts'
+import { addShowOptions, SHOWN_ROWS, writeAnswer, type ShowOptions } from './asking.ts'
 import { usageFailure } from './failure.ts'
-import { optionsOf, withLedger } from './globals.ts'
+import { optionsOf, withLedger, type Globals } from './globals.ts'
 
 export function addQuery(program: Command): void {
   const command = program
@@ -25,12 +26,19 @@ docs/reports.md lists metrics, dimensions and filters.`,
       const options = optionsOf<ShowOptions>(command)
       const query = parseJson(text === '-' ? await textOf(process.stdin) : text)
       await withLedger(options, async (reading) =>
-        writeAnswer(reading, await reading.analytics.query(options.explain === true ? { ...query, explain: true } : query), {
+        writeAnswer(reading, await reading.analytics.query(shownQuery(query, options)), {
           globals: options,
           options,
         }),
       )
     })
+}
+
+/** People are shown the first rows, and what all others are together. */
+function shownQuery(query: Query, { format, explain }: Globals & ShowOptions): Query {
+  if (typeof query !== 'object' || query === null) return query
+  const forPeople = readByPeople.has(format)
+  return { ...(forPeople ? { limit: SHOWN_ROWS, other: true } : {}), ...query, ...(explain === true ? { explain } : {}) }
 }
 
 /** What is wrong inside the query is said by analytics. */

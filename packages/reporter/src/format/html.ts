@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 
 import { cleanText } from './clean-text.ts'
 import { isNumeric, shown } from './shown.ts'
-import { definitionSheet, type Sheet } from './sheet.ts'
+import { definitionSheet, summaryLines, type Sheet } from './sheet.ts'
 
 /** One page that needs nothing but itself. Its policy lets the browser run nothing and load nothing. */
 export function formatHtml(sheet: Sheet): string {
@@ -23,28 +23,30 @@ ${sheetHtml(sheet)}${sheet.definitions === undefined ? '' : sheetHtml(definition
 }
 
 /** A heading, a table and its notes. */
-export function sheetHtml({ title, columns, rows, totals, notes }: Sheet): string {
+export function sheetHtml(sheet: Sheet): string {
+  const { title, columns, rows, notes } = sheet
   const cell = (tag: string, text: string, column: Sheet['columns'][number]): string =>
     `<${tag}${isNumeric(column) ? ' class="n"' : ''}>${escapeHtml(text)}</${tag}>`
   const head = columns.map((column) => `<th scope="col"${isNumeric(column) ? ' class="n"' : ''}>${escapeHtml(column.label)}</th>`).join('')
   const body = rows
     .map((row) => `<tr>${columns.map((column) => cell('td', shown(row[column.key], column), column)).join('')}</tr>\n`)
     .join('')
-  const sum =
-    totals === undefined || rows.length < 2
-      ? ''
-      : `<tfoot><tr>${columns
-          .map((column, n) =>
-            cell('td', totals[column.key] === undefined ? (n === 0 ? 'total' : '') : shown(totals[column.key], column), column),
-          )
-          .join('')}</tr></tfoot>\n`
+  const sums = summaryLines(sheet).map(
+    ({ label, values }) =>
+      `<tr>${columns
+        .map((column, n) =>
+          cell('td', values[column.key] === undefined ? (n === 0 ? label : '') : shown(values[column.key], column), column),
+        )
+        .join('')}</tr>`,
+  )
+  const foot = sums.length === 0 ? '' : `<tfoot>${sums.join('\n')}</tfoot>\n`
   return `<section>
 <h2>${escapeHtml(title)}</h2>
 ${notes.map((note) => `<p class="note">${escapeHtml(note)}</p>\n`).join('')}<div class="wide"><table>
 <thead><tr>${head}</tr></thead>
 <tbody>
 ${body}</tbody>
-${sum}</table></div>
+${foot}</table></div>
 </section>
 `
 }

@@ -1,4 +1,4 @@
-import type { Column, Definition, Row } from '@spanledger/analytics'
+import type { Column, Definition, OtherRows, Row } from '@spanledger/analytics'
 
 /** What every format writes: columns, rows, and perhaps their totals. */
 export interface Sheet {
@@ -6,10 +6,21 @@ export interface Sheet {
   readonly columns: readonly Column[]
   readonly rows: readonly Row[]
   readonly totals?: Row | undefined
+  /** All rows that are not shown, as one. */
+  readonly other?: OtherRows | null | undefined
   /** What the columns are, where that was asked for. */
   readonly definitions?: readonly Definition[] | undefined
   /** Lines of prose that belong to it. */
   readonly notes: readonly string[]
+}
+
+/** The lines below the rows: what all rows that are not shown are together, and all of them. */
+export function summaryLines({ rows, totals, other }: Sheet): { readonly label: string; readonly values: Row }[] {
+  const lines =
+    other === null || other === undefined
+      ? []
+      : [{ label: `(other) ${other.rows} ${other.rows === 1 ? 'row' : 'rows'}`, values: other.values }]
+  return totals === undefined || rows.length + lines.length < 2 ? lines : [...lines, { label: 'total', values: totals }]
 }
 
 /** Definitions as rows of a sheet of their own. */

@@ -4,7 +4,7 @@ import pc from 'picocolors'
 
 import { cleanText } from './clean-text.ts'
 import { isNumeric, shown } from './shown.ts'
-import { definitionSheet, type Sheet } from './sheet.ts'
+import { definitionSheet, summaryLines, type Sheet } from './sheet.ts'
 
 /** How a table may be drawn. */
 export interface TableStyle {
@@ -42,7 +42,8 @@ export function formatTable({ definitions, ...sheet }: Sheet, style: TableStyle)
   return `${table}\n${formatRows(definitionSheet(definitions), { ...style, maxText: Number.POSITIVE_INFINITY })}`
 }
 
-function formatRows({ columns, rows, totals }: Sheet, { decorated, header, maxText = MAX_TEXT }: TableStyle): string {
+function formatRows(sheet: Sheet, { decorated, header, maxText = MAX_TEXT }: TableStyle): string {
+  const { columns, rows } = sheet
   const colors = pc.createColors(decorated)
   const table = new Table({
     chars: plainChars,
@@ -51,10 +52,10 @@ function formatRows({ columns, rows, totals }: Sheet, { decorated, header, maxTe
   })
   if (header) table.push(columns.map(({ label }) => colors.bold(cleanText(label))))
   for (const row of rows) table.push(columns.map((column) => cellText(row[column.key], column, maxText)))
-  if (totals !== undefined && rows.length > 1) {
+  for (const { label, values } of summaryLines(sheet)) {
     table.push(
       columns.map((column, n) =>
-        colors.dim(n === 0 && totals[column.key] === undefined ? 'total' : totalText(totals[column.key], column, maxText)),
+        colors.dim(n === 0 && values[column.key] === undefined ? label : totalText(values[column.key], column, maxText)),
       ),
     )
   }

@@ -32,7 +32,7 @@ export async function renderOverview(analytics: Analytics, query: OverviewQuery)
       : last === 'all'
         ? {}
         : { last: last || DEFAULT_LAST }
-  const asked = { ...period, where: where === '' ? undefined : where, limit: ROWS }
+  const asked = { ...period, where: where === '' ? undefined : where, limit: ROWS, other: true }
   const sections: string[] = []
   let first: Answer | undefined
   for (const { title, report, params, columns } of partsFor(by)) {
@@ -40,7 +40,7 @@ export async function renderOverview(analytics: Analytics, query: OverviewQuery)
     first ??= answer
     const chosen = columnsNamed(answer, [...new Set([...answer.columns.slice(0, dimensionsOf(answer)).map(({ key }) => key), ...columns])])
     const shown = answer.rows.length < answer.meta.rows ? [`${answer.rows.length} of ${answer.meta.rows} rows; the total is of all`] : []
-    sections.push(sheetHtml({ title, columns: chosen, rows: answer.rows, totals: answer.totals, notes: shown }))
+    sections.push(sheetHtml({ title, columns: chosen, rows: answer.rows, totals: answer.totals, other: answer.other, notes: shown }))
   }
   return page(query, [...(first === undefined ? [] : [headOf(first)]), ...sections].join(''))
 }

@@ -105,7 +105,24 @@ function overviewQuery(query: Record<string, unknown>): OverviewQuery {
   return { last: text('last'), since: text('since'), until: text('until'), by: text('by'), where: text('where') }
 }
 
-const paramNames = ['since', 'until', 'last', 'by', 'where', 'user', 'segment', 'metrics', 'sort', 'limit', 'compare', 'explain']
+const paramNames = [
+  'since',
+  'until',
+  'last',
+  'by',
+  'where',
+  'user',
+  'user_prefix',
+  'segment',
+  'metrics',
+  'having',
+  'sort',
+  'limit',
+  'after',
+  'other',
+  'compare',
+  'explain',
+]
 
 function reportParams(query: Record<string, unknown>): Parameters<Analytics['report']>[1] {
   for (const name of Object.keys(query)) {
@@ -126,10 +143,14 @@ function reportParams(query: Record<string, unknown>): Parameters<Analytics['rep
     by: listOf(text('by')),
     where: text('where'),
     user: text('user'),
+    user_prefix: text('user_prefix'),
     segment: text('segment'),
     metrics: listOf(text('metrics')),
     order_by: sort === undefined ? undefined : parseSort(sort),
     limit,
+    having: text('having'),
+    after: text('after'),
+    other: flagOf('other', text('other')),
     compare: text('compare') as 'previous' | undefined,
     explain: flagOf('explain', text('explain')),
   }
