@@ -104,8 +104,10 @@ export class LiveCall implements OpenCall {
     this.isStreaming = true
     this.stream = this.request.api.openStream({ provider: this.request.provider })
     this.signal = signal
-    this.onAbort = () => this.aborted()
-    signal?.addEventListener('abort', this.onAbort, { once: true })
+    // Named first, for the reason that stands in shadow.ts.
+    const onAbort = (): void => this.aborted()
+    this.onAbort = onAbort
+    signal?.addEventListener('abort', onAbort, { once: true })
     this.progress++
   }
 

@@ -4,6 +4,7 @@ import { guarded } from './instrumentation-state.ts'
 import type { CallOutcome, LiveCall } from './live-call.ts'
 import { applyOutcome } from './own-span.ts'
 import { isObject, type SdkClient, type SdkRequestOptions } from './sdk-shapes.ts'
+import { shadow } from './shadow.ts'
 
 /**
  * From 0.134 on @anthropic-ai/sdk makes a span for each call by itself. A second one would count the call twice, so
@@ -94,12 +95,12 @@ export function holdEnd(span: Span, callOf: () => LiveCall): (outcome: CallOutco
     if (outcome !== undefined) guarded('end', () => applyOutcome(span, outcome!))
     end()
   }
-  span.end = () => {
+  shadow(span, 'end', () => {
     isEndedBySdk = true
     if (outcome !== undefined) finish()
     // The app asked for the raw response: the SDK ends the span with its headers, the usage is in its body.
     else setImmediate(() => guarded('end', () => (callOf().unparsed ? undefined : callOf().abandon())))
-  }
+  })
   return (known) => {
     outcome = known
     if (isEndedBySdk) finish()

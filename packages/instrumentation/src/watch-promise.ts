@@ -3,6 +3,7 @@ import { guarded } from './instrumentation-state.ts'
 import type { LiveCall } from './live-call.ts'
 import { responseWithoutUsage } from './response-without-usage.ts'
 import { isObject, isSdkPromise, isSdkStream, type SdkPromise } from './sdk-shapes.ts'
+import { shadow } from './shadow.ts'
 import { watchRawResponse } from './watch-raw-response.ts'
 import { watchStream } from './watch-stream.ts'
 
@@ -28,7 +29,7 @@ function watchSdkPromise(promise: SdkPromise, call: LiveCall): void {
     throw error
   }
   let parsed: Promise<unknown> | undefined
-  promise.parse = () => {
+  shadow(promise, 'parse', () => {
     call.parsing = true
     if (parsed === undefined) {
       const parsing = parse.call(promise)
@@ -37,9 +38,9 @@ function watchSdkPromise(promise: SdkPromise, call: LiveCall): void {
       parsed = parsing.then(seen, failed)
     }
     return parsed
-  }
+  })
   let shown: Response | undefined
-  promise.asResponse = () =>
+  shadow(promise, 'asResponse', () =>
     asResponse.call(promise).then((response) => {
       noteCacheHit({ response }, call)
       if (call.hidesUsage) shown ??= guarded('answer', () => responseWithoutUsage(response, call))
@@ -47,8 +48,9 @@ function watchSdkPromise(promise: SdkPromise, call: LiveCall): void {
       // withResponse() asks for both; then the parsing is what counts.
       if (!call.parsing) guarded('answer', () => watchRawResponse(response, call))
       return response
-    }, failed)
-  promise['_thenUnwrap'] = (transform) => {
+    }, failed),
+  )
+  shadow(promise, '_thenUnwrap', (transform) => {
     // The promise that this makes goes past the methods above, straight to the two steps below them.
     const { responsePromise, parseResponse } = promise
     call.parsing = true
@@ -56,9 +58,9 @@ function watchSdkPromise(promise: SdkPromise, call: LiveCall): void {
       noteCacheHit(answer, call)
       return answer
     }, failed)
-    promise.parseResponse = async (...args) => parseResponse(...args).then(seen, failed)
+    shadow(promise, 'parseResponse', async (...args) => parseResponse(...args).then(seen, failed))
     return unwrap.call(promise, transform)
-  }
+  })
 }
 
 function ignored(): void {}

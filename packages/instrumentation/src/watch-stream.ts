@@ -1,5 +1,6 @@
 import type { LiveCall } from './live-call.ts'
 import type { SdkStream } from './sdk-shapes.ts'
+import { shadow } from './shadow.ts'
 
 /**
  * Lets a call see the chunks of a stream as the app reads them. `stream.iterator` is replaced on the instance: `for
@@ -10,13 +11,13 @@ export function watchStream(stream: SdkStream, call: LiveCall): void {
   const { iterator: iterate, controller } = stream
   call.streaming(controller?.signal)
   let watched = false
-  stream.iterator = function (this: SdkStream) {
+  shadow(stream, 'iterator', function (this: SdkStream) {
     const iterator = iterate.call(this)
     // A second iteration is the SDK's error to throw; it is no second call.
     if (watched) return iterator
     watched = true
     return watchIterator(iterator, call)
-  }
+  })
 }
 
 /**
@@ -36,18 +37,18 @@ function watchIterator(iterator: AsyncIterator<unknown>, call: LiveCall): AsyncI
     call.failed(error)
     throw error
   }
-  iterator.next = () => next.call(iterator).then(seen, failed)
+  shadow(iterator, 'next', () => next.call(iterator).then(seen, failed))
   if (close !== undefined) {
-    iterator.return = (value) => {
+    shadow(iterator, 'return', (value) => {
       call.streamLeft()
       return close.call(iterator, value)
-    }
+    })
   }
   if (raise !== undefined) {
-    iterator.throw = (error) => {
+    shadow(iterator, 'throw', (error) => {
       call.streamLeft()
       return raise.call(iterator, error)
-    }
+    })
   }
   return iterator
 }
