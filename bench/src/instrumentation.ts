@@ -20,25 +20,28 @@ export interface InstrumentationBenchOptions {
 
 const CHUNKS = 200
 
-/** One way to make calls: bare, with the peer, with us. */
+/** One way to make calls: bare, with the peer, with us, with our instrumentation alone before the peer's processor. */
 interface Variant {
-  readonly name: 'bare' | 'peer' | 'ours'
+  readonly name: 'bare' | 'peer' | 'ours' | 'spansOnly'
   readonly plain: () => Promise<void>
   readonly stream: () => Promise<unknown>
+  /** Waits for what the processor has put off: it belongs to the block that caused it. */
+  readonly flush: () => Promise<void>
 }
 
 /**
  * What a call costs more, in one process and in alternating blocks: bare openai; `@opentelemetry/instrumentation-openai` with
- * a BatchSpanProcessor whose exporter does nothing; and ours with a LedgerSpanProcessor that writes a real ledger. Each call of
- * the last two has one user, one session and two properties (the peer's on a parent span, its only way), content off.
+ * a BatchSpanProcessor whose exporter does nothing; ours with a LedgerSpanProcessor that writes a real ledger; and, to tell
+ * the parts of that from each other, our instrumentation with the peer's processor and exporter. Each call of the last three has
+ * one user, one session and two properties (the peer's on a parent span, its only way), content off.
  */
 export async function benchInstrumentation(options: InstrumentationBenchOptions): Promise<Finding> {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   const folder = mkdtempSync(join(tmpdir(), 'spanledger-bench-'))
   const processor = new LedgerSpanProcessor({ store: join(folder, 'ledger.db') })
   // All copies are loaded before the peer is made: it patches whatever is loaded after.
-  const copies = [loadOpenAi(), loadOpenAi(), loadOpenAi()] as const
-  const variants = [bare(copies[0]), peer(copies[1]), ours(copies[2], processor)]
+  const copies = [loadOpenAi(), loadOpenAi(), loadOpenAi(), loadOpenAi()] as const
+  const variants = [bare(copies[0]), peer(copies[1]), ours('ours', copies[2], processor), ours('spansOnly', copies[3], toNowhere())]
   const plain = await alternate(variants, { calls: options.plainCallsPerBlock, rounds: options.rounds, run: (variant) => variant.plain() })
   const stream = await alternate(variants, { calls: options.streamsPerBlock, rounds: options.rounds, run: (variant) => variant.stream() })
   await processor.shutdown()
@@ -53,15 +56,19 @@ export async function benchInstrumentation(options: InstrumentationBenchOptions)
       plainBareUs: round(plain.bare.us),
       plainPeerAddedUs: round(plain.peer.addedUs),
       plainOursAddedUs: round(plain.ours.addedUs),
+      plainSpansOnlyAddedUs: round(plain.spansOnly.addedUs),
       plainPeerAddedCpuUs: round(plain.peer.addedCpuUs),
       plainOursAddedCpuUs: round(plain.ours.addedCpuUs),
+      plainSpansOnlyAddedCpuUs: round(plain.spansOnly.addedCpuUs),
       plainPeerAddedBytes: round(plain.peer.addedBytes),
       plainOursAddedBytes: round(plain.ours.addedBytes),
       streamBareUs: round(stream.bare.us),
       streamPeerAddedUs: round(stream.peer.addedUs),
       streamOursAddedUs: round(stream.ours.addedUs),
+      streamSpansOnlyAddedUs: round(stream.spansOnly.addedUs),
       streamPeerAddedCpuUs: round(stream.peer.addedCpuUs),
       streamOursAddedCpuUs: round(stream.ours.addedCpuUs),
+      streamSpansOnlyAddedCpuUs: round(stream.spansOnly.addedCpuUs),
       streamPeerAddedBytes: round(stream.peer.addedBytes),
       streamOursAddedBytes: round(stream.ours.addedBytes),
     },
@@ -84,7 +91,7 @@ export async function benchInstrumentation(options: InstrumentationBenchOptions)
 
 function bare(module: OpenAiModule): Variant {
   const client = clientOf(module, CHUNKS)
-  return { name: 'bare', plain: () => plainCall(client), stream: () => streamedCall(client) }
+  return { name: 'bare', plain: () => plainCall(client), stream: () => streamedCall(client), flush: () => Promise.resolve() }
 }
 
 let exportedByPeer = 0
@@ -96,8 +103,14 @@ const nowhere: SpanExporter = {
   shutdown: () => Promise.resolve(),
 }
 
+/** A batch of 512 is handed on as soon as it is full, so that nothing is dropped in a block that is larger than the queue. */
+function toNowhere(): BatchSpanProcessor {
+  return new BatchSpanProcessor(nowhere)
+}
+
 function peer(module: OpenAiModule): Variant {
-  const provider = new BasicTracerProvider({ spanProcessors: [new BatchSpanProcessor(nowhere)] })
+  const processor = toNowhere()
+  const provider = new BasicTracerProvider({ spanProcessors: [processor] })
   const instrumentation = new OpenAIInstrumentation()
   instrumentation.setTracerProvider(provider)
   // Without a meter provider the peer throws into the app's stream.
@@ -112,17 +125,23 @@ function peer(module: OpenAiModule): Variant {
     const span = tracer.startSpan('request', { attributes })
     return context.with(trace.setSpan(context.active(), span), () => work().finally(() => span.end()))
   }
-  return { name: 'peer', plain: () => inSpan(() => plainCall(client)), stream: () => inSpan(() => streamedCall(client)) }
+  return {
+    name: 'peer',
+    plain: () => inSpan(() => plainCall(client)),
+    stream: () => inSpan(() => streamedCall(client)),
+    flush: () => processor.forceFlush(),
+  }
 }
 
-function ours(module: OpenAiModule, processor: LedgerSpanProcessor): Variant {
+function ours(name: 'ours' | 'spansOnly', module: OpenAiModule, processor: LedgerSpanProcessor | BatchSpanProcessor): Variant {
   const provider = new BasicTracerProvider({ spanProcessors: [processor] })
   const client = instrument(clientOf(module, CHUNKS), { tracerProvider: provider })
   const who = { sessionId: 's-1', properties: { plan: 'pro', feature: 'chat' } }
   return {
-    name: 'ours',
+    name,
     plain: () => withUser('ann', who, () => plainCall(client)),
     stream: () => withUser('ann', who, () => streamedCall(client)),
+    flush: () => processor.forceFlush(),
   }
 }
 
@@ -140,7 +159,7 @@ interface Alternation {
 }
 
 /** Rounds before the first that counts: the SDK takes some thousand calls to be compiled. */
-const WARM_UP_ROUNDS = 12
+const WARM_UP_ROUNDS = 6
 /** Rounds at the end that count what is allocated: each begins with an empty young generation, which would spoil the times. */
 const ALLOCATION_ROUNDS = 5
 
@@ -151,6 +170,7 @@ async function alternate(variants: readonly Variant[], { calls, rounds, run }: A
   const bytes = new Map<string, number[]>(variants.map(({ name }) => [name, []]))
   const block = async (variant: Variant): Promise<void> => {
     for (let call = 0; call < calls; call++) await run(variant)
+    await variant.flush()
   }
   for (let n = -WARM_UP_ROUNDS; n < rounds; n++) {
     for (const variant of variants) {
@@ -174,7 +194,7 @@ async function alternate(variants: readonly Variant[], { calls, rounds, run }: A
     addedCpuUs: added(cpuUs, name),
     addedBytes: added(bytes, name),
   })
-  return { bare: cost('bare'), peer: cost('peer'), ours: cost('ours') }
+  return { bare: cost('bare'), peer: cost('peer'), ours: cost('ours'), spansOnly: cost('spansOnly') }
 }
 
 /** The median over rounds of what a variant takes more than bare in the same round. */

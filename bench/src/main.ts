@@ -10,8 +10,8 @@ import { benchUsersReport } from './users-report.ts'
 /** Every benchmark, in its full size and in one that ends within a minute (`--quick`), which says less. */
 const benches: Readonly<Record<string, { full: () => Promise<Finding>; quick: () => Promise<Finding> }>> = {
   instrumentation: {
-    full: () => benchInstrumentation({ rounds: 40, plainCallsPerBlock: 200, streamsPerBlock: 40 }),
-    quick: () => benchInstrumentation({ rounds: 8, plainCallsPerBlock: 100, streamsPerBlock: 20 }),
+    full: () => benchInstrumentation({ rounds: 24, plainCallsPerBlock: 1024, streamsPerBlock: 64 }),
+    quick: () => benchInstrumentation({ rounds: 8, plainCallsPerBlock: 512, streamsPerBlock: 32 }),
   },
   app: {
     full: () => benchApp({ callsPerSecond: 2000, seconds: 30, rounds: 2 }),

@@ -56,7 +56,10 @@ function streamBody(chunks: number): string {
   return [...texts, ...last].join('')
 }
 
-/** A client whose fetch answers at once from memory: no socket, so that what is measured is the SDK and what is added to it. */
+/**
+ * A client whose fetch answers from memory: no socket, so that what is measured is the SDK and what is added to it. The answer
+ * comes a turn of the event loop later, as from any network: whatever a processor has put off until then gets its turn too.
+ */
 export function clientOf({ OpenAI: Client }: OpenAiModule, chunks: number): OpenAI {
   const stream = streamBody(chunks)
   return new Client({
@@ -64,7 +67,9 @@ export function clientOf({ OpenAI: Client }: OpenAiModule, chunks: number): Open
     baseURL: 'https://api.openai.com/v1',
     fetch: (_url, init) => {
       const streamed = typeof init?.body === 'string' && init.body.includes('"stream":true')
-      return Promise.resolve(new Response(streamed ? stream : plainBody, { status: 200, headers: streamed ? sse : json }))
+      return new Promise((resolve) => {
+        setImmediate(() => resolve(new Response(streamed ? stream : plainBody, { status: 200, headers: streamed ? sse : json })))
+      })
     },
   })
 }
