@@ -9,6 +9,7 @@ import {
 } from '@spanledger/conventions'
 import { toLink, type Batch, type SpanLink, type WrittenCall, type WrittenEvent } from '@spanledger/store'
 
+import { hiddenField } from './hidden-field.ts'
 import type { EndedSpan, StartedSpan } from './span-shape.ts'
 import { toSpanRecord } from './to-span-record.ts'
 
@@ -63,10 +64,11 @@ const PRODUCER = 3
  */
 export class SpanTrees {
   readonly #linkAllSpans: boolean
-  // By the object that a span and its children share in all SDKs: nothing is left behind when a span is forgotten.
-  readonly #nodes = new WeakMap<object, SpanNode>()
+  // On the object that a span and its children share in all SDKs: nothing is left behind when a span is forgotten.
+  readonly #nodes = hiddenField<SpanNode>()
   readonly #liveWanted = new Set<SpanNode>()
-  #treesWithCalls = new Set<SpanTree>()
+  /** Each once: a tree comes in with its first call that waits. */
+  #treesWithCalls: SpanTree[] = []
   #callCount = 0
   #links: SpanLink[] = []
   #events: { readonly node: SpanNode; readonly event: LedgerEvent }[] = []
@@ -121,8 +123,8 @@ export class SpanTrees {
     if (event !== undefined) {
       this.#events.push({ node, event })
     } else if (link === undefined) {
+      if (node.tree.calls.length === 0) this.#treesWithCalls.push(node.tree)
       node.tree.calls.push(node)
-      this.#treesWithCalls.add(node.tree)
       this.#callCount++
     } else if (node.wanted || this.#linkAllSpans) {
       node.wanted = true
@@ -147,7 +149,7 @@ export class SpanTrees {
     const events = this.#events.map(({ node, event }) => this.#takeEvent(node, event))
     if (final) this.#linkLive()
     const batch = { calls, links: this.#links, events }
-    this.#treesWithCalls = new Set()
+    this.#treesWithCalls = []
     this.#callCount = 0
     this.#links = []
     this.#events = []
@@ -208,7 +210,7 @@ function newNode(span: StartedSpan | EndedSpan, parent: SpanNode | undefined, tr
 
 function isSettled(tree: SpanTree): boolean {
   if (!tree.whole || tree.openSpans > 0) return false
-  if (tree.calls.some((node) => node.hasChildren || hasCallAbove(node))) return false
+  for (const node of tree.calls) if (node.hasChildren || hasCallAbove(node)) return false
   if (tree.calls.length === 1) return true
   const responseIds = tree.calls.flatMap((node) => node.call?.responseId ?? [])
   return new Set(responseIds).size === responseIds.length
@@ -221,13 +223,16 @@ function hasCallAbove(node: SpanNode): boolean {
 }
 
 function settle(node: SpanNode, call: LlmCall): WrittenCall {
+  const settled: { settled?: boolean } & LlmCall = call
+  settled.settled = true
+  if (node.parent === undefined && call.resourceIdentity === undefined) return settled
   const identities: Identity[] = [call]
   for (let above = node.parent; above !== undefined; above = above.parent) {
     if (above.link?.identity !== undefined) identities.push(above.link.identity)
   }
   if (call.resourceIdentity !== undefined) identities.push(call.resourceIdentity)
   // The call was read for us alone; a copy of each would only be more to collect.
-  return Object.assign(call, identities.length === 1 ? undefined : mergeIdentities(identities), { settled: true })
+  return identities.length === 1 ? settled : Object.assign(settled, mergeIdentities(identities))
 }
 
 /** The spans from `node` up to, without, the nearest call; undefined where there is none above. */
