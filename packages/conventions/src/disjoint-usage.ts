@@ -75,13 +75,17 @@ export interface CacheVerdict {
   readonly by: 'arithmetic' | 'emitter' | 'conventions'
 }
 
+// What most calls are told, shared by all of them.
+const leftOut: CacheVerdict = { inputIncludesCache: false, by: 'arithmetic' }
+const byConventions: CacheVerdict = { inputIncludesCache: true, by: 'conventions' }
+
 /** The verdict on which `disjointUsage` acts; undefined where nothing was cached, so that there is nothing to decide. */
 export function cacheVerdict(counts: TokenCounts, counting: Counting = {}): CacheVerdict | undefined {
   const cached = Math.max(counts.cacheRead ?? 0, counts.audioCacheRead ?? 0) + cacheWriteTokens(counts)
   if (cached === 0) return undefined
-  if (leavesCacheOut(counts, cached)) return { inputIncludesCache: false, by: 'arithmetic' }
+  if (leavesCacheOut(counts, cached)) return leftOut
   const known = counting.inputIncludesCache
-  return known === undefined ? { inputIncludesCache: true, by: 'conventions' } : { inputIncludesCache: known, by: 'emitter' }
+  return known === undefined ? byConventions : { inputIncludesCache: known, by: 'emitter' }
 }
 
 /** Where total and split disagree the total is right: Anthropic's stream updates the total, not the split (seen 3,337 and 3,068). */

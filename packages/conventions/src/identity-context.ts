@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 
 import { attributes as names, PROPERTY_PREFIX } from './attributes.ts'
 import type { Identity } from './identity.ts'
+import { propertyAttribute } from './property-attribute.ts'
 import { canonicalPropertyKey } from './property-key.ts'
 
 /**
@@ -43,20 +44,21 @@ export function stampIdentity(span: StampedSpan, identity: Identity): void {
   const { attributes } = span
   if (identity.user !== undefined && attributes?.[names.userId] === undefined) span.setAttribute(names.userId, identity.user)
   if (identity.session !== undefined && attributes?.[names.sessionId] === undefined) span.setAttribute(names.sessionId, identity.session)
-  if (identity.properties.size === 0) return
-  const said = propertyKeysOn(attributes)
+  let said: Set<string | undefined> | undefined
   for (const [key, { name, value }] of identity.properties) {
-    if (said?.has(key) !== true) span.setAttribute(PROPERTY_PREFIX + name, value)
+    const attribute = propertyAttribute(name)
+    // Our own spans start with all of it: then there is nothing to look through.
+    if (attributes?.[attribute] !== undefined) continue
+    said ??= propertyKeysOn(attributes)
+    if (!said.has(key)) span.setAttribute(attribute, value)
   }
 }
 
-/** The canonical keys of the properties that a span carries already; undefined, not an empty set, for the common case of none. */
-function propertyKeysOn(attributes: StampedSpan['attributes']): Set<string | undefined> | undefined {
-  let keys: Set<string | undefined> | undefined
+/** The canonical keys of the properties that a span carries already. */
+function propertyKeysOn(attributes: StampedSpan['attributes']): Set<string | undefined> {
+  const keys = new Set<string | undefined>()
   for (const name in attributes) {
-    if (!name.startsWith(PROPERTY_PREFIX)) continue
-    keys ??= new Set()
-    keys.add(canonicalPropertyKey(name.slice(PROPERTY_PREFIX.length)))
+    if (name.startsWith(PROPERTY_PREFIX)) keys.add(canonicalPropertyKey(name.slice(PROPERTY_PREFIX.length)))
   }
   return keys
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 
+import { KnownPairs } from './known-pairs.ts'
 import type { ReadingFault } from './reading-fault.ts'
 import { canonicalPropertyKey } from './property-key.ts'
 
@@ -82,9 +83,19 @@ export interface ReadProperties {
 /**
  * Reads `[name, value]` pairs into properties. Numbers, booleans and bigints become text; arrays and objects become
  * JSON; null and undefined are no property; an empty string is one. Of two spellings of one key in a call the later
- * wins. Never throws.
+ * wins. What one set was read into is shared by all that say the same. Never throws.
  */
-export function readProperties(pairs: Iterable<readonly [name: string, value: unknown]>): ReadProperties {
+export function readProperties(pairs: readonly (readonly [name: string, value: unknown])[]): ReadProperties {
+  if (pairs.length === 0) return noProperties
+  const known = knownPairs.find(pairs)
+  if (known === undefined) return readAnew(pairs)
+  return (known.read ??= readAnew(pairs))
+}
+
+const noProperties: ReadProperties = { properties: new Map(), faults: [] }
+const knownPairs = new KnownPairs<ReadProperties>()
+
+function readAnew(pairs: readonly (readonly [name: string, value: unknown])[]): ReadProperties {
   const faults: ReadingFault[] = []
   const properties = new Map<string, Property>()
   for (const [name, value] of pairs) {

@@ -48,6 +48,7 @@ export {
 export type { CallOrigin, CallStatus, LlmCall, UsageQuality } from './llm-call.ts'
 export { eventNamesOf, type LogRecord } from './log-record.ts'
 export { divideHalfEven, formatUsd, NANO_USD_PER_USD, parseUsd } from './money.ts'
+export { propertyAttribute } from './property-attribute.ts'
 export { canonicalPropertyKey, MAX_PROPERTY_KEY_LENGTH } from './property-key.ts'
 export { canonicalProvider, providerOfHost } from './provider.ts'
 export type { DialectCall } from './dialects/dialect.ts'

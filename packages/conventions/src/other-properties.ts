@@ -8,13 +8,15 @@ const tagNames = ['tag.tags', 'langfuse.trace.tags', 'langsmith.span.tags'] as c
 const featureNames = ['traceloop.workflow.name', 'ai.telemetry.functionId', 'langfuse.trace.name'] as const
 
 /** Properties that do not stand one by one under a prefix: OpenInference's `metadata`, tags (property `tags`), feature. */
-export function* otherProperties(attributes: SpanRecord['attributes']): Generator<readonly [name: string, value: unknown]> {
-  for (const name of featureNames) if (attributes[name] !== undefined) yield ['feature', attributes[name]]
-  for (const name of tagNames) if (attributes[name] !== undefined) yield ['tags', tagsAsText(attributes[name])]
+export function otherProperties(attributes: SpanRecord['attributes']): [name: string, value: unknown][] {
+  const pairs: [string, unknown][] = []
+  for (const name of featureNames) if (attributes[name] !== undefined) pairs.push(['feature', attributes[name]])
+  for (const name of tagNames) if (attributes[name] !== undefined) pairs.push(['tags', tagsAsText(attributes[name])])
   // `metadata` is a word that anybody may use; here it is the attributes of OpenInference.
-  if (attributes['metadata'] === undefined || attributes['openinference.span.kind'] === undefined) return
+  if (attributes['metadata'] === undefined || attributes['openinference.span.kind'] === undefined) return pairs
   const metadata = readJsonObject(attributes['metadata'])
-  if (metadata !== undefined) for (const name of Object.keys(metadata)) yield [name, metadata[name]]
+  if (metadata !== undefined) for (const name of Object.keys(metadata)) pairs.push([name, metadata[name]])
+  return pairs
 }
 
 /** Tags as one value, sorted, so that their order does not make two. */

@@ -36,7 +36,7 @@ export function readCall(span: SpanRecord, origin: CallOrigin): LlmCall | undefi
 export function toCall(span: SpanRecord, said: DialectCall, origin: CallOrigin): LlmCall {
   const faults: ReadingFault[] = []
   if (span.droppedAttributes > 0) faults.push('attributes_dropped')
-  const times = readTimes(span, faults)
+  const durationMs = readDuration(span, faults)
   const { usage, verdict } = readUsage(said, faults)
   const requestedModel = shortText(said.requestedModel) ?? shortText(said.responseModel) ?? 'unknown'
   const failed = said.status !== 'ok'
@@ -48,7 +48,8 @@ export function toCall(span: SpanRecord, said: DialectCall, origin: CallOrigin):
     spanId: span.spanId,
     parentSpanId: span.parentSpanId,
     role: said.role,
-    ...times,
+    startMs: Math.floor(span.startMs),
+    durationMs,
     timeToFirstTokenMs:
       said.timeToFirstTokenMs === undefined || said.timeToFirstTokenMs > MAX_DURATION_MS ? undefined : Math.round(said.timeToFirstTokenMs),
     operation: said.operation.slice(0, 64),
@@ -86,12 +87,12 @@ export function toCall(span: SpanRecord, said: DialectCall, origin: CallOrigin):
   }
 }
 
-function readTimes(span: SpanRecord, faults: ReadingFault[]): { startMs: number; durationMs: number } {
+function readDuration(span: SpanRecord, faults: ReadingFault[]): number {
   const durationMs = span.endMs - span.startMs
-  if (durationMs >= 0 && durationMs <= MAX_DURATION_MS) return { startMs: Math.floor(span.startMs), durationMs: Math.round(durationMs) }
+  if (durationMs >= 0 && durationMs <= MAX_DURATION_MS) return Math.round(durationMs)
   // The end is the one that is not needed: a call is attributed to its start.
   faults.push('time_refused')
-  return { startMs: Math.floor(span.startMs), durationMs: 0 }
+  return 0
 }
 
 /** Undefined where nothing was said. */
@@ -103,16 +104,31 @@ interface ReadUsage {
 function readUsage(said: DialectCall, faults: ReadingFault[]): ReadUsage {
   if (said.parts !== undefined) return { usage: addUsage(...said.parts.map((part) => part.usage)) }
   if (said.usage !== undefined) return { usage: said.usage }
-  const counts: { -readonly [Key in keyof TokenCounts]: TokenCounts[Key] } = {}
-  for (const name in said.counts) {
-    const key = name as keyof TokenCounts
-    const value = said.counts[key]
-    if (value === undefined || value === null) continue
-    const count = readTokenCount(value)
-    if (count === undefined) faults.push('token_count_refused')
-    else counts[key] = count
+  const raw = said.counts
+  const counts: TokenCounts = {
+    input: readCount(raw.input, faults),
+    output: readCount(raw.output, faults),
+    total: readCount(raw.total, faults),
+    cacheRead: readCount(raw.cacheRead, faults),
+    cacheWrite: readCount(raw.cacheWrite, faults),
+    cacheWrite5m: readCount(raw.cacheWrite5m, faults),
+    cacheWrite1h: readCount(raw.cacheWrite1h, faults),
+    reasoning: readCount(raw.reasoning, faults),
+    audioInput: readCount(raw.audioInput, faults),
+    audioCacheRead: readCount(raw.audioCacheRead, faults),
+    audioOutput: readCount(raw.audioOutput, faults),
+    imageInput: readCount(raw.imageInput, faults),
+    imageOutput: readCount(raw.imageOutput, faults),
+    webSearches: readCount(raw.webSearches, faults),
   }
   return { usage: disjointUsage(counts, said.counting), verdict: cacheVerdict(counts, said.counting) }
+}
+
+function readCount(value: unknown, faults: ReadingFault[]): number | undefined {
+  if (value === undefined || value === null) return undefined
+  const count = readTokenCount(value)
+  if (count === undefined) faults.push('token_count_refused')
+  return count
 }
 
 /** A span that says its usage is missing, and has one, has one. */

@@ -6,7 +6,7 @@ import type { SpanRecord } from './span.ts'
 export interface SaidIdentity {
   readonly user: unknown
   readonly session: unknown
-  readonly properties: Iterable<readonly [name: string, value: unknown]>
+  readonly properties: readonly (readonly [name: string, value: unknown])[]
 }
 
 export function saidIdentity(attributes: SpanRecord['attributes']): SaidIdentity {
@@ -29,17 +29,35 @@ export function first(attributes: SpanRecord['attributes'], name: string, otherN
 }
 
 /** Ours come last: of two spellings of one key the later wins, and `property.*` is what an app says most plainly. */
-function* properties(attributes: SpanRecord['attributes']): Generator<readonly [name: string, value: unknown]> {
-  const ours: (readonly [string, unknown])[] = []
-  yield* otherProperties(attributes)
-  for (const name of Object.keys(attributes)) {
-    if (name.startsWith(PROPERTY_PREFIX)) ours.push([name.slice(PROPERTY_PREFIX.length), attributes[name]])
-    else {
-      const property = propertyOfOthers(name)
-      if (property !== undefined) yield [property, attributes[name]]
-    }
+function properties(attributes: SpanRecord['attributes']): (readonly [name: string, value: unknown])[] {
+  const pairs = otherProperties(attributes)
+  const ours: [string, unknown][] = []
+  for (const attribute of Object.keys(attributes)) {
+    const property = propertyIn(attribute)
+    if (property !== undefined) (property.isOurs ? ours : pairs).push([property.name, attributes[attribute]])
   }
-  yield* ours
+  return pairs.length === 0 ? ours : [...pairs, ...ours]
+}
+
+/** The property that an attribute stands for. */
+interface NamedProperty {
+  readonly name: string
+  readonly isOurs: boolean
+}
+
+/** By the name of an attribute: an app writes few, on every span, and most stand for no property. */
+const namedProperties = new Map<string, NamedProperty | undefined>()
+const MAX_NAMES = 2000
+const MAX_NAME_LENGTH = 128
+
+function propertyIn(attribute: string): NamedProperty | undefined {
+  const known = namedProperties.get(attribute)
+  if (known !== undefined || namedProperties.has(attribute)) return known
+  const isOurs = attribute.startsWith(PROPERTY_PREFIX)
+  const name = isOurs ? attribute.slice(PROPERTY_PREFIX.length) : propertyOfOthers(attribute)
+  const property = name === undefined ? undefined : { name, isOurs }
+  if (namedProperties.size < MAX_NAMES && attribute.length <= MAX_NAME_LENGTH) namedProperties.set(attribute, property)
+  return property
 }
 
 /** Ids that stand among the properties of other libraries. */

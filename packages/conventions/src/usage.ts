@@ -40,24 +40,22 @@ export const usageBuckets = [
   'webSearches',
 ] as const satisfies readonly (keyof Usage)[]
 
-const none: Usage = {
-  inputTokens: 0,
-  cacheReadTokens: 0,
-  cacheWrite5mTokens: 0,
-  cacheWrite1hTokens: 0,
-  outputTokens: 0,
-  reasoningTokens: 0,
-  audioInputTokens: 0,
-  audioCacheReadTokens: 0,
-  audioOutputTokens: 0,
-  imageInputTokens: 0,
-  imageOutputTokens: 0,
-  webSearches: 0,
-}
-
-/** A usage with the given buckets and 0 in the others. */
+/** A usage with the given buckets and 0 in the others. Written out: two spreads took a microsecond, several times a call. */
 export function usageOf(buckets: Partial<Usage>): Usage {
-  return { ...none, ...buckets }
+  return {
+    inputTokens: buckets.inputTokens ?? 0,
+    cacheReadTokens: buckets.cacheReadTokens ?? 0,
+    cacheWrite5mTokens: buckets.cacheWrite5mTokens ?? 0,
+    cacheWrite1hTokens: buckets.cacheWrite1hTokens ?? 0,
+    outputTokens: buckets.outputTokens ?? 0,
+    reasoningTokens: buckets.reasoningTokens ?? 0,
+    audioInputTokens: buckets.audioInputTokens ?? 0,
+    audioCacheReadTokens: buckets.audioCacheReadTokens ?? 0,
+    audioOutputTokens: buckets.audioOutputTokens ?? 0,
+    imageInputTokens: buckets.imageInputTokens ?? 0,
+    imageOutputTokens: buckets.imageOutputTokens ?? 0,
+    webSearches: buckets.webSearches ?? 0,
+  }
 }
 
 /** All that went in, cached or not: what a provider that counts inclusively calls input tokens. */
@@ -84,7 +82,7 @@ export function totalTokens(usage: Usage): number {
 
 /** The sum of several usages, bucket by bucket. */
 export function addUsage(...usages: readonly Usage[]): Usage {
-  const sum: Record<keyof Usage, number> = { ...none }
+  const sum: Record<keyof Usage, number> = { ...usageOf({}) }
   for (const usage of usages) for (const bucket of usageBuckets) sum[bucket] += usage[bucket]
   return sum
 }

@@ -1,4 +1,4 @@
-import { emptyAnswer, list, object, text, type AnswerOptions, type AnswerStream, type JsonObject, type ProviderAnswer } from './answer.ts'
+import { list, object, text, type AnswerOptions, type AnswerStream, type JsonObject, type ProviderAnswer } from './answer.ts'
 import { openaiChatUsage, reportedCost } from './openai-usage.ts'
 
 /**
@@ -36,12 +36,12 @@ export function openaiChatStream(options: AnswerOptions = {}): AnswerStream {
     },
     result() {
       return {
-        ...emptyAnswer,
         model,
         responseId,
+        usage: usage === undefined ? undefined : openaiChatUsage(usage, options),
+        parts: undefined,
         serviceTier,
         finishReason,
-        usage: usage === undefined ? undefined : openaiChatUsage(usage, options),
         reportedCostUsd: usage === undefined ? undefined : reportedCost(usage),
       }
     },

@@ -59,14 +59,15 @@ export function agentIdentity(attributes: Attributes, resource: Attributes, own:
   }
 }
 
-function* agentProperties(
+function agentProperties(
   attributes: Attributes,
   resource: Attributes,
   { said, own }: { said: SaidIdentity; own: readonly string[] },
-): SaidIdentity['properties'] & Generator<readonly [string, unknown]> {
-  for (const name of Object.keys(resource)) if (!notOfTheTeam.test(name)) yield [name.replace(/^property\./, ''), resource[name]]
-  for (const name of own) if (attributes[name] !== undefined) yield [name, attributes[name]]
-  yield* said.properties
+): SaidIdentity['properties'] {
+  const pairs: [string, unknown][] = []
+  for (const name of Object.keys(resource)) if (!notOfTheTeam.test(name)) pairs.push([name.replace(/^property\./, ''), resource[name]])
+  for (const name of own) if (attributes[name] !== undefined) pairs.push([name, attributes[name]])
+  return [...pairs, ...said.properties]
 }
 
 /** Milliseconds as a number, or as text: Claude Code writes all its attributes as text. */

@@ -40,7 +40,7 @@ export interface DialectCall {
   readonly reportedCostUsd: unknown
   readonly user: unknown
   readonly session: unknown
-  readonly properties: Iterable<readonly [name: string, value: unknown]>
+  readonly properties: readonly (readonly [name: string, value: unknown])[]
 }
 
 export type RawCounts = Readonly<Record<keyof TokenCounts, unknown>>
