@@ -24,7 +24,8 @@ export function withUser<Result>(userId: string, fn: () => Result): Result
 export function withUser<Result>(userId: string, options: UserOptions, fn: () => Result): Result
 export function withUser<Result>(userId: string, optionsOrFn: UserOptions | (() => Result), fn?: () => Result): Result {
   if (typeof optionsOrFn === 'function') return within({ user: userId }, optionsOrFn)
-  return within({ user: userId, ...guarded('identity', () => saidIn(optionsOrFn ?? {})) }, fn)
+  const { session, properties } = guarded('identity', () => saidIn(optionsOrFn ?? {})) ?? {}
+  return within({ user: userId, session, properties }, fn)
 }
 
 /** Runs `fn` with a session in scope; otherwise like `withUser`. */
@@ -47,7 +48,8 @@ export function currentIdentity(from: Context = context.active()): Identity {
 
 /** What the options of a scope or an event say besides the user. */
 export function saidIn({ sessionId, properties }: UserOptions): SaidIdentity {
-  return { session: sessionId, ...(properties && { properties: entriesOf(properties) }) }
+  // Not only undefined: what JavaScript apps pass in its place says nothing either.
+  return { session: sessionId, properties: properties ? entriesOf(properties) : undefined }
 }
 
 /** The properties that can be read; a getter that throws costs its own property, not the others and not the user. */

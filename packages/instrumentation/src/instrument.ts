@@ -1,4 +1,4 @@
-import { diag, trace, type TracerProvider } from '@opentelemetry/api'
+import { diag, trace, type Tracer, type TracerProvider } from '@opentelemetry/api'
 
 import { resolveOptions, type LlmInstrumentationOptions } from './options.ts'
 import { patchClient, patchModule, sdks } from './sdks.ts'
@@ -19,10 +19,9 @@ export interface InstrumentOptions extends Pick<LlmInstrumentationOptions, 'incl
 export function instrument<Target extends object>(clientOrModule: Target, options: InstrumentOptions = {}): Target {
   guarded('patch', () => {
     const resolved = resolveOptions(options)
-    const { tracerProvider } = options
     const recorder = {
       isEnabled: () => true,
-      tracer: () => (tracerProvider ?? trace).getTracer(INSTRUMENTATION_NAME, INSTRUMENTATION_VERSION),
+      tracer: tracerFrom(options.tracerProvider),
       options: () => resolved,
     }
     const patched = sdks.reduce(
@@ -33,4 +32,19 @@ export function instrument<Target extends object>(clientOrModule: Target, option
       diag.warn('spanledger: instrument() found no method to record; pass a client of openai or @anthropic-ai/sdk, or the module.')
   })
   return clientOrModule
+}
+
+/** The tracer of a provider, or of the one that is registered when a call is made; asked for once, because each asking costs. */
+function tracerFrom(given: TracerProvider | undefined): () => Tracer {
+  let provider: TracerProvider | undefined
+  let tracer: Tracer | undefined
+  return () => {
+    // Another one after `trace.disable()`; a tracer that was taken before a provider was registered follows by itself.
+    const now = given ?? trace.getTracerProvider()
+    if (tracer === undefined || provider !== now) {
+      provider = now
+      tracer = now.getTracer(INSTRUMENTATION_NAME, INSTRUMENTATION_VERSION)
+    }
+    return tracer
+  }
 }

@@ -1,5 +1,5 @@
 import { SpanKind, SpanStatusCode, type Attributes, type Context, type Span, type Tracer } from '@opentelemetry/api'
-import { attributes as names, PROPERTY_PREFIX, type Identity } from '@spanledger/conventions'
+import { attributes as names, propertyAttribute, type Identity } from '@spanledger/conventions'
 
 import type { CallOutcome, CallRequest } from './live-call.ts'
 import type { Server } from './server.ts'
@@ -41,7 +41,7 @@ function startAttributes({ api, body, model, server, provider, identity }: SpanS
   if (typeof body['service_tier'] === 'string') attributes[api.requestServiceTier] = body['service_tier']
   if (identity.user !== undefined) attributes[names.userId] = identity.user
   if (identity.session !== undefined) attributes[names.sessionId] = identity.session
-  for (const { name, value } of identity.properties.values()) attributes[PROPERTY_PREFIX + name] = value
+  for (const { name, value } of identity.properties.values()) attributes[propertyAttribute(name)] = value
   return attributes
 }
 

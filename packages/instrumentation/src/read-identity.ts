@@ -1,4 +1,4 @@
-import { MAX_PROPERTIES_PER_CALL, readId, readProperties, type Identity, type Property, type ReadProperties } from '@spanledger/conventions'
+import { readId, readProperties, type Identity } from '@spanledger/conventions'
 
 import { countIdentityFaults } from './instrumentation-state.ts'
 
@@ -9,51 +9,22 @@ export const nobody: Identity = { user: undefined, session: undefined, propertie
 export interface SaidIdentity {
   readonly user?: unknown
   readonly session?: unknown
-  readonly properties?: Iterable<readonly [name: string, value: unknown]>
+  readonly properties?: readonly (readonly [name: string, value: unknown])[] | undefined
 }
 
 /** Reads ids and properties by the rules of the ledger, once, so that spans need not. Never throws. */
 export function readIdentity({ user, session, properties }: SaidIdentity): Identity {
-  const identity = {
+  return {
     user: user === undefined ? undefined : readOneId('user', user),
     session: session === undefined ? undefined : readOneId('session', session),
-    properties: nobody.properties,
+    properties: properties === undefined ? nobody.properties : readAll(properties),
   }
-  return properties === undefined ? identity : { ...identity, properties: readAll([...properties]) }
 }
 
-type Read = Pick<ReadProperties, 'properties' | 'faults'>
-
-/**
- * By name, the value that was read last: most properties (plan, feature, environment) have few values, and reading one
- * costs more than the span that carries it.
- */
-const lastRead = new Map<string, { readonly value: unknown; readonly read: Read }>()
-const MAX_REMEMBERED = 500
-
-function readAll(pairs: readonly (readonly [name: string, value: unknown])[]): Identity['properties'] {
-  if (pairs.length > MAX_PROPERTIES_PER_CALL) return countedFaults(readProperties(pairs)).properties
-  const properties = new Map<string, Property>()
-  for (const [name, value] of pairs) {
-    for (const [key, property] of countedFaults(readOne(name, value)).properties) properties.set(key, property)
-  }
+function readAll(pairs: NonNullable<SaidIdentity['properties']>): Identity['properties'] {
+  const { properties, faults } = readProperties(pairs)
+  if (faults.length > 0) countIdentityFaults(faults)
   return properties
-}
-
-function readOne(name: string, value: unknown): Read {
-  const known = lastRead.get(name)
-  if (known !== undefined && Object.is(known.value, value)) return known.read
-  const read = readProperties([[name, value]])
-  // Objects may change behind the same reference.
-  if (typeof value === 'object') return read
-  if (lastRead.size >= MAX_REMEMBERED) lastRead.clear()
-  lastRead.set(name, { value, read })
-  return read
-}
-
-function countedFaults(read: Read): Read {
-  if (read.faults.length > 0) countIdentityFaults(read.faults)
-  return read
 }
 
 function readOneId(kind: 'user' | 'session', value: unknown): string | undefined {
