@@ -1,7 +1,7 @@
 import type { PropertyKey } from './catalog.ts'
 import { NONE, type ColumnDimension, type Dimension } from './dimensions.ts'
 import { raw, sql, type Fragment } from './fragment.ts'
-import type { Scope, Source } from './scope.ts'
+import { hasRows, type Scope, type Source } from './scope.ts'
 import type { TimeStep, ZoneOffset } from './time-bucket.ts'
 
 /** Tells whether a text is meant, given SQL that yields it. */
@@ -14,8 +14,16 @@ interface Dictionary {
   readonly pointers: Partial<Record<Source, string>>
 }
 
-const users: Dictionary = { table: 'users', id: 'user_id', pointers: { calls: 'c.user_id', users: 'r.user_id' } }
-const sessions: Dictionary = { table: 'sessions', id: 'session_id', pointers: { calls: 'c.session_id' } }
+const users: Dictionary = {
+  table: 'users',
+  id: 'user_id',
+  pointers: { calls: 'c.user_id', feedback: 'c.user_id', nps: 'c.user_id', users: 'r.user_id' },
+}
+const sessions: Dictionary = {
+  table: 'sessions',
+  id: 'session_id',
+  pointers: { calls: 'c.session_id', feedback: 'c.session_id', nps: 'c.session_id' },
+}
 const models: Dictionary = { table: 'models', id: 'model_id', pointers: { calls: 'c.model_id', models: 'r.model_id' } }
 const kinds: Dictionary = { table: 'kinds', id: 'kind_id', pointers: { calls: 'c.kind_id' } }
 
@@ -94,7 +102,7 @@ function valueText(id: Fragment): Fragment {
 }
 
 function propertySql(key: PropertyKey | undefined, name: string, source: Source): DimensionSql | undefined {
-  if (source !== 'calls') return undefined
+  if (!hasRows(source)) return undefined
   const overflow = sql`(SELECT o.value FROM json_each(c.overflow) AS o WHERE o.key = ${name})`
   if (key === undefined) return { key: sql`nullif(${overflow}, ${NONE})`, label: raw, joins: [] }
   const id = valueId(key)
@@ -119,7 +127,7 @@ function segmentSql(source: Source, { segmentOfUser }: Scope): DimensionSql | un
 
 /** The same keys as `timeKey` in time-bucket.ts gives. */
 function timeSql(step: TimeStep, source: Source, offsets: readonly ZoneOffset[]): DimensionSql | undefined {
-  if (source !== 'calls') return step === 'hour' ? undefined : { key: raw('b.time_key'), label: raw, joins: [] }
+  if (!hasRows(source)) return step === 'hour' ? undefined : { key: raw('b.time_key'), label: raw, joins: [] }
   const local = sql`(c.start_ms + ${offsetSql(offsets)})`
   const keys: Record<TimeStep, Fragment> = {
     hour: sql`c.start_ms - ${local} % 3600000`,
@@ -163,7 +171,7 @@ export function matchSql(
 
 function matchProperty(name: string, { source, scope, test }: { source: Source; scope: Scope; test: TextTest }): Fragment | undefined {
   const key = scope.catalog.keys.get(name)
-  if (source !== 'calls') return undefined
+  if (!hasRows(source)) return undefined
   const overflow = sql`EXISTS (SELECT 1 FROM json_each(c.overflow) AS t WHERE t.key = ${name} AND t.value <> ${NONE} AND ${test(raw('t.value'))})`
   if (key === undefined) return overflow
   const values = sql`(SELECT t.value_id FROM property_values AS t WHERE t.key_id = ${key.keyId} AND t.value <> ${NONE} AND ${test(raw('t.value'))})`

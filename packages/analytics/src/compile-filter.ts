@@ -8,7 +8,7 @@ import { join, raw, sql, type Fragment } from './fragment.ts'
 import { keptId } from './kept-id.ts'
 import { metricNames } from './metrics.ts'
 import { QueryError, unknownName } from './query-error.ts'
-import type { Scope, Source } from './scope.ts'
+import { hasRows, type Scope, type Source } from './scope.ts'
 
 /** Numbers of one call that a filter may compare; NULL is unknown. Tokens of calls without usage are unknown, not 0. */
 export const numberFields = {
@@ -106,7 +106,7 @@ function testSql({ operator, values }: Test, text: Fragment): Fragment {
 
 /** Segments are no column: which users are in one was computed before. */
 function testSegment({ operator, values }: Test, source: Source, { segmentOfUser }: Scope): Fragment | undefined {
-  const pointer = source === 'calls' ? 'c.user_id' : source === 'users' ? 'r.user_id' : undefined
+  const pointer = hasRows(source) ? 'c.user_id' : source === 'users' ? 'r.user_id' : undefined
   if (operator === 'is') {
     for (const value of values)
       if (!segments.some((segment) => segment === value)) throw unknownName('segment', value, { allowed: segments })

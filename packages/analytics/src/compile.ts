@@ -3,7 +3,8 @@ import { dimensionSql, localDaySql, type DimensionSql } from './compile-dimensio
 import { filterSql } from './compile-filter.ts'
 import { join, raw, sql, type Fragment } from './fragment.ts'
 import { sumNames, type Need, type SumName } from './metrics.ts'
-import type { Scope, Source } from './scope.ts'
+import { latestOpinions } from './latest-opinions.ts'
+import { hasRows, type Opinion, type Scope, type Source } from './scope.ts'
 import type { TimeStep } from './time-bucket.ts'
 
 /** One reading of one source: which groups, and what of each. */
@@ -12,7 +13,7 @@ export interface Reading {
   readonly dimensions: readonly Dimension[]
   readonly sums: readonly SumName[]
   /** What is read of each group beside its sums; only from sources that have it. */
-  readonly needs: readonly Exclude<Need, 'latency' | 'ttft'>[]
+  readonly needs: readonly Exclude<Need, 'latency' | 'ttft' | Opinion>[]
 }
 
 /** How the calls of `source` name each sum. */
@@ -64,7 +65,7 @@ export function isReadApart(need: Need): boolean {
 
 /** Whether a source can give a need. */
 export function gives(source: Source, need: Need): boolean {
-  if (need === 'latency' || need === 'ttft') return true
+  if (need === 'latency' || need === 'ttft' || need === 'feedback' || need === 'nps') return true
   return needColumns[need][source] !== undefined
 }
 
@@ -166,7 +167,8 @@ function durationBucketSql(ms: string): string {
   return `CAST(iif(${ms} <= 0, 0, ceil(log2(max(${ms}, 1)) * 32 - 1e-9) + 1) AS INTEGER)`
 }
 
-interface Base {
+/** The parts that every statement over a source is made of. */
+export interface Base {
   readonly dimensions: readonly DimensionSql[]
   readonly keys: readonly Fragment[]
   /** FROM and WHERE; more conditions may follow with AND. */
@@ -174,7 +176,8 @@ interface Base {
   readonly groupBy: (columns: readonly string[]) => Fragment
 }
 
-function compileBase({ source, dimensions, sums, needs }: Reading, scope: Scope, packed?: 'packed'): Base | undefined {
+/** @returns undefined where the source does not know a dimension or cannot decide the filter */
+export function compileBase({ source, dimensions, sums, needs }: Reading, scope: Scope, packed?: 'packed'): Base | undefined {
   const compiled = dimensions.map((dimension) => dimensionSql(dimension, source, scope))
   const chosen = (scope.groups?.dimensions ?? []).map((dimension) => dimensionSql(dimension, source, scope))
   const where = scope.where === undefined ? raw('1') : filterSql(scope.where, source, scope)
@@ -216,7 +219,7 @@ function groupsSql(compiled: readonly DimensionSql[], { groups }: Scope): Fragme
 
 function usersSql(source: Source, userIds: readonly number[]): Fragment | undefined {
   if (source === 'models') return undefined
-  return sql`${raw(source === 'calls' ? 'c' : 'r')}.user_id IN (SELECT value FROM json_each(${JSON.stringify(userIds)}))`
+  return sql`${raw(hasRows(source) ? 'c' : 'r')}.user_id IN (SELECT value FROM json_each(${JSON.stringify(userIds)}))`
 }
 
 interface From {
@@ -243,6 +246,7 @@ function fromSql({ source, dimensions, scope, packed, isOfHits }: From): { table
       period: sql`c.counted = 1 AND c.start_ms >= ${fromMs} AND c.start_ms < ${toMs}`,
     }
   }
+  if (source === 'feedback' || source === 'nps') return { tables: sql`FROM ${latestOpinions(source, scope)} AS c`, period: raw('1') }
   if (scope.buckets === undefined) return undefined
   const steps = dimensions.flatMap((dimension): TimeStep[] => (dimension.kind === 'time' ? [dimension.step] : []))
   if (steps.includes('hour')) return undefined

@@ -1,6 +1,7 @@
 import { divideHalfEven } from '@spanledger/conventions'
 
 import type { Durations } from './durations.ts'
+import type { Opinion } from './scope.ts'
 
 /** How a column's values are to be read and shown. `usd` is decimal text, `rate` is 0..1, `date` and `time` are ISO 8601. */
 export type ColumnType = 'string' | 'int' | 'number' | 'rate' | 'usd' | 'ms' | 'date' | 'time' | 'bool'
@@ -32,7 +33,7 @@ export const sumNames = [
 export type SumName = (typeof sumNames)[number]
 
 /** What needs more than sums. */
-export type Need = 'users' | 'sessions' | 'active_days' | 'latency' | 'ttft' | 'extent' | 'saved'
+export type Need = 'users' | 'sessions' | 'active_days' | 'latency' | 'ttft' | 'extent' | 'saved' | Opinion
 
 /** What is known of a group of calls; what no metric asked for is left out. */
 export interface Group {
@@ -46,6 +47,9 @@ export interface Group {
   readonly firstStartMs?: number
   readonly lastStartMs?: number
   readonly lastEndMs?: number
+  /** Undefined where it cannot be told; what nobody said is 0. */
+  readonly feedback?: { readonly count: number; readonly positive: number; readonly scored: number; readonly satisfaction: number | null }
+  readonly nps?: { readonly answers: number; readonly promoters: number; readonly detractors: number }
   readonly saved?: Saved
 }
 
@@ -323,6 +327,48 @@ const metrics = {
     says: 'from the start of the first call to the end of the last to end',
     needs: ['extent'],
     of: (g) => (g.firstStartMs === undefined || g.lastEndMs === undefined ? null : g.lastEndMs - g.firstStartMs),
+  },
+  feedback_count: {
+    label: 'Feedback',
+    type: 'int',
+    says: 'ratings and thumbs by people; of each user, name and target the latest',
+    needs: ['feedback'],
+    of: (g) => g.feedback?.count ?? null,
+  },
+  feedback_positive: {
+    label: 'Positive',
+    type: 'int',
+    says: 'of the feedback, thumbs up and ratings of at least 4 of 5, or their like on another scale',
+    needs: ['feedback'],
+    of: (g) => g.feedback?.positive ?? null,
+  },
+  csat: {
+    label: 'CSAT',
+    type: 'rate',
+    says: 'feedback_positive / feedback with a score on a scale',
+    needs: ['feedback'],
+    of: (g) => (g.feedback === undefined ? null : ratio(g.feedback.positive, g.feedback.scored)),
+  },
+  satisfaction: {
+    label: 'Satisfaction',
+    type: 'number',
+    says: 'feedback from 0 to 10: the mean over users of the mean of each',
+    needs: ['feedback'],
+    of: (g) => g.feedback?.satisfaction ?? null,
+  },
+  nps: {
+    label: 'NPS',
+    type: 'number',
+    says: 'share of answers 9 and 10 minus share of 0 to 6, times 100; the latest answer of each user',
+    needs: ['nps'],
+    of: ({ nps }) => (nps === undefined || nps.answers === 0 ? null : ((nps.promoters - nps.detractors) / nps.answers) * 100),
+  },
+  nps_answers: {
+    label: 'NPS answers',
+    type: 'int',
+    says: 'users who answered how likely they recommend the app',
+    needs: ['nps'],
+    of: (g) => g.nps?.answers ?? null,
   },
 } as const satisfies Record<string, Metric>
 

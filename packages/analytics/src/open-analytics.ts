@@ -9,6 +9,7 @@ import { parseInstant, resolvePeriod, type PeriodWords } from './period.ts'
 import { QueryError } from './query-error.ts'
 import { parseQuery, parseWhereField, type Query } from './query.ts'
 import { readCalls } from './read-calls.ts'
+import { readEvents } from './read-events.ts'
 import type { ReportParams } from './report-params.ts'
 import { runReport } from './reports.ts'
 import { runQuery } from './run-query.ts'
@@ -26,7 +27,7 @@ export interface AnalyticsOptions {
   readonly maxUsers?: number | undefined
 }
 
-/** Which calls to export. */
+/** Which calls or events to export. */
 export interface CallsQuery extends PeriodWords {
   readonly where?: Filter | string | undefined
 }
@@ -39,6 +40,8 @@ export interface Analytics {
   report(name: string, params?: ReportParams): Promise<Answer>
   /** Every counted call of a period, in the order of start, in steps: for exports. */
   calls(words?: CallsQuery): AsyncGenerator<readonly Row[]>
+  /** Every event of a period, in the order of start, in steps: for exports. */
+  events(words?: CallsQuery): AsyncGenerator<readonly Row[]>
   /** What the ledger says of its own completeness. */
   facts(): Promise<LedgerFacts>
   /**
@@ -67,6 +70,7 @@ export function openAnalytics(store: Store, options: AnalyticsOptions = {}): Ana
       Promise.resolve().then(() => runQuery(store, clock(), parseQuery(query), { schema: 'query/v1', params: { ...query } })),
     report: (name, params = {}) => Promise.resolve().then(() => runReport(store, clock(), name, params)),
     calls: ({ where, ...words } = {}) => readCalls(store, clock(), { ...words, where: parseWhereField(where) }),
+    events: ({ where, ...words } = {}) => readEvents(store, clock(), { ...words, where: parseWhereField(where) }),
     facts: () => readLedgerFacts(store, now()),
     getUserMetrics: (userId) => userMetrics.of(userId),
     loadUserMetrics: () => userMetrics.load(),

@@ -82,7 +82,8 @@ function toRow([startMs, traceId, spanId, ...rest]: CallRow): Row {
   return row
 }
 
-function propertiesOf(interned: string, overflow: string | number | null | undefined): string {
+/** Properties as JSON, from the interned ones as pairs and those that overflowed. */
+export function propertiesOf(interned: string, overflow: string | number | null | undefined): string {
   const pairs = [
     ...(JSON.parse(interned) as [string, string][]),
     ...Object.entries(JSON.parse(typeof overflow === 'string' ? overflow : '{}') as Record<string, string>),

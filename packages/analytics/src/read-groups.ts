@@ -5,7 +5,8 @@ import type { Dimension } from './dimensions.ts'
 import { Durations } from './durations.ts'
 import type { Fragment } from './fragment.ts'
 import { requirements, type Group, type MetricName, type Need, type SumName } from './metrics.ts'
-import type { Key, Scope, Source } from './scope.ts'
+import { noOpinions, readOpinions } from './read-opinions.ts'
+import type { Key, Opinion, Scope, Source } from './scope.ts'
 import { readColumns, readRows } from './snapshot.ts'
 
 /** A group of calls, with what its dimensions are: the key they were grouped by, and the value to show. */
@@ -29,7 +30,7 @@ export async function readGroups(
 ): Promise<FoundGroup[]> {
   const { sums, needs } = requirements(metrics)
   const names = [...sums]
-  const wanted = [...needs].filter((need): need is GroupNeed => need !== 'latency' && need !== 'ttft')
+  const wanted = [...needs].filter((need): need is GroupNeed => !otherNeeds.has(need))
   const main = sources.find((source) => compileGroups({ source, dimensions, sums: names, needs: [] }, scope) !== undefined) ?? 'calls'
   const together = wanted.filter((need) => gives(main, need) && !isReadApart(need))
   const found = await readMain(store, scope, { source: main, dimensions, sums: names, needs: together })
@@ -40,6 +41,8 @@ export async function readGroups(
   }
   const durations = (['latency', 'ttft'] as const).filter((column) => needs.has(column))
   if (durations.length > 0) await readHistograms(store, scope, { columns: durations, dimensions, found })
+  for (const opinion of ['feedback', 'nps'] as const)
+    if (needs.has(opinion)) await addOpinions(store, scope, { opinion, dimensions, found })
   return [...found.values()]
 }
 
@@ -53,7 +56,8 @@ async function hasHits(store: Store, { period: { fromMs, toMs } }: Scope): Promi
   return row?.found === 1
 }
 
-type GroupNeed = Exclude<Need, 'latency' | 'ttft'>
+type GroupNeed = Exclude<Need, 'latency' | 'ttft' | Opinion>
+const otherNeeds: ReadonlySet<Need> = new Set<Exclude<Need, GroupNeed>>(['latency', 'ttft', 'feedback', 'nps'])
 type Found = Map<string, Omit<FoundGroup, 'group'> & { readonly group: Mutable<Group> }>
 type Mutable<T> = { -readonly [Name in keyof T]: T[Name] }
 
@@ -143,6 +147,23 @@ async function readHistograms(store: Store, scope: Scope, { columns, dimensions,
       durationsOf(row, column)?.add(bucket ?? 0, count ?? 0)
     }
   }
+}
+
+/** Groups of which somebody said something without a call in them are added: a thumb may come on the day after. */
+async function addOpinions(
+  store: Store,
+  scope: Scope,
+  { opinion, dimensions, found }: { opinion: Opinion; dimensions: readonly Dimension[]; found: Found },
+): Promise<void> {
+  const said = await readOpinions(store, scope, { opinion, dimensions })
+  if (said === undefined) return
+  for (const { keys, labels, group } of said) {
+    const name = nameOf(keys)
+    const known = found.get(name)
+    if (known === undefined) found.set(name, { keys, labels, group: { sums: new Map(), costNanoUsd: 0n, ...group } })
+    else Object.assign(known.group, group)
+  }
+  for (const { group } of found.values()) Object.assign(group, { [opinion]: group[opinion] ?? noOpinions[opinion] })
 }
 
 function firstCompiled(compile: (source: Source) => Fragment | undefined): Fragment {

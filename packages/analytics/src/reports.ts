@@ -155,6 +155,8 @@ const propertiesReport = breakdown('', {
     'errors',
     'error_rate',
     'unpriced_requests',
+    'feedback_count',
+    'satisfaction',
   ],
 })
 

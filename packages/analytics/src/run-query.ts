@@ -5,7 +5,7 @@ import { amountCells, checkComparable, comparison, readPrevious, type Previous }
 import { NONE, type Dimension } from './dimensions.ts'
 import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame } from './frame.ts'
 import { checkHaving, rowPasses } from './having.ts'
-import type { Amount, Group, MetricName } from './metrics.ts'
+import { requirements, type Amount, type Group, type MetricName } from './metrics.ts'
 import { decodeCursor, pageOf, type Place } from './page.ts'
 import { checkOrder, columnsOf, withComparison } from './query-columns.ts'
 import type { Order, ParsedQuery } from './query.ts'
@@ -41,7 +41,12 @@ export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, a
     })
     return buildAnswer({
       asked,
-      meta: await metaOf(frame, passed, { total, rows: passing.length, next, warnings: metricWarnings(query.metrics) }),
+      meta: await metaOf(frame, passed, {
+        total,
+        rows: passing.length,
+        next,
+        warnings: [...metricWarnings(query.metrics), ...opinionWarnings(query.metrics, [total, ...all.map(({ found }) => found.group)])],
+      }),
       columns,
       rows: listed.map(({ row }) => row),
       totals: await summaryOf(plan, { total, before, chosen: passing.length === all.length ? undefined : { rows: passing, are: 'in' } }),
@@ -128,6 +133,15 @@ function defaultOrder(frame: Frame, columns: readonly Column[], metrics: readonl
   const key = columns[time]?.key
   if (key !== undefined) return [[key, 'asc']]
   return [[metrics[0] ?? 'requests', 'desc']]
+}
+
+/** Said where a split or a filter is by what only calls have. */
+function opinionWarnings(metrics: readonly MetricName[], groups: readonly Group[]): string[] {
+  const { needs } = requirements(metrics)
+  const unknown = (['feedback', 'nps'] as const).filter(
+    (opinion) => needs.has(opinion) && groups.some((group) => group[opinion] === undefined),
+  )
+  return unknown.map((opinion) => `${opinion} is known by user, session, property, segment and time only; elsewhere it is null`)
 }
 
 /** Said wherever a percentile is shown. */

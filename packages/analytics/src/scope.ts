@@ -4,8 +4,16 @@ import type { FilterNode } from './filter.ts'
 import type { Period } from './period.ts'
 import type { TimeStep, ZoneOffset } from './time-bucket.ts'
 
-/** Where an answer can be read from: sums by user, sums by model, or the calls themselves. */
-export type Source = 'users' | 'models' | 'calls'
+/** Where an answer can be read from: sums by user, sums by model, the calls themselves, or what users said beside them. */
+export type Source = 'users' | 'models' | 'calls' | Opinion
+
+/** Answers of people: ratings and thumbs; how likely they recommend the app. */
+export type Opinion = 'feedback' | 'nps'
+
+/** Whether a source has a row `c` for each call or event; the others have sums `r`. */
+export function hasRows(source: Source): boolean {
+  return source !== 'users' && source !== 'models'
+}
 
 /** The days and months of rollups that make up a period exactly. */
 export interface Buckets {

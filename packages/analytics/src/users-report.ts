@@ -61,6 +61,8 @@ const columnKeys = [
   'latency_p50_ms',
   'latency_p95_ms',
   'ttft_p50_ms',
+  'feedback_count',
+  'satisfaction',
   'models',
   'top_model',
   'top_feature',

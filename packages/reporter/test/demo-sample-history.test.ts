@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-import { readCall, type LlmCall, type SpanRecord } from '@spanledger/conventions'
+import { readCall, readEvent, type LlmCall, type SpanRecord } from '@spanledger/conventions'
 import { describe, expect, it } from 'vitest'
 
 import { sampleHistory } from '../src/demo/sample-history.ts'
@@ -10,6 +10,7 @@ const DAY_MS = 86_400_000
 const until = Date.UTC(2026, 2, 11, 15, 30)
 const spans = [...sampleHistory({ until })].flat()
 const calls = spans.map((span) => readCall(span, 'app')).filter((call) => call !== undefined)
+const events = spans.map((span) => readEvent(span, 'app')).filter((event) => event !== undefined)
 const people = sampleUsers({ count: 300, seed: 1 })
 const callsOfUser = callsBy('user')
 const daysAgo = ({ startMs }: LlmCall): number => (until - startMs) / DAY_MS
@@ -61,14 +62,34 @@ describe('sample history', () => {
     expect(spans.filter((span) => span.attributes['spanledger.sample'] !== true)).toEqual([])
   })
 
-  it('holds no other spans than calls and zero-length feedback about an answer', () => {
+  it('holds no other spans than calls and events of no length, all read without a fault', () => {
     const others = spans.filter((span) => readCall(span, 'app') === undefined)
-    const answers = new Set(calls.map(({ responseId }) => responseId))
-    expect(others.length).toBeGreaterThan(1000)
-    expect(new Set(others.map(({ name }) => name))).toEqual(new Set(['spanledger.feedback']))
+    expect(events).toHaveLength(others.length)
     expect(others.every(({ startMs, endMs }) => startMs === endMs)).toBe(true)
-    expect(new Set(others.map(({ attributes }) => attributes['spanledger.feedback.value']))).toEqual(new Set([0, 1]))
-    expect(others.every(({ attributes }) => answers.has(attributes['spanledger.feedback.target'] as string))).toBe(true)
+    expect(new Set(events.map(({ origin }) => origin))).toEqual(new Set(['sample']))
+    expect(new Set(events.flatMap(({ faults }) => faults))).toEqual(new Set())
+    expect(new Set(events.map(({ kind }) => kind))).toEqual(new Set(['feedback', 'nps', 'revenue', 'plan_change']))
+  })
+
+  it('has thumbs about answers it holds, of happy users mostly up', () => {
+    const answers = new Set(calls.map(({ responseId }) => responseId))
+    const thumbs = events.filter(({ kind }) => kind === 'feedback')
+    expect(thumbs.length).toBeGreaterThan(1000)
+    expect(thumbs.every(({ target }) => answers.has(target?.id))).toBe(true)
+    expect(new Set(thumbs.map(({ value }) => value))).toEqual(new Set([0, 1]))
+    expect(thumbs.reduce((sum, { value = 0 }) => sum + value, 0) / thumbs.length).toBeGreaterThan(0.7)
+  })
+
+  it('books what the paying users pay, from the day on which they begin to', () => {
+    const paid = events.filter(({ kind }) => kind === 'revenue')
+    expect(new Set(paid.map(({ amountNanoUsd = 0 }) => amountNanoUsd / 1e9))).toEqual(new Set([20, 60, 300]))
+    const changes = events.filter(({ kind }) => kind === 'plan_change')
+    expect(changes.length).toBeGreaterThan(0)
+    for (const { user, startMs } of changes) {
+      expect(paid.filter((one) => one.user === user).every((one) => one.startMs >= startMs)).toBe(true)
+    }
+    const free = new Set(people.filter(({ plan, upgrade }) => plan === 'free' && upgrade === undefined).map(({ id }) => id))
+    expect(paid.filter(({ user }) => free.has(user))).toEqual([])
   })
 
   it('gives every span an id of its own, of the right form', () => {

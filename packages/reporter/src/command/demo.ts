@@ -3,7 +3,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { readCall, usageBuckets, type LlmCall } from '@spanledger/conventions'
+import { readCall, readEvent, usageBuckets } from '@spanledger/conventions'
 import { LedgerSpanProcessor } from '@spanledger/exporter'
 import { LlmInstrumentation } from '@spanledger/instrumentation'
 import type { NodeSDK } from '@opentelemetry/sdk-node'
@@ -93,16 +93,20 @@ async function checkHoldsNoRealCalls({ store: path, ...globals }: Globals): Prom
 async function addSampleHistory(io: Io, store: Store): Promise<void> {
   const startedMs = Date.now()
   let inserted = 0
+  let insertedEvents = 0
   for (const spans of sampleHistory({ until: startedMs - 60_000 })) {
     const calls = spans.map((span) => readCall(span, 'app')).filter((call) => call !== undefined)
+    const events = spans.map((span) => readEvent(span, 'app')).filter((event) => event !== undefined)
     // None of them stands above or below another, so each is settled as it is.
-    inserted += (await store.write({ calls: calls.map(settled) })).inserted
+    const outcome = await store.write({ calls: calls.map(settled), events: events.map(settled) })
+    inserted += outcome.inserted
+    insertedEvents += outcome.insertedEvents
   }
-  io.say(`Sample history: ${inserted} made-up calls in ${((Date.now() - startedMs) / 1000).toFixed(1)} s`)
+  io.say(`Sample history: ${inserted} made-up calls and ${insertedEvents} events in ${((Date.now() - startedMs) / 1000).toFixed(1)} s`)
 }
 
-function settled(call: LlmCall): LlmCall & { settled: true } {
-  return { ...call, settled: true }
+function settled<Read>(read: Read): Read & { settled: true } {
+  return { ...read, settled: true }
 }
 
 interface Live extends LiveCalls {
@@ -168,6 +172,7 @@ async function printReports(io: Io, store: Store, globals: Globals): Promise<voi
       'total_tokens',
       'error_rate',
       'latency_p95_ms',
+      'satisfaction',
       'top_model',
       'top_feature',
     ],
@@ -176,7 +181,18 @@ async function printReports(io: Io, store: Store, globals: Globals): Promise<voi
   await writeAnswer({ io: quiet }, plans, {
     globals,
     options: {},
-    preferred: ['plan', 'feature', 'requests', 'users', 'cost_usd', 'cost_per_user_usd', 'total_tokens', 'latency_p95_ms', 'error_rate'],
+    preferred: [
+      'plan',
+      'feature',
+      'requests',
+      'users',
+      'cost_usd',
+      'cost_per_user_usd',
+      'total_tokens',
+      'latency_p95_ms',
+      'error_rate',
+      'satisfaction',
+    ],
   })
   for (const warning of users.meta.warnings) io.say(`note: ${warning}`)
 }

@@ -35,6 +35,8 @@ export interface SpanIds {
   readonly responseId: string
 }
 
+export type NewIds = () => SpanIds
+
 /** The span of a call, written as the instrumentation writes it, and what the conversation goes on with. */
 export interface SampleCall {
   readonly span: SpanRecord

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 
-import { attributes as names, spanledgerAttributes as ours, type SpanRecord } from '@spanledger/conventions'
+import type { SpanRecord } from '@spanledger/conventions'
 import { seededRandom, seedOf, type SeededRandom } from '@spanledger/stand-in'
 
 import { integer, logNormal, pick, poisson, type Weighted } from './distributions.ts'
-import { identityAttributes, sampleCall, sampleResource, type SampleCall, type SpanIds } from './sample-call.ts'
+import { sampleCall, type NewIds, type SampleCall, type SpanIds } from './sample-call.ts'
+import { accountSpans, feedbackSpan, npsSpan } from './sample-events.ts'
 import { sampleFeatures, type SampleFeatureName, type SampleModelName } from './sample-models.ts'
 import { dayRate, sampleUsers, type Plan, type SampleUser } from './sample-user.ts'
 
@@ -21,9 +22,9 @@ export interface SampleHistoryOptions {
  * Made-up calls of a made-up app, for a first look at the reports: users who sign up, stay, leave, come back or abuse
  * it; four plans, five features, three environments, eight models. Every span carries `spanledger.sample: true`.
  *
- * Each batch is a day of finished spans in the order in which they ended. Besides the calls there are zero-length
- * feedback spans (`spanledger.feedback`), which are no calls. Equal options give equal spans. The defaults give about
- * 52,000 calls; token counts follow ServeGen (see `tokenQuantiles`), everything else is invented.
+ * Each batch is a day of finished spans in the order in which they ended. Besides the calls there are events: thumbs
+ * about answers, NPS, payments and changes of plan. Equal options give equal spans. The defaults give about 52,000 calls;
+ * token counts follow ServeGen (see `tokenQuantiles`), everything else is invented.
  */
 export function* sampleHistory({ until, weeks = 12, users = 300, seed = 1 }: SampleHistoryOptions): Generator<SpanRecord[]> {
   const people = sampleUsers({ count: users, seed })
@@ -53,11 +54,12 @@ function daySpans(userDay: UserDay): SpanRecord[] {
   const { activeChance, sessions, callsPerSession } = dayRate(user, daysAgo)
   const isWeekend = day % 7 === SATURDAY || day % 7 === SUNDAY
   const chance = activeChance < 1 && isWeekend ? activeChance * 0.35 : activeChance
-  if (random() >= chance) return []
   const plan = user.upgrade !== undefined && daysAgo <= user.upgrade.daysAgo ? user.upgrade.plan : user.plan
   const newIds = idsOf(userDay)
+  const account = accountSpans({ user, plan, daysAgo, atMs: day * DAY_MS + 6 * HOUR_MS, newIds })
+  if (random() >= chance) return account
   const count = 1 + poisson(random, Math.max(sessions - 1, 0))
-  return Array.from({ length: count }, () =>
+  const sessionsOfDay = Array.from({ length: count }, () =>
     sessionSpans({
       ...userDay,
       plan,
@@ -66,7 +68,8 @@ function daySpans(userDay: UserDay): SpanRecord[] {
       startMs: startOfSession(random, userDay),
       calls: 1 + poisson(random, callsPerSession - 1),
     }),
-  ).flat()
+  )
+  return [...account, ...sessionsOfDay.flat()]
 }
 
 // The first of January 1970 was a Thursday.
@@ -121,10 +124,11 @@ function sessionSpans(session: Session): SpanRecord[] {
       last = sampleCall({ ...base, modelName, startMs: call.span.endMs + logNormal(random, 5000, 0.6), ids: newIds() })
       spans.push(last.span)
     }
-    if (last.failure === undefined && random() < 0.06) spans.push(feedbackSpan(session, sessionId, last.span))
+    if (last.failure === undefined && random() < 0.06) spans.push(feedbackSpan({ ...session, sessionId }, last.span))
     historyTokens += last.addedTokens
     startMs = last.span.endMs + logNormal(random, user.life === 'abuser' ? 4000 : 35_000, 0.7)
   }
+  if (user.life !== 'abuser' && user.id !== undefined && random() < 0.02) spans.push(npsSpan({ ...session, sessionId }, startMs))
   return spans
 }
 
@@ -136,35 +140,6 @@ function modelFor({ user, plan, random }: Session, feature: SampleFeatureName): 
       : pick<SampleModelName>(random, sampleFeatures[feature].models)
   return plan === 'free' && (chosen === 'claude-sonnet-4-5' || chosen === 'gpt-4.1') ? 'gpt-4o-mini' : chosen
 }
-
-/**
- * A thumb up or down, some seconds after the answer it is about: a zero-length span with `spanledger.feedback.name`
- * (`thumbs`), `.value` (1 up, 0 down) and `.target` (the response id).
- */
-function feedbackSpan(session: Session, sessionId: string, about: SpanRecord): SpanRecord {
-  const { random, newIds, user } = session
-  const { traceId, spanId } = newIds()
-  const atMs = about.endMs + logNormal(random, 12_000, 0.8)
-  return {
-    ...about,
-    traceId,
-    spanId,
-    parentSpanId: undefined,
-    name: 'spanledger.feedback',
-    startMs: atMs,
-    endMs: atMs,
-    attributes: {
-      'spanledger.feedback.name': 'thumbs',
-      'spanledger.feedback.value': random() < (user.life === 'at_risk' || user.life === 'churned' ? 0.55 : 0.85) ? 1 : 0,
-      'spanledger.feedback.target': about.attributes[names.responseId],
-      ...identityAttributes({ ...session, sessionId }),
-      [ours.sample]: true,
-    },
-    resourceAttributes: sampleResource,
-  }
-}
-
-type NewIds = () => SpanIds
 
 /** Ids that look random and are the same for the same seed, user and day. */
 function idsOf({ seed, user, day }: UserDay): NewIds {
