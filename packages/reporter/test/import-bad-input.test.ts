@@ -145,7 +145,7 @@ describe('spanledger import', () => {
     const text = 'request_id,request_created_at\r\na,1767607200\r\nb,never\r\n,1767607200\r\n'
     const { code, out, err } = await ask(fileOf(text, '.csv'), '--rejects', rejects)
     expect(code).toBe(0)
-    expect(out).toMatch(/3 +1 +1 +0 +0 +1 +0 +2\n/)
+    expect(out).toMatch(/3 +1 +1 +0 +0 +1 +0 +0 +2\n/)
     expect(err).toContain('(no_time): line 3')
     expect(readFileSync(rejects, 'utf8')).toBe('request_id,request_created_at\nb,never\n,1767607200\n')
     expect(statSync(rejects).mode & 0o777).toBe(0o600)

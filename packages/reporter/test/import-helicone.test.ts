@@ -108,15 +108,42 @@ describe('a request of a Helicone export', () => {
     expect(tallies[0]).toMatchObject({ imported: 1, unpriced: 1 })
   })
 
-  it('that was answered from the cache of Helicone used nothing, though its body repeats the tokens', async () => {
+  it('that was answered from the cache of Helicone used and cost nothing; what its body says was saved', async () => {
     const cached = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0, response_body: openaiBody }
     const zero = { input_tokens: 0, output_tokens: 0, cost_usd: '0.000000000' }
-    expect(await oneCall({ ...cached, request_properties: { 'Helicone-Cache-Enabled': 'true' } })).toMatchObject({
-      ...zero,
-      properties: '{"helicone_cache":"HIT","helicone_cache_enabled":"true"}',
-    })
-    expect(await oneCall({ ...cached, cache_reference_id: '0b6d0f9e-0001-4a4e-9a0a-00000000000a' })).toMatchObject(zero)
+    expect(await oneCall({ ...cached, request_properties: { 'Helicone-Cache-Enabled': 'true' } })).toMatchObject(zero)
+    expect(
+      await oneCall({ ...cached, response_body: undefined, cache_reference_id: '0b6d0f9e-0001-4a4e-9a0a-00000000000a' }),
+    ).toMatchObject(zero)
     expect(await oneCall({ ...cached, cache_reference_id: '00000000-0000-0000-0000-000000000000' })).toMatchObject({ input_tokens: 36 })
+    const store = await openStore({ path: newLedger() })
+    await importInto(store, fileOf(lines([heliconeRequest({ ...cached, cache_reference_id: '0b6d0f9e-0001-4a4e-9a0a-00000000000a' })])))
+    // 36 x $2.50, 64 x $1.25, 20 x $10 a million.
+    expect(await store.all('SELECT saved_tokens, saved_cost_nano_usd FROM saved_calls')).toEqual([
+      { saved_tokens: 120, saved_cost_nano_usd: 370_000 },
+    ])
+    await store.close()
+  })
+
+  it('brings its rating and its scores along, once', async () => {
+    const store = await openStore({ path: newLedger() })
+    const rated = {
+      feedback_rating: false,
+      feedback_created_at: '2026-01-05T10:05:00Z',
+      scores: { 'helicone-score-feedback': 0, accuracy: 87 },
+    }
+    const file = fileOf(lines([heliconeRequest(rated), heliconeRequest({ request_id: '2', feedback_rating: null, scores: {} })]))
+    expect(await importInto(store, file)).toMatchObject({ imported: 2, events: 2, mended: {} })
+    expect(await importInto(store, file)).toMatchObject({ imported: 0, events: 0 })
+    const events = await store.all(
+      'SELECT e.start_ms, u.name AS user, e.value, s.name, s.source, e.target_kind FROM events AS e JOIN users AS u USING (user_id) JOIN event_subjects AS s USING (subject_id) ORDER BY value',
+    )
+    expect(events).toMatchObject([
+      { user: 'ada', name: 'thumbs', value: 0, source: 'human', start_ms: Date.UTC(2026, 0, 5, 10, 5) },
+      { user: 'ada', name: 'accuracy', value: 87, source: 'heuristic' },
+    ])
+    expect(await store.verify()).toMatchObject({ ok: true })
+    await store.close()
   })
 
   it('that failed has the class of its error and no cost', async () => {

@@ -12,7 +12,7 @@ import {
 import { toLink, type SpanLink } from '@spanledger/store'
 
 import type { Encoding } from '../answer.ts'
-import { parseJsonBody } from './json-body.ts'
+import { parseJsonBody, type JsonObject } from './json-body.ts'
 import { logNames, readJsonEnvelope, traceNames } from './json-envelope.ts'
 import { readJsonLog } from './json-logs.ts'
 import { readJsonSpan } from './json-spans.ts'
@@ -32,6 +32,12 @@ export function openBody(signal: 'traces' | 'logs', encoding: Encoding, body: Bu
   if (signal === 'traces')
     return openWith({ encoding, body, names: traceNames, json: readJsonSpan, protobuf: readProtobufSpan, mean: meaningOfSpan })
   return openWith({ encoding, body, names: logNames, json: readJsonLog, protobuf: readProtobufLog, mean: meaningOfLog })
+}
+
+/** What the spans and log records of a request in JSON mean. @throws Refusal while it is read */
+export function* meaningsInJson(request: JsonObject): Generator<LedgerItem, void> {
+  yield* meanings(readJsonEnvelope(request, traceNames, readJsonSpan), meaningOfSpan)
+  yield* meanings(readJsonEnvelope(request, logNames, readJsonLog), meaningOfLog)
 }
 
 interface Reading<Item> {

@@ -38,7 +38,9 @@ export async function writeSummary(
 
 /** @throws CommandFailure where nothing of a file could be read: then it is another file than was meant */
 export function checkAnythingRead({ files }: ImportSummary): void {
-  const nothing = files.filter(({ records, refused }) => records > 0 && refused === records).map(({ file }) => JSON.stringify(file))
+  const nothing = files
+    .filter(({ records, refused, calls }) => refused > 0 && refused >= records && calls === 0)
+    .map(({ file }) => JSON.stringify(file))
   if (nothing.length > 0) throw new CommandFailure(exitCodes.failed, `Every record of ${nothing.join(', ')} was refused.`)
 }
 
@@ -76,10 +78,11 @@ const countColumns: readonly Column[] = [
   { key: 'already_there', type: 'int', label: 'Already there' },
   { key: 'repeated', type: 'int', label: 'Repeated' },
   { key: 'unpriced', type: 'int', label: 'Unpriced' },
+  { key: 'events', type: 'int', label: 'Events' },
   { key: 'no_call', type: 'int', label: 'No call' },
   { key: 'refused', type: 'int', label: 'Refused' },
 ]
-const unknownInDryRun: ReadonlySet<string> = new Set(['imported', 'already_there', 'repeated'])
+const unknownInDryRun: ReadonlySet<string> = new Set(['imported', 'already_there', 'repeated', 'events'])
 
 function countRow(tally: Tally, columns: readonly Column[], file: string): Row {
   return Object.fromEntries(columns.map(({ key }) => [key, key === 'file' ? file : (tally[key as 'records'] ?? null)]))

@@ -8,7 +8,7 @@ import { importFiles } from '../import/import-files.ts'
 import type { Source } from '../import/import-file.ts'
 import { openFile, type ImportFile } from '../import/open-file.ts'
 import { localTimes, timeFormats, type LocalTimes, type TimeFormat } from '../import/read-time.ts'
-import { csvSource, heliconeSource } from '../import/sources.ts'
+import { csvSource, heliconeSource, spansSource } from '../import/sources.ts'
 import { dryRun } from './dry-run.ts'
 import { usageFailure } from './failure.ts'
 import { checkStorePath, optionsOf, withIo, type Globals } from './globals.ts'
@@ -38,6 +38,7 @@ offset are of --tz, else UTC. Packed files (.gz) are unpacked.`
 export function addImport(program: Command): void {
   const group = program.command('import').description('bring in calls from elsewhere')
   addHelicone(group)
+  addSpans(group)
   addCsv(group)
 }
 
@@ -49,6 +50,17 @@ function addHelicone(group: Command): void {
       const options = optionsOf<ImportOptions>(command)
       const times = timesOf(options)
       await runImport('helicone', options, { paths, open: (file) => heliconeSource(file, times) })
+    })
+}
+
+function addSpans(group: Command): void {
+  const command = group
+    .command('spans')
+    .description("OTLP's JSON, a request with spans or log records a line, as the Collector's file exporter writes it")
+  addImportOptions(command)
+    .addHelpText('after', `${inAll}\n\nExample:\n  spanledger import spans traces.json logs.json.gz`)
+    .action(async (paths: string[]) => {
+      await runImport('spans', optionsOf<ImportOptions>(command), { paths, open: (file) => Promise.resolve(spansSource(file)) })
     })
 }
 

@@ -1,7 +1,8 @@
-import { canonicalProvider, providerOfHost, readTokenCount, usageOf, type DialectCall } from '@spanledger/conventions'
+import { canonicalProvider, providerOfHost, readTokenCount, type DialectCall } from '@spanledger/conventions'
 
 import { callKey } from './call-key.ts'
 import { countIn, numberIn, objectIn, textIn, type Fields } from './fields.ts'
+import { heliconeEvents } from './helicone-events.ts'
 import { importedCall, noCall, nothingSaid, type Imported } from './imported-call.ts'
 import { readKeptAnswer, type KeptAnswer } from './read-answer.ts'
 import { readTime, type TimeRules } from './read-time.ts'
@@ -33,7 +34,7 @@ export function readHelicone(fields: Fields, zone: TimeRules['zone']): Imported 
     said: {
       ...nothingSaid,
       ...statusOf(fields, body),
-      ...identityOf(fields, properties, hit),
+      ...identityOf(fields, properties),
       operation: kept?.operation ?? operationOf(fields),
       provider,
       requestedModel: textIn(fields.get('request_model')) ?? textIn(fields.get('model')),
@@ -45,10 +46,11 @@ export function readHelicone(fields: Fields, zone: TimeRules['zone']): Imported 
       streamed: objectIn(fields.get('request_body'))?.['stream'] === true,
       timeToFirstTokenMs: aboveZero(numberIn(fields.get('time_to_first_token'))),
       reportedCostUsd: costOf(fields),
-      ...usageSaid(fields, kept, hit),
+      ...usageSaid(fields, kept),
     },
+    cacheHit: hit,
   })
-  return isRefusal(call) ? call : { calls: [call] }
+  return isRefusal(call) ? call : { calls: [call], events: heliconeEvents(fields, call, zone) }
 }
 
 /** Tools, vector databases and data that Helicone logs in the same table (types of @helicone/helpers 1.8.3). */
@@ -82,11 +84,7 @@ function propertiesOf(fields: Fields): Map<string, unknown> {
   return found
 }
 
-function identityOf(
-  fields: Fields,
-  properties: ReadonlyMap<string, unknown>,
-  hit: boolean,
-): Pick<DialectCall, 'user' | 'session' | 'properties'> {
+function identityOf(fields: Fields, properties: ReadonlyMap<string, unknown>): Pick<DialectCall, 'user' | 'session' | 'properties'> {
   let session: unknown
   const named: [string, unknown][] = []
   for (const [name, value] of properties) {
@@ -96,7 +94,6 @@ function identityOf(
     else if (lower === 'helicone-session-path' || lower === 'helicone-session-name') named.push([name.slice('helicone-'.length), value])
     else named.push([name, value])
   }
-  if (hit) named.push(['Helicone-Cache', 'HIT'])
   return { user: fields.get('request_user_id') ?? fields.get('helicone_user'), session, properties: named }
 }
 
@@ -121,7 +118,7 @@ function costOf(fields: Fields): unknown {
   return Number.isInteger(cost) ? cost / 1e9 : said
 }
 
-/** An answer that Helicone gave from its cache: nobody was billed for it, and its columns hold no tokens, though its body does. */
+/** An answer that Helicone gave from its cache: its columns hold no tokens, though its body does, which are those that were saved. */
 function isCacheHit(fields: Fields, properties: ReadonlyMap<string, unknown>, kept: KeptAnswer | undefined): boolean {
   const reference = textIn(fields.get('cache_reference_id'))
   if (reference !== undefined && !/^[0-]+$/.test(reference)) return true
@@ -132,11 +129,13 @@ function isCacheHit(fields: Fields, properties: ReadonlyMap<string, unknown>, ke
 type UsageSaid = Pick<DialectCall, 'usage' | 'parts' | 'counts' | 'counting'>
 
 /** The body says what the provider said; the columns say the same in buckets that do not overlap. */
-function usageSaid(fields: Fields, kept: KeptAnswer | undefined, hit: boolean): UsageSaid {
-  const columns = { counts: countsIn(fields), counting: { inputIncludesCache: false, outputIncludesReasoning: false } }
-  if (hit) return { ...columns, usage: usageOf({}), parts: undefined }
-  if (kept?.answer.usage === undefined) return { ...columns, usage: undefined, parts: undefined }
-  return { ...columns, usage: kept.answer.usage, parts: kept.answer.parts }
+function usageSaid(fields: Fields, kept: KeptAnswer | undefined): UsageSaid {
+  return {
+    counts: countsIn(fields),
+    counting: { inputIncludesCache: false, outputIncludesReasoning: false },
+    usage: kept?.answer.usage,
+    parts: kept?.answer.usage === undefined ? undefined : kept.answer.parts,
+  }
 }
 
 function countsIn(fields: Fields): DialectCall['counts'] {

@@ -1,13 +1,11 @@
-import type { Batch, SpanLink, Store, WrittenCall } from '@spanledger/store'
+import type { Batch, SpanLink, Store, WrittenCall, WrittenEvent } from '@spanledger/store'
 
 import { checkpointAfter, markName, readCheckpoint, type Checkpoint } from './checkpoint.ts'
-import type { Fields } from './fields.ts'
-import type { ReadRecord } from './imported-call.ts'
+import type { Imported } from './imported-call.ts'
 import { bytesOf, identityOf, type ImportFile } from './open-file.ts'
 import { rawRecords, type Place, type RawRecord, type RecordFrame } from './raw-records.ts'
-import type { ReadRecords } from './read-record.ts'
-import { isRefusal, type Refusal } from './refusal.ts'
-import { addCalls, addOutcome, addRefusal, addTally, emptyTally, type Tally } from './tally.ts'
+import { isRefusal } from './refusal.ts'
+import { addOutcome, addRead, addRefusal, addTally, emptyTally, type Tally } from './tally.ts'
 
 /** A file together with how its records are read. */
 export interface Source {
@@ -15,8 +13,8 @@ export interface Source {
   readonly frame: RecordFrame
   /** Where the first record begins. */
   readonly start: Place
-  readonly readRecords: ReadRecords
-  readonly readRecord: ReadRecord
+  /** What each record is; several at a time, because tables are read faster so. */
+  readonly read: (records: readonly RawRecord[]) => readonly Imported[]
   /** All that decides what a record becomes. An import goes on where it was interrupted only if this is the same. */
   readonly how: string
   /** What stands above the records and is needed to read them: the header of CSV. */
@@ -47,6 +45,7 @@ const BATCH = 5000
 /** What one transaction will hold. */
 interface Gathered {
   readonly calls: WrittenCall[]
+  readonly events: WrittenEvent[]
   readonly links: SpanLink[]
   readonly tally: Tally
   properties: number
@@ -73,10 +72,10 @@ export async function importFile(source: Source, context: ImportContext): Promis
   try {
     const pieces = bytesOf(file, { from: place.offset, progress: (bytes) => (bytesRead = bytes) })
     for await (const records of rawRecords(pieces, source.frame, place)) {
-      for (const [n, fields] of source.readRecords(records).entries()) {
+      for (const [n, read] of source.read(records).entries()) {
         const record = records[n]
         if (record === undefined) break
-        takeRecord(gathered, { record, fields, source, context })
+        takeRecord(gathered, { record, read, source, context })
         if (isFull(gathered, context.batch)) await flush()
         if (context.signal.aborted) return { tally: await ledger.stop(), done: false }
       }
@@ -107,31 +106,31 @@ async function findPlace(
 }
 
 function gather(): Gathered {
-  return { calls: [], links: [], tally: emptyTally(), properties: 0, last: undefined }
+  return { calls: [], events: [], links: [], tally: emptyTally(), properties: 0, last: undefined }
 }
 
-function isFull({ calls, links, tally, properties }: Gathered, batch = BATCH): boolean {
-  return calls.length + links.length >= batch || tally.records >= batch || properties >= batch * 10
+function isFull({ calls, events, links, tally, properties }: Gathered, batch = BATCH): boolean {
+  return calls.length + events.length + links.length >= batch || tally.records >= batch || properties >= batch * 10
 }
 
 function takeRecord(
   gathered: Gathered,
-  { record, fields, source, context }: { record: RawRecord; fields: Fields | Refusal; source: Source; context: ImportContext },
+  { record, read, source, context }: { record: RawRecord; read: Imported; source: Source; context: ImportContext },
 ): void {
   const { tally } = gathered
   tally.records++
   gathered.last = record
-  const read = isRefusal(fields) ? fields : source.readRecord(fields)
   if (isRefusal(read)) {
-    addRefusal(tally, { reason: read.refused, line: record.line, detail: read.detail })
+    addRefusal(tally, read, record.line)
     context.reject(record, source)
     return
   }
-  addCalls(tally, read.calls, read.mended)
+  addRead(tally, read, record.line)
   for (const call of read.calls) {
     gathered.calls.push(call)
     gathered.properties += call.properties.size
   }
+  if (read.events !== undefined) gathered.events.push(...read.events)
   if (read.links !== undefined) gathered.links.push(...read.links)
   context.see?.(read.calls, source)
 }
@@ -152,7 +151,7 @@ function openLedger({ store }: ImportContext, mark: string, before: Tally): Ledg
   let writing: Promise<void> = Promise.resolve()
   let isMarked = false
 
-  const commit = async ({ calls, links, tally: part, last }: Gathered, isLast: boolean): Promise<void> => {
+  const commit = async ({ calls, events, links, tally: part, last }: Gathered, isLast: boolean): Promise<void> => {
     if (last === undefined && !isLast) return
     if (store === undefined) {
       tally = sumOf(tally, part)
@@ -164,7 +163,7 @@ function openLedger({ store }: ImportContext, mark: string, before: Tally): Ledg
       addOutcome(next, outcome)
       return new Map([[mark, isLast || last === undefined ? null : JSON.stringify(checkpointAfter(last, next))]])
     }
-    await store.write({ calls, links, marks })
+    await store.write({ calls, events, links, marks })
     tally = next
     isMarked = !isLast
   }

@@ -1,8 +1,7 @@
-import { toCall, type DialectCall } from '@spanledger/conventions'
-import type { SpanLink, WrittenCall } from '@spanledger/store'
+import { spanledgerAttributes, toCall, type DialectCall } from '@spanledger/conventions'
+import type { SpanLink, WrittenCall, WrittenEvent } from '@spanledger/store'
 
 import type { CallKey } from './call-key.ts'
-import type { Fields } from './fields.ts'
 import { refuse, type Refusal } from './refusal.ts'
 
 /** What came of a record: calls, nothing (it is no call), or why it is refused. */
@@ -10,13 +9,13 @@ export type Imported = ImportedCalls | Refusal
 
 export interface ImportedCalls {
   readonly calls: readonly WrittenCall[]
+  readonly events?: readonly WrittenEvent[]
   readonly links?: readonly SpanLink[]
+  /** Parts of the record that are not taken, while the rest is. */
+  readonly refusals?: readonly Refusal[]
   /** What was mended beside what the calls themselves say. */
   readonly mended?: readonly string[]
 }
-
-/** Turns the records of one source into calls. */
-export type ReadRecord = (fields: Fields) => Imported
 
 export const noCall: ImportedCalls = { calls: [] }
 
@@ -69,11 +68,13 @@ export interface CallFacts {
   readonly startMs: number
   readonly endMs: number
   readonly said: DialectCall
+  /** True where a cache in front of the provider answered: the usage is what was saved. */
+  readonly cacheHit?: boolean | undefined
   readonly message?: string | undefined
 }
 
 /** The call of one record, read as every other call is read. */
-export function importedCall({ key, parentSpanId, startMs, endMs, said, message }: CallFacts): WrittenCall | Refusal {
+export function importedCall({ key, parentSpanId, startMs, endMs, said, cacheHit = false, message }: CallFacts): WrittenCall | Refusal {
   if (!(startMs >= 0 && startMs < MAX_START_MS)) {
     return refuse('time_out_of_range', `starts at ${shownTime(startMs)}; a ledger holds calls from 1970 to 2199`)
   }
@@ -86,11 +87,14 @@ export function importedCall({ key, parentSpanId, startMs, endMs, said, message 
     endMs,
     statusCode: said.status === 'ok' ? 0 : 2,
     statusMessage: message,
+    attributes: cacheHit ? hitAttributes : noAttributes,
   }
   return { ...toCall(span, said, 'import'), settled: key.alone }
 }
 
-const noSpan = { name: '', scopeName: '', scopeVersion: '', attributes: {}, resourceAttributes: {}, droppedAttributes: 0 }
+const noSpan = { name: '', scopeName: '', scopeVersion: '', resourceAttributes: {}, droppedAttributes: 0 }
+const noAttributes = {}
+const hitAttributes = { [spanledgerAttributes.cacheHit]: true }
 
 function shownTime(ms: number): string {
   return Number.isFinite(ms) && Math.abs(ms) < 8.64e15 ? new Date(ms).toISOString() : String(ms)

@@ -7,13 +7,9 @@ import { MAX_RECORD_BYTES, type RawRecord } from './raw-records.ts'
 import { refuse, type Refusal } from './refusal.ts'
 
 /** Records of one file as fields, or why they are none. */
-export type ReadRecords = (records: readonly RawRecord[]) => (Fields | Refusal)[]
+type ReadRecords = (records: readonly RawRecord[]) => (Fields | Refusal)[]
 
-export function readJsonRecords(records: readonly RawRecord[]): (Fields | Refusal)[] {
-  return records.map(readJson)
-}
-
-function readJson({ bytes }: RawRecord): Fields | Refusal {
+export function readJsonRecord({ bytes }: RawRecord): Fields | Refusal {
   const text = textOf(bytes)
   if (typeof text !== 'string') return text
   try {

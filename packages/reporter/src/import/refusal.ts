@@ -4,6 +4,8 @@ export const refusalReasons = [
   'not_utf8',
   'no_json',
   'no_object',
+  'no_otlp',
+  'bad_span',
   'csv_cells',
   'csv_quotes',
   'no_id',

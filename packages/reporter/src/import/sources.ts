@@ -1,12 +1,16 @@
 import { CommandFailure, exitCodes } from '../command/failure.ts'
 import { checkColumns } from './column-map.ts'
-import { csvHeader } from './csv-file.ts'
+import { csvHeader, type CsvHeader } from './csv-file.ts'
+import type { Fields } from './fields.ts'
 import { readHelicone } from './helicone.ts'
 import type { Source } from './import-file.ts'
+import type { Imported } from './imported-call.ts'
 import { readMappedRow, type RowRules } from './mapped-row.ts'
 import { jsonFraming, type ImportFile } from './open-file.ts'
-import { readCsvRecords, readJsonRecords } from './read-record.ts'
+import { readCsvRecords, readJsonRecord } from './read-record.ts'
 import type { LocalTimes } from './read-time.ts'
+import { isRefusal, type Refusal } from './refusal.ts'
+import { readSpans } from './spans.ts'
 
 /** Raised with any change of what a record becomes: a checkpoint of an older version is then of no use. */
 const VERSION = 1
@@ -17,8 +21,9 @@ const VERSION = 1
  */
 export async function heliconeSource(file: ImportFile, { zone, zoneName }: { zone: LocalTimes; zoneName: string }): Promise<Source> {
   const how = JSON.stringify(['helicone', VERSION, zoneName])
-  const readRecord: Source['readRecord'] = (fields) => readHelicone(fields, zone)
-  if (looksLikeJson(file)) return { ...jsonSource(file), readRecord, how }
+  const readFields = orRefusal((fields) => readHelicone(fields, zone))
+  if (looksLikeJson(file))
+    return { ...jsonSource(file), read: (records) => records.map((record) => readFields(readJsonRecord(record))), how }
   const header = await csvHeader(file, ',')
   if (header !== undefined && !header.columns.positions.has('request_id')) {
     throw new CommandFailure(
@@ -30,8 +35,7 @@ export async function heliconeSource(file: ImportFile, { zone, zoneName }: { zon
     file,
     frame: { framing: 'csv', delimiter: ',' },
     start: header?.start ?? { offset: file.markBytes, line: 1 },
-    readRecords: header === undefined ? readJsonRecords : readCsvRecords(header.columns, ','),
-    readRecord,
+    read: readRows(header, ',', readFields),
     how,
     header: header?.bytes,
   }
@@ -52,23 +56,52 @@ export async function csvSource(
     file,
     frame: { framing: 'csv', delimiter },
     start: header?.start ?? { offset: file.markBytes, line: 1 },
-    readRecords: header === undefined ? readJsonRecords : readCsvRecords(header.columns, delimiter),
-    readRecord: (fields) => readMappedRow(fields, rules),
+    read: readRows(
+      header,
+      delimiter,
+      orRefusal((fields) => readMappedRow(fields, rules)),
+    ),
     how: JSON.stringify(['csv', VERSION, [...map.columns], map.properties, times.format, zoneName, delimiter, provider, counting]),
     header: header?.bytes,
     columnNames: header?.columns.names ?? [],
   }
 }
 
+/**
+ * A file of requests in OTLP's JSON, one a line, as the Collector's file exporter writes it.
+ * @throws CommandFailure for a file that is none
+ */
+export function spansSource(file: ImportFile): Source {
+  if (file.head.length > 0 && !looksLikeJson(file)) {
+    throw new CommandFailure(
+      exitCodes.failed,
+      `${JSON.stringify(file.path)} is no JSON. Spans are read as OTLP's JSON, a request a line; of the Collector's file exporter that is "format: json".`,
+    )
+  }
+  return { ...jsonSource(file), read: (records) => records.map(readSpans), how: JSON.stringify(['spans', VERSION]) }
+}
+
+type ReadFields = (fields: Fields | Refusal) => Imported
+
+function orRefusal(read: (fields: Fields) => Imported): ReadFields {
+  return (fields) => (isRefusal(fields) ? fields : read(fields))
+}
+
+/** Rows below a header; without one the file is empty. */
+function readRows(header: CsvHeader | undefined, delimiter: string, readFields: ReadFields): Source['read'] {
+  if (header === undefined) return () => []
+  const readRecords = readCsvRecords(header.columns, delimiter)
+  return (records) => readRecords(records).map(readFields)
+}
+
 function looksLikeJson({ head }: ImportFile): boolean {
   return /^\s*[[{]/.test(head.subarray(0, 1024).toString())
 }
 
-function jsonSource(file: ImportFile): Pick<Source, 'file' | 'frame' | 'start' | 'readRecords'> {
+function jsonSource(file: ImportFile): Pick<Source, 'file' | 'frame' | 'start'> {
   return {
     file,
     frame: { framing: jsonFraming(file.head), delimiter: ',' },
     start: { offset: file.markBytes, line: 1 },
-    readRecords: readJsonRecords,
   }
 }
