@@ -15,6 +15,8 @@ export interface Answer {
   readonly other?: OtherRows | null
   /** What each column is; where it was asked for. */
   readonly definitions?: readonly Definition[]
+  /** The same in the shape of the seed documents, where that was asked for: words and rounded numbers, for people. */
+  readonly seed?: unknown
 }
 
 /** Rows before or behind the listed ones, taken together: exactly what `totals` have more than the listed rows. */
@@ -85,11 +87,12 @@ export interface AnswerParts {
   readonly totals: RawRow
   /** Undefined where it was not asked for. */
   readonly other?: { readonly rows: number; readonly values: RawRow } | null | undefined
+  readonly seed?: unknown
   /** Whether the answer says what its columns are. */
   readonly explain: boolean
 }
 
-export function buildAnswer({ asked, meta, columns, rows, totals, other, explain }: AnswerParts): Answer {
+export function buildAnswer({ asked, meta, columns, rows, totals, other, seed, explain }: AnswerParts): Answer {
   const summed = columns.filter(({ key }) => totals.has(key))
   return {
     ...asked,
@@ -98,6 +101,7 @@ export function buildAnswer({ asked, meta, columns, rows, totals, other, explain
     rows: rows.map((row) => formatRow(row, columns)),
     totals: formatRow(totals, summed),
     ...(other === undefined ? {} : { other: other === null ? null : { rows: other.rows, values: formatRow(other.values, summed) } }),
+    ...(seed === undefined ? {} : { seed }),
     ...(explain ? { definitions: columns.map(({ key, label, type, says }) => ({ key, label, type, says })) } : {}),
   }
 }

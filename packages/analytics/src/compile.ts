@@ -137,6 +137,27 @@ export function compileUserDays(scope: Scope): Fragment {
   return sql`SELECT json_group_array(user_id) AS user_ids, json_group_array(k0) AS days, json_group_array(n) AS n FROM (${rows})`
 }
 
+/** One row of JSON lists: what of each call of a user says how the user behaves; features by key, see `compileFeatureNames`. */
+export function compileUserCalls(scope: Scope): Fragment {
+  const feature: Dimension = { kind: 'property', key: 'feature' }
+  const base = compileBase({ source: 'calls', dimensions: [feature], sums: [], needs: [] }, scope)
+  // The calls know every dimension and filter.
+  if (base === undefined) throw new Error('The calls cannot answer this reading.')
+  const columns = ['user_id', 'session_id', 'start_ms', 'latency_ms', 'ttft_ms', 'kind_id', 'model_id']
+  return sql`SELECT ${raw([...columns, 'k0'].map((name) => `json_group_array(${name}) AS ${name}`).join(', '))}, json_group_array(id) AS ids FROM (
+    SELECT ${raw(columns.map((name) => `c.${name}`).join(', '))}, ${join(base.keys, ', ')}, hex(c.trace_id) || hex(c.span_id) AS id
+    ${base.from} AND c.user_id <> 0)`
+}
+
+/** One JSON text of rows `[key, text]`: the features that keys of `compileUserCalls` stand for. */
+export function compileFeatureNames(keys: readonly (string | number)[], scope: Scope): Fragment {
+  const [feature] =
+    compileBase({ source: 'calls', dimensions: [{ kind: 'property', key: 'feature' }], sums: [], needs: [] }, scope)?.dimensions ?? []
+  if (feature === undefined) throw new Error('The calls cannot answer this reading.')
+  return sql`SELECT json_group_array(json_array(k0, ${feature.label('k0')})) AS rows
+    FROM (SELECT value AS k0 FROM json_each(${JSON.stringify(keys)}))`
+}
+
 /** One row of JSON lists: each key, then the packed counts of each column as hex, from rollups. */
 export function compilePacked(
   columns: readonly ('latency' | 'ttft')[],

@@ -4,6 +4,7 @@ import type { Answer, Asked } from './answer.ts'
 import type { Clock } from './frame.ts'
 import type { MetricName } from './metrics.ts'
 import { tellActive, tellGrowth, tellStickiness } from './people/active-reports.ts'
+import { tellBehavior, tellEvolution, tellFriction, tellSessionMetrics } from './people/behavior-reports.ts'
 import { peopleReport, type PeopleAsked, type Told } from './people/people-report.ts'
 import { checkOptions, type ReportOptionName } from './people/report-options.ts'
 import { tellAdoption, tellCohorts, tellRetentionInsights, tellThresholds } from './people/retention-reports.ts'
@@ -136,6 +137,10 @@ const reports: Readonly<Record<string, Report>> = {
   ]),
   segments: people('power, casual, new, at-risk and churned users, and who moved', tellSegments),
   segment_members: people("each user's segment and what led to it", tellSegmentMembers),
+  session_metrics: people('how long sessions last, how they end, who comes back', tellSessionMetrics, ['outcomes']),
+  behavior: people('how users use the app: hours, features, models, sessions', tellBehavior, ['shape']),
+  evolution: people('how behaviour changes week by week since users came', tellEvolution, ['weeks', 'basis', 'shape']),
+  friction: people('where users struggle: abandoned sessions, rate limits, model errors', tellFriction, ['shape']),
   retention_insights: people('which features go together with staying', tellRetentionInsights),
   thresholds: people('how much use in the first week tells who stays', tellThresholds, ['count']),
   adoption: people('how far users have come with each feature', tellAdoption, ['feature']),

@@ -153,6 +153,19 @@ describe('a report', () => {
     expect(await ask('report', 'users', '--having', 'plan = pro')).toMatchObject({ code: 2, out: '' })
   })
 
+  it('is written in the shape of the seed documents where that is asked for', async () => {
+    const { code, out } = await ask('report', 'behavior', '--user', 'ada', '--shape', 'seed')
+    expect(code).toBe(0)
+    expect(Object.keys((JSON.parse(out) as { user_behavior: object }).user_behavior)).toEqual([
+      'avg_requests_per_day',
+      'peak_usage_hours',
+      'session_length_avg',
+      'favorite_features',
+      'model_preferences',
+    ])
+    expect((await ask('report', 'users', '--shape', 'seed')).code).toBe(2)
+  })
+
   it('alone lists the reports', async () => {
     const { code, out } = await run(['report'])
     expect(code).toBe(0)

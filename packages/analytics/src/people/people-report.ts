@@ -23,6 +23,8 @@ export interface Told {
   readonly columns: ColumnTable
   readonly rows: readonly Readonly<Record<string, Value>>[]
   readonly warnings?: readonly string[]
+  /** The same as the seed documents have it; for `shape=seed`. */
+  readonly seed?: unknown
 }
 
 /** What a report about people is computed from. */
@@ -42,7 +44,7 @@ export async function peopleReport(
   const interval = intervalOf(query.by)
   return onSnapshot(store, async () => {
     const frame = await openFrame(store, clock, { ...query, by: [], where: wholeWhere(query) })
-    const { columns: table, rows: told, warnings = [] } = await tell({ frame, options: query.options, interval })
+    const { columns: table, rows: told, warnings = [], seed } = await tell({ frame, options: query.options, interval })
     const columns = Object.entries(table).map(([key, [label, type, says]]): DefinedColumn => ({ key, label, type, says }))
     checkOrder(query.orderBy, columns)
     const rows = told.map(
@@ -65,6 +67,7 @@ export async function peopleReport(
       rows: listed.map(([, row]) => row),
       totals: new Map(),
       explain: query.explain,
+      ...(query.options['shape'] === 'seed' ? { seed } : {}),
     })
   })
 }

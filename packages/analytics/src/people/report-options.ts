@@ -19,6 +19,12 @@ export const reportOptions = {
     says: 'compare an interval that is not over with the same part of the one before, or not at all',
     values: ['same_elapsed', 'complete_only'],
   },
+  basis: { says: 'per user who was active, or per user who could have been', values: ['active', 'panel'] },
+  outcomes: {
+    says: 'take the end of a session from its last call where the app said nothing, or leave it unknown',
+    values: ['inferred', 'strict'],
+  },
+  shape: { says: 'columns, or the object of the seed documents word for word (json)', values: ['columns', 'seed'] },
   count: { says: 'what is counted in the first week', values: ['requests', 'active_days', 'features'] },
   feature: { says: 'only this feature' },
 } as const satisfies Record<string, ReportOption>

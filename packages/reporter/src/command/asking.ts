@@ -102,6 +102,7 @@ export async function writeAnswer(
   answer: Answer,
   { globals, options, preferred }: { globals: Globals; options: ShowOptions; preferred?: readonly string[] },
 ): Promise<void> {
+  if (answer.seed !== undefined) return io.out(`${JSON.stringify(answer.seed, null, 2)}\n`)
   const forPeople = readByPeople.has(globals.format)
   const columns = chooseColumns(answer, given('--columns', options.columns), forPeople ? preferred : undefined)
   const shown = columns === answer.columns ? answer : withColumns(answer, columns)

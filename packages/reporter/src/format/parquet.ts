@@ -15,6 +15,7 @@ const kinds = {
   number: { element: { type: 'DOUBLE' }, value: Number },
   rate: { element: { type: 'DOUBLE' }, value: Number },
   ms: { element: { type: 'DOUBLE' }, value: Number },
+  s: { element: { type: 'DOUBLE' }, value: Number },
   usd: {
     element: { type: 'INT64', converted_type: 'DECIMAL', scale: 9, precision: 18 },
     value: (cell) => BigInt(String(cell).replace('.', '')),

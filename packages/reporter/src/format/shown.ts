@@ -11,6 +11,8 @@ export function shown(value: Cell | undefined, { key, type }: Pick<Column, 'key'
       return shownPercent(value, key.endsWith('_change'))
     case 'ms':
       return shownDuration(value)
+    case 's':
+      return shownDuration(value * 1000)
     case 'int':
       return grouped(String(value))
     default:
