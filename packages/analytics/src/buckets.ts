@@ -2,7 +2,7 @@ import { addDays, monthOf, openZone, type Store, type Zone } from '@spanledger/s
 
 import type { Period } from './period.ts'
 import type { Buckets } from './scope.ts'
-import { timeKeyOfDay, type TimeStep } from './time-bucket.ts'
+import { isShort, timeKeyOfDay, type TimeStep } from './time-bucket.ts'
 
 /**
  * The rollup buckets that hold exactly the calls of a period. A period that begins or ends within a day is one too where no
@@ -43,7 +43,7 @@ function pairsOf({ first, end, step, byDay }: Pairing): (readonly [number, numbe
   const pairs: (readonly [number, number])[] = []
   const byMonth = !byDay && (step === undefined || step === 'month')
   for (let day = first; day < end;) {
-    const timeKey = step === undefined || step === 'hour' ? 0 : timeKeyOfDay(step, day)
+    const timeKey = step === undefined || isShort(step) ? 0 : timeKeyOfDay(step, day)
     const next = nextMonth(day)
     if (byMonth && day % 100 === 1 && next <= end) {
       pairs.push([monthOf(day), timeKey])

@@ -2,7 +2,7 @@ import type { PropertyKey } from './catalog.ts'
 import { NONE, type ColumnDimension, type Dimension } from './dimensions.ts'
 import { raw, sql, type Fragment } from './fragment.ts'
 import { hasRows, type Scope, type Source } from './scope.ts'
-import type { TimeStep, ZoneOffset } from './time-bucket.ts'
+import { isShort, type TimeStep, type ZoneOffset } from './time-bucket.ts'
 
 /** Tells whether a text is meant, given SQL that yields it. */
 export type TextTest = (text: Fragment) => Fragment
@@ -127,9 +127,10 @@ function segmentSql(source: Source, { segmentOfUser }: Scope): DimensionSql | un
 
 /** The same keys as `timeKey` in time-bucket.ts gives. */
 function timeSql(step: TimeStep, source: Source, offsets: readonly ZoneOffset[]): DimensionSql | undefined {
-  if (!hasRows(source)) return step === 'hour' ? undefined : { key: raw('b.time_key'), label: raw, joins: [] }
+  if (!hasRows(source)) return isShort(step) ? undefined : { key: raw('b.time_key'), label: raw, joins: [] }
   const local = sql`(c.start_ms + ${offsetSql(offsets)})`
   const keys: Record<TimeStep, Fragment> = {
+    minute: sql`c.start_ms - ${local} % 60000`,
     hour: sql`c.start_ms - ${local} % 3600000`,
     day: sql`${local} / 86400000`,
     week: sql`(${local} / 86400000 + 3) / 7`,

@@ -5,7 +5,7 @@ import { join, raw, sql, type Fragment } from './fragment.ts'
 import { sumNames, type Need, type SumName } from './metrics.ts'
 import { latestOpinions } from './latest-opinions.ts'
 import { hasRows, type Opinion, type Scope, type Source } from './scope.ts'
-import type { TimeStep } from './time-bucket.ts'
+import { isShort, type TimeStep } from './time-bucket.ts'
 
 /** One reading of one source: which groups, and what of each. */
 export interface Reading {
@@ -270,7 +270,7 @@ function fromSql({ source, dimensions, scope, packed, isOfHits }: From): { table
   if (source === 'feedback' || source === 'nps') return { tables: sql`FROM ${latestOpinions(source, scope)} AS c`, period: raw('1') }
   if (scope.buckets === undefined) return undefined
   const steps = dimensions.flatMap((dimension): TimeStep[] => (dimension.kind === 'time' ? [dimension.step] : []))
-  if (steps.includes('hour')) return undefined
+  if (steps.some(isShort)) return undefined
   const pairs = JSON.stringify(scope.buckets.pairs(steps[0], packed))
   const table = raw(source === 'users' ? 'rollup_users' : 'rollup_models')
   // CROSS JOIN keeps the order: for each bucket a seek into the rollup's key, which begins with it. LIMIT -1 keeps SQLite from

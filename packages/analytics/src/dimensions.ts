@@ -36,6 +36,7 @@ export const otherDimensions = {
   feature: 'the property "feature"',
   'property:KEY': 'any property, by its name in any spelling',
   segment: 'the automatic segment of the user: power, casual, new, at_risk, churned',
+  'time:minute': 'when the call started, by the minute; at most two weeks of them',
   'time:hour': 'when the call started, by the hour',
   'time:day': 'by local day',
   'time:week': 'by week, from Monday',
@@ -132,6 +133,6 @@ export function columnLabel(dimension: Dimension, catalog: Catalog): string {
     case 'segment':
       return 'Segment'
     case 'time':
-      return { hour: 'Hour', day: 'Day', week: 'Week', month: 'Month' }[dimension.step]
+      return { minute: 'Minute', hour: 'Hour', day: 'Day', week: 'Week', month: 'Month' }[dimension.step]
   }
 }

@@ -11,7 +11,7 @@ import { QueryError } from './query-error.ts'
 import { readGroups } from './read-groups.ts'
 import { readSegments, segmentsOfUsers, type UserSegments } from './read-segments.ts'
 import type { Scope } from './scope.ts'
-import { endOfLastBucket, zoneOffsets } from './time-bucket.ts'
+import { checkSteps, endOfLastBucket, zoneOffsets } from './time-bucket.ts'
 
 /** When and where a question is asked. */
 export interface Clock {
@@ -52,6 +52,8 @@ export async function openFrame(store: Store, clock: Clock, words: FrameWords): 
     ...dimensions.map(({ kind }) => kind),
     ...(words.where === undefined ? [] : namesIn(words.where)).map((name) => name.toLowerCase()),
   ]
+  const period = resolvePeriod(words, { zone, asOfMs: clock.asOfMs, firstMs })
+  for (const dimension of dimensions) if (dimension.kind === 'time') checkSteps(dimension.step, period)
   let read: Promise<UserSegments> | undefined
   const userSegments = (): Promise<UserSegments> => (read ??= readSegments(store, clock))
   return {
@@ -59,7 +61,7 @@ export async function openFrame(store: Store, clock: Clock, words: FrameWords): 
     clock,
     zone,
     catalog,
-    period: resolvePeriod(words, { zone, asOfMs: clock.asOfMs, firstMs }),
+    period,
     dimensions,
     where: words.where,
     segmentOfUser: named.includes('segment') ? await segmentsOfUsers(store, await userSegments(), clock.asOfMs) : new Map(),

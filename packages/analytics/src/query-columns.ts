@@ -4,6 +4,7 @@ import type { Frame } from './frame.ts'
 import { isMetric, metricTable, type MetricName } from './metrics.ts'
 import type { Order } from './query.ts'
 import { QueryError, unknownName } from './query-error.ts'
+import { isShort } from './time-bucket.ts'
 
 /** The columns of an answer: its dimensions, then its metrics. */
 export function columnsOf({ dimensions, catalog }: Frame, metrics: readonly MetricName[]): DefinedColumn[] {
@@ -26,7 +27,7 @@ export function columnsOf({ dimensions, catalog }: Frame, metrics: readonly Metr
 
 function typeOf(dimension: Dimension): 'string' | 'date' | 'time' {
   if (dimension.kind !== 'time') return 'string'
-  return dimension.step === 'hour' ? 'time' : 'date'
+  return isShort(dimension.step) ? 'time' : 'date'
 }
 
 export function metricColumn(name: MetricName): DefinedColumn {

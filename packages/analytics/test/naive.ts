@@ -74,7 +74,7 @@ export async function readPlainCalls(store: Store): Promise<PlainCall[]> {
 }
 
 /** Local date and hour, one call at a time. */
-function localTime(ms: number, timeZone: string): { date: string; month: string; week: string; hourStart: string } {
+function localTime(ms: number, timeZone: string): { date: string; month: string; week: string; hourStart: string; minuteStart: string } {
   const parts = new Map(
     new Intl.DateTimeFormat('en-CA', {
       timeZone,
@@ -92,7 +92,14 @@ function localTime(ms: number, timeZone: string): { date: string; month: string;
   const noon = new Date(`${date}T12:00:00Z`)
   const monday = new Date(noon.getTime() - ((noon.getUTCDay() + 6) % 7) * 86_400_000)
   const intoHour = Number(parts.get('minute')) * 60_000 + Number(parts.get('second')) * 1000 + (ms % 1000)
-  return { date, month: date.slice(0, 7), week: monday.toISOString().slice(0, 10), hourStart: new Date(ms - intoHour).toISOString() }
+  const minuteStart = new Date(ms - (ms % 60_000)).toISOString()
+  return {
+    date,
+    month: date.slice(0, 7),
+    week: monday.toISOString().slice(0, 10),
+    hourStart: new Date(ms - intoHour).toISOString(),
+    minuteStart,
+  }
 }
 
 /** The value of a dimension, null for none. */
@@ -119,6 +126,8 @@ export function valueOf(call: PlainCall, name: string, timeZone: string): string
       return call.status
     case 'error':
       return call.error
+    case 'time:minute':
+      return localTime(call.startMs, timeZone).minuteStart
     case 'time:hour':
       return localTime(call.startMs, timeZone).hourStart
     case 'time:day':
