@@ -32,6 +32,8 @@ const callSums: Readonly<Record<SumName, string>> = {
   latency_ms_sum: 'sum(c.latency_ms)',
 }
 
+const hasBothCosts = 'c.reported_cost_nano_usd IS NOT NULL AND c.cost_nano_usd IS NOT NULL'
+
 /** The columns each need adds, in order. */
 const needColumns: Readonly<Record<Reading['needs'][number], Partial<Record<Source, (scope: Scope) => Fragment[]>>>> = {
   users: {
@@ -52,11 +54,29 @@ const needColumns: Readonly<Record<Reading['needs'][number], Partial<Record<Sour
       raw('coalesce(sum(sv.saved_cost_nano_usd IS NULL), 0)'),
     ],
   },
+  reported: {
+    calls: () => [
+      raw('count(c.reported_cost_nano_usd)'),
+      raw('CAST(coalesce(sum(c.reported_cost_nano_usd), 0) AS TEXT)'),
+      raw(`coalesce(sum(${hasBothCosts}), 0)`),
+      raw(`CAST(coalesce(sum(iif(${hasBothCosts}, c.reported_cost_nano_usd, 0)), 0) AS TEXT)`),
+      raw(`CAST(coalesce(sum(iif(${hasBothCosts}, c.cost_nano_usd, 0)), 0) AS TEXT)`),
+    ],
+  },
+  rate_limited: { calls: () => [raw("coalesce(sum(c.kind_id IN (SELECT kind_id FROM kinds WHERE error_class = 'rate_limit')), 0)")] },
   extent: { calls: () => [raw('min(c.start_ms)'), raw('max(c.start_ms)'), raw('max(c.start_ms + c.latency_ms)')] },
 }
 
 /** How many columns each need adds. */
-export const needWidth: Readonly<Record<Reading['needs'][number], number>> = { users: 1, sessions: 1, active_days: 1, extent: 3, saved: 4 }
+export const needWidth: Readonly<Record<Reading['needs'][number], number>> = {
+  users: 1,
+  sessions: 1,
+  active_days: 1,
+  extent: 3,
+  saved: 4,
+  reported: 5,
+  rate_limited: 1,
+}
 
 /** Whether a need is read from tables of its own, and so not together with others. */
 export function isReadApart(need: Need): boolean {

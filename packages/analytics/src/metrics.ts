@@ -33,7 +33,7 @@ export const sumNames = [
 export type SumName = (typeof sumNames)[number]
 
 /** What needs more than sums. */
-export type Need = 'users' | 'sessions' | 'active_days' | 'latency' | 'ttft' | 'extent' | 'saved' | Opinion
+export type Need = 'users' | 'sessions' | 'active_days' | 'latency' | 'ttft' | 'extent' | 'saved' | 'reported' | 'rate_limited' | Opinion
 
 /** What is known of a group of calls; what no metric asked for is left out. */
 export interface Group {
@@ -51,6 +51,18 @@ export interface Group {
   readonly feedback?: { readonly count: number; readonly positive: number; readonly scored: number; readonly satisfaction: number | null }
   readonly nps?: { readonly answers: number; readonly promoters: number; readonly detractors: number }
   readonly saved?: Saved
+  readonly reported?: Reported
+  readonly rateLimited?: number
+}
+
+/** What providers and gateways said calls cost. */
+export interface Reported {
+  readonly calls: number
+  readonly costNanoUsd: bigint
+  /** Of those calls, the ones whose cost was computed too: how many, and both costs of them. */
+  readonly priced: number
+  readonly pricedNanoUsd: bigint
+  readonly computedNanoUsd: bigint
 }
 
 /** What cache hits saved. */
@@ -222,6 +234,35 @@ const metrics = {
     needs: ['saved'],
     of: ({ saved }) => (saved !== undefined && saved.hits > 0 && saved.unpriced === saved.hits ? null : (saved?.costNanoUsd ?? 0n)),
   },
+  reported_cost_usd: {
+    label: 'Reported cost',
+    type: 'usd',
+    says: 'what providers or gateways said their calls cost, where they said so; cost_usd is never taken from it',
+    needs: ['reported'],
+    of: ({ reported }) => (reported === undefined || reported.calls === 0 ? null : reported.costNanoUsd),
+  },
+  reported_cost_requests: {
+    label: 'With reported cost',
+    type: 'int',
+    says: 'calls of which a provider or gateway said what they cost, 0 included',
+    needs: ['reported'],
+    of: (g) => g.reported?.calls ?? 0,
+  },
+  cost_drift_usd: {
+    label: 'Drift',
+    type: 'usd',
+    says: 'reported less computed cost, over the calls that have both',
+    needs: ['reported'],
+    of: ({ reported }) => (reported === undefined || reported.priced === 0 ? null : reported.pricedNanoUsd - reported.computedNanoUsd),
+  },
+  cost_drift: {
+    label: 'Drift %',
+    type: 'rate',
+    says: 'cost_drift_usd / computed cost of those calls: 0.1 is reported 10 % dearer than computed',
+    needs: ['reported'],
+    of: ({ reported }) =>
+      reported === undefined ? null : ratio(reported.pricedNanoUsd - reported.computedNanoUsd, reported.computedNanoUsd),
+  },
   web_searches: {
     label: 'Web searches',
     type: 'int',
@@ -236,6 +277,13 @@ const metrics = {
     says: 'errors / requests',
     sums: ['errors'],
     of: (g) => ratio(count('errors')(g), count('requests')(g)),
+  },
+  rate_limited_requests: {
+    label: 'Rate limited',
+    type: 'int',
+    says: 'calls that a rate limit refused (HTTP 429, or an error of that class); errors among others',
+    needs: ['rate_limited'],
+    of: (g) => g.rateLimited ?? 0,
   },
   cancelled: { label: 'Cancelled', type: 'int', says: 'calls the app gave up', sums: ['cancelled'], of: count('cancelled') },
   unpriced_requests: {

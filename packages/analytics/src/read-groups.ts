@@ -88,11 +88,20 @@ async function readMain(store: Store, scope: Scope, reading: Reading): Promise<F
 function putNeeds(group: Mutable<Group>, needs: readonly GroupNeed[], values: readonly Key[]): void {
   let at = 0
   for (const need of needs) {
-    const [first, second, third, fourth] = values.slice(at, at + needWidth[need])
+    const [first, second, third, fourth, fifth] = values.slice(at, at + needWidth[need])
     at += needWidth[need]
     if (need === 'users') group.users = Number(first ?? 0)
     else if (need === 'sessions') group.sessions = Number(first ?? 0)
     else if (need === 'active_days') group.activeDays = Number(first ?? 0)
+    else if (need === 'rate_limited') group.rateLimited = Number(first ?? 0)
+    else if (need === 'reported')
+      group.reported = {
+        calls: Number(first),
+        costNanoUsd: BigInt(second ?? 0),
+        priced: Number(third),
+        pricedNanoUsd: BigInt(fourth ?? 0),
+        computedNanoUsd: BigInt(fifth ?? 0),
+      }
     else if (need === 'saved')
       group.saved = { hits: Number(first), tokens: Number(second), costNanoUsd: BigInt(third ?? 0), unpriced: Number(fourth) }
     else if (typeof first === 'number') {

@@ -2,12 +2,13 @@ import type { RawRow } from './answer.ts'
 import { amountCells, comparison } from './compare-previous.ts'
 import { NONE } from './dimensions.ts'
 import { readTotals, scopeOf, type Frame } from './frame.ts'
-import { isMetric, type Amount, type Group, type MetricName } from './metrics.ts'
+import { isMetric, requirements, type Amount, type Group, type MetricName } from './metrics.ts'
 import { previousPeriod } from './period.ts'
 import { rankCosts, type Population } from './population.ts'
 import { readNames } from './rank-users.ts'
 import { readGroups } from './read-groups.ts'
-import type { Scope } from './scope.ts'
+import { noOpinions, readOpinions } from './read-opinions.ts'
+import type { GroupChoice, Scope } from './scope.ts'
 import { countSessions, fillUsers, isOfWholeUsers, type UserColumn } from './user-columns.ts'
 import { withoutGroups } from './without-groups.ts'
 
@@ -109,15 +110,44 @@ export function summaryCells({ total, totalBefore, metrics }: Summary): RawRow {
   return totalBefore === undefined ? cells : new Map([...cells, ...comparison(metrics, cells, amountCells(metrics, totalBefore))])
 }
 
-/** What the users that are not listed did together: users share no call, so it is the totals without those that are. */
-export function otherUsers(listed: readonly UserRow[], { total, totalBefore, metrics }: Summary, before: UsersBefore | undefined): RawRow {
+/**
+ * What the users that are not listed did together: users share no call, so it is the totals without those that are; what
+ * they said is read anew, because means cannot be subtracted.
+ */
+export async function otherUsers(
+  frame: Frame,
+  listed: readonly UserRow[],
+  { scope, before, summary }: { scope: Scope; before: UsersBefore | undefined; summary: Summary },
+): Promise<RawRow> {
+  const { total, totalBefore, metrics } = summary
+  const others: GroupChoice = { dimensions: frame.dimensions, keys: listed.map(({ userId }) => [userId]), are: 'out' }
   const shown = listed.flatMap(({ userId }) => before?.of(userId) ?? [])
   return summaryCells({
-    total: withoutGroups(
-      total,
-      listed.map(({ group }) => group),
-    ),
-    totalBefore: totalBefore === undefined ? undefined : withoutGroups(totalBefore, shown),
+    total: {
+      ...withoutGroups(
+        total,
+        listed.map(({ group }) => group),
+      ),
+      ...(await readSaid(frame, { ...scope, groups: others }, metrics)),
+    },
+    totalBefore:
+      totalBefore === undefined || before === undefined
+        ? undefined
+        : {
+            ...withoutGroups(totalBefore, shown),
+            ...(await readSaid(frame, { ...before.scope, userIds: scope.userIds, groups: others }, metrics)),
+          },
     metrics,
   })
+}
+
+async function readSaid({ store }: Frame, scope: Scope, metrics: readonly MetricName[]): Promise<Partial<Group>> {
+  const { needs } = requirements(metrics)
+  const said: Partial<Group>[] = []
+  for (const opinion of ['feedback', 'nps'] as const) {
+    if (!needs.has(opinion)) continue
+    const found = await readOpinions(store, scope, { opinion, dimensions: [] })
+    if (found !== undefined) said.push(found[0]?.group ?? { [opinion]: noOpinions[opinion] })
+  }
+  return Object.assign({}, ...said) as Partial<Group>
 }

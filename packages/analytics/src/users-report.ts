@@ -6,10 +6,10 @@ import { columnDimensions, NONE } from './dimensions.ts'
 import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame } from './frame.ts'
 import { checkHaving, havingColumns, rowPasses } from './having.ts'
 import { keptId } from './kept-id.ts'
-import { isMetric, type Group, type MetricName } from './metrics.ts'
+import { isMetric, metricNames, type Group, type MetricName } from './metrics.ts'
 import { decodeCursor, pageOf, type Place } from './page.ts'
 import { readPopulation, type Population } from './population.ts'
-import { metricColumn, withComparison } from './query-columns.ts'
+import { checkOrder, metricColumn, withComparison } from './query-columns.ts'
 import { QueryError, unknownName } from './query-error.ts'
 import type { Order } from './query.ts'
 import { passingUsers, rankUsers, readingFor } from './rank-users.ts'
@@ -70,7 +70,7 @@ const columnKeys = [
   'cost_percentile',
   'segment',
 ] as const satisfies readonly ('user' | MetricName | UserColumn)[]
-type ColumnKey = (typeof columnKeys)[number]
+type ColumnKey = (typeof columnKeys)[number] | MetricName
 
 /**
  * One row a user. Shares and percentiles are among all users of the period and filter, also where `user`, `segment` or
@@ -99,7 +99,7 @@ export async function usersReport(store: Store, clock: Clock, query: ReportQuery
       columns: plan.columns,
       rows: listed.map(({ row }) => row),
       totals: summaryCells({ total, totalBefore, metrics }),
-      other: query.other ? otherOf(page, { totalBefore, metrics }) : undefined,
+      other: query.other ? await otherOf(frame, page, { totalBefore, metrics }) : undefined,
       explain: query.explain,
     })
   })
@@ -116,16 +116,11 @@ interface Plan {
 }
 
 function planOf(query: ReportQuery): Plan {
-  checkNames(query.metrics ?? [], 'metric of the users report')
-  const chosen = columnKeys.filter((key) => key === 'user' || query.metrics === undefined || query.metrics.includes(key))
+  const chosen = columnsFor(query.metrics)
   const own = chosen.map(columnOf)
   const columns = query.compare === undefined ? own : withComparison(own)
   const order: readonly Order[] = query.orderBy.length > 0 ? query.orderBy : [['cost_usd', 'desc']]
-  checkNames(
-    query.orderBy.map(([column]) => column),
-    'column to sort by',
-    columns,
-  )
+  checkOrder(query.orderBy, columns)
   if (query.having !== undefined) checkHaving(query.having, columns)
   const after = query.after === undefined ? undefined : decodeCursor(query.after, order, 1)
   const names: readonly string[] = chosen
@@ -207,12 +202,14 @@ function compared(rows: readonly UserRow[], before: UsersBefore | undefined, { m
   return before === undefined ? rows : compareUserRows(rows, before, metrics)
 }
 
-function otherOf(
-  { listed, passing, before, total }: Page,
-  summary: { totalBefore: Group | undefined; metrics: readonly MetricName[] },
-): { rows: number; values: RawRow } | null {
+async function otherOf(
+  frame: Frame,
+  { listed, passing, before, total, selected }: Page,
+  { totalBefore, metrics }: { totalBefore: Group | undefined; metrics: readonly MetricName[] },
+): Promise<{ rows: number; values: RawRow } | null> {
   if (listed.length === passing.length) return null
-  return { rows: passing.length - listed.length, values: otherUsers(listed, { total, ...summary }, before) }
+  const values = await otherUsers(frame, listed, { scope: selected, before, summary: { total, totalBefore, metrics } })
+  return { rows: passing.length - listed.length, values }
 }
 
 /** Whoever needs the segments awaits them, and meets the failure there. */
@@ -223,9 +220,20 @@ function columnOf(key: ColumnKey): DefinedColumn {
   return isMetric(key) ? metricColumn(key) : { key, ...userColumns[key] }
 }
 
-function checkNames(names: readonly string[], what: string, columns?: readonly DefinedColumn[]): void {
-  const allowed: readonly string[] = columns?.map(({ key }) => key) ?? columnKeys
-  for (const name of names) if (!allowed.includes(name)) throw unknownName(what, name, { allowed })
+/**
+ * The columns of the report in their order, or those asked for; behind them metrics that only are read where asked for,
+ * because only the calls know them. @throws QueryError with the nearest name, for one that is neither
+ */
+function columnsFor(wanted: readonly string[] | undefined): ColumnKey[] {
+  if (wanted === undefined) return [...columnKeys]
+  const own: readonly string[] = columnKeys
+  for (const name of wanted)
+    if (!own.includes(name) && !isMetric(name))
+      throw unknownName('column of the users report', name, { allowed: [...columnKeys, ...metricNames] })
+  return [
+    ...columnKeys.filter((key) => key === 'user' || wanted.includes(key)),
+    ...new Set(wanted.filter((name) => !own.includes(name)).filter(isMetric)),
+  ]
 }
 
 /** The positions of the users that a report is about. */

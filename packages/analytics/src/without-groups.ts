@@ -1,12 +1,12 @@
 import { Durations } from './durations.ts'
-import type { Group, Saved } from './metrics.ts'
+import type { Group, Reported, Saved } from './metrics.ts'
 
 /**
  * What is left of a group of calls without some of its parts: exact, also for users, sessions and quantiles, where the parts
  * share no user. The first and last calls are not known of it.
  */
 export function withoutGroups(whole: Group, parts: readonly Group[]): Group {
-  const left = (name: 'users' | 'sessions' | 'activeDays'): number =>
+  const left = (name: 'users' | 'sessions' | 'activeDays' | 'rateLimited'): number =>
     parts.reduce((rest, part) => rest - (part[name] ?? 0), whole[name] ?? 0)
   return {
     sums: new Map([...whole.sums].map(([name, sum]) => [name, parts.reduce((rest, { sums }) => rest - (sums.get(name) ?? 0), sum)])),
@@ -14,19 +14,55 @@ export function withoutGroups(whole: Group, parts: readonly Group[]): Group {
     users: left('users'),
     sessions: left('sessions'),
     activeDays: left('activeDays'),
-    ...(whole.saved === undefined ? {} : { saved: parts.reduce((rest, { saved }) => savedLeft(rest, saved), whole.saved) }),
+    ...(whole.rateLimited === undefined ? {} : { rateLimited: left('rateLimited') }),
+    ...(whole.saved === undefined
+      ? {}
+      : {
+          saved: amountsLeft(
+            whole.saved,
+            parts.map(({ saved }) => saved),
+            savedMinus,
+          ),
+        }),
+    ...(whole.reported === undefined
+      ? {}
+      : {
+          reported: amountsLeft(
+            whole.reported,
+            parts.map(({ reported }) => reported),
+            reportedMinus,
+          ),
+        }),
     ...durationsLeft('latency', whole, parts),
     ...durationsLeft('ttft', whole, parts),
   }
 }
 
-function savedLeft(whole: Saved, part: Saved | undefined): Saved {
-  if (part === undefined) return whole
+/** What is left of some amounts, which not every part has. */
+function amountsLeft<Amounts>(
+  whole: Amounts,
+  parts: readonly (Amounts | undefined)[],
+  minus: (a: Amounts, b: Amounts) => Amounts,
+): Amounts {
+  return parts.reduce<Amounts>((rest, part) => (part === undefined ? rest : minus(rest, part)), whole)
+}
+
+function savedMinus(a: Saved, b: Saved): Saved {
   return {
-    hits: whole.hits - part.hits,
-    unpriced: whole.unpriced - part.unpriced,
-    tokens: whole.tokens - part.tokens,
-    costNanoUsd: whole.costNanoUsd - part.costNanoUsd,
+    hits: a.hits - b.hits,
+    unpriced: a.unpriced - b.unpriced,
+    tokens: a.tokens - b.tokens,
+    costNanoUsd: a.costNanoUsd - b.costNanoUsd,
+  }
+}
+
+function reportedMinus(a: Reported, b: Reported): Reported {
+  return {
+    calls: a.calls - b.calls,
+    costNanoUsd: a.costNanoUsd - b.costNanoUsd,
+    priced: a.priced - b.priced,
+    pricedNanoUsd: a.pricedNanoUsd - b.pricedNanoUsd,
+    computedNanoUsd: a.computedNanoUsd - b.computedNanoUsd,
   }
 }
 

@@ -20,6 +20,7 @@ export interface CallWords {
   readonly quality?: LlmCall['usageQuality']
   readonly sample?: boolean
   readonly cacheHit?: boolean
+  readonly reportedNanoUsd?: number | undefined
   /** Undefined is unpriced. */
   readonly costNanoUsd?: number | undefined
 }
@@ -53,7 +54,7 @@ export function callOf(words: CallWords): LlmCall & { settled: true } {
     usage: usage === null ? undefined : usageOf(usage),
     usageQuality: usage === null ? 'missing' : (words.quality ?? 'reported'),
     parts: undefined,
-    reportedCostNanoUsd: undefined,
+    reportedCostNanoUsd: words.reportedNanoUsd,
     ...(words.cacheHit === true ? { cacheHit: true } : {}),
     user: words.user,
     session: words.session,

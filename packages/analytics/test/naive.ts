@@ -17,6 +17,7 @@ export interface PlainCall {
   readonly estimated: boolean
   readonly sample: boolean
   readonly costNanoUsd: number | null
+  readonly reportedNanoUsd: number | null
   readonly latencyMs: number
   readonly ttftMs: number | null
   readonly tokens: Readonly<Record<string, number>>
@@ -62,6 +63,7 @@ export async function readPlainCalls(store: Store): Promise<PlainCall[]> {
     estimated: row['usage_quality'] === 'partial' || row['usage_quality'] === 'estimated',
     sample: row['origin'] === 'sample',
     costNanoUsd: row['cost_nano_usd'] === null ? null : Number(row['cost_nano_usd']),
+    reportedNanoUsd: row['reported_cost_nano_usd'] === null ? null : Number(row['reported_cost_nano_usd']),
     latencyMs: Number(row['latency_ms']),
     ttftMs: row['ttft_ms'] === null ? null : Number(row['ttft_ms']),
     tokens: Object.fromEntries(tokenColumns.map((column) => [column, Number(row[column])])),
@@ -185,6 +187,26 @@ export function passes(call: PlainCall, filter: Filter): boolean {
   return value !== null && list.some((one) => value.startsWith(one))
 }
 
+function usd(nanoUsd: bigint): string {
+  const digits = String(nanoUsd < 0n ? -nanoUsd : nanoUsd).padStart(10, '0')
+  return `${nanoUsd < 0n ? '-' : ''}${digits.slice(0, -9)}.${digits.slice(-9)}`
+}
+
+function reportedFigures(calls: readonly PlainCall[]): Record<string, string | number | null> {
+  const reported = calls.filter(({ reportedNanoUsd }) => reportedNanoUsd !== null)
+  const both = reported.filter(({ costNanoUsd }) => costNanoUsd !== null)
+  const sum = (of: readonly PlainCall[], name: 'reportedNanoUsd' | 'costNanoUsd'): bigint =>
+    of.reduce((total, call) => total + BigInt(call[name] ?? 0), 0n)
+  const computed = sum(both, 'costNanoUsd')
+  const drift = sum(both, 'reportedNanoUsd') - computed
+  return {
+    reported_cost_usd: reported.length === 0 ? null : usd(sum(reported, 'reportedNanoUsd')),
+    reported_cost_requests: reported.length,
+    cost_drift_usd: both.length === 0 ? null : usd(drift),
+    cost_drift: computed === 0n ? null : Number(drift) / Number(computed),
+  }
+}
+
 /** Exact figures of a set of calls; latency percentiles by nearest rank over the calls themselves. */
 export function figuresOf(calls: readonly PlainCall[], timeZone: string): Record<string, string | number | null> {
   const requests = calls.length
@@ -202,7 +224,9 @@ export function figuresOf(calls: readonly PlainCall[], timeZone: string): Record
     requests,
     users: new Set(calls.flatMap(({ user }) => user ?? [])).size,
     sessions: new Set(calls.flatMap(({ session }) => session ?? [])).size,
-    cost_usd: requests > 0 && priced.length === 0 ? null : `${cost / 1_000_000_000n}.${String(cost % 1_000_000_000n).padStart(9, '0')}`,
+    cost_usd: requests > 0 && priced.length === 0 ? null : usd(cost),
+    ...reportedFigures(calls),
+    rate_limited_requests: calls.filter(({ error }) => error === 'rate_limit').length,
     input_tokens: tokens('input_tokens', 'audio_input_tokens', 'image_input_tokens'),
     cache_read_tokens: tokens('cache_read_tokens', 'audio_cache_read_tokens'),
     cache_write_tokens: tokens('cache_write_5m_tokens', 'cache_write_1h_tokens'),

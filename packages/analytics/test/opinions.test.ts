@@ -142,6 +142,35 @@ describe('NPS', () => {
   })
 })
 
+describe('what the users that are not listed said', () => {
+  it('is what they said, as users report and query have it, also of the period before', async () => {
+    const at = '2026-01-20T00:00:00Z'
+    const store = await ledgerOf(['ada', 'bob', 'cid'].map((user, n) => ({ at, user, costNanoUsd: 100 - n })))
+    open.push(store)
+    const said: Words[] = [
+      { user: 'ada', stars: 1, nps: undefined, at },
+      { user: 'bob', stars: 5, at },
+      { user: 'cid', stars: 4, at },
+      { user: 'cid', stars: 2, at: '2026-01-05T00:00:00Z' },
+      { user: 'dan', stars: 3, at },
+    ]
+    await store.write({ calls: [], events: said.map(eventOf) })
+    const analytics = openAnalytics(store, { now: () => asOf })
+    const asked = { metrics: ['feedback_count', 'satisfaction'], last: '14d', compare: 'previous', limit: 1, other: true } as const
+    const order_by = [['user', 'asc']] as const
+    const ofUsers = await analytics.report('users', { ...asked, order_by })
+    const ofQuery = await analytics.query({ ...asked, by: ['user'], order_by })
+    expect(ofUsers.rows.map(({ user }) => user)).toEqual(['ada'])
+    expect(ofUsers.other?.values).toMatchObject({
+      feedback_count: 3,
+      satisfaction: 22.5 / 3,
+      feedback_count_previous: 1,
+      satisfaction_previous: 2.5,
+    })
+    expect(ofUsers.other?.values).toEqual(ofQuery.other?.values)
+  })
+})
+
 describe('exported events', () => {
   it('are all that there are, in the order of start, the replaced too, from before the first call on', async () => {
     const store = await ledgerOf([{ at: '2026-01-06T00:00:00Z', user: 'ada' }])

@@ -27,6 +27,11 @@ export const exact = [
   'sample_requests',
   'active_days',
   'latency_avg_ms',
+  'rate_limited_requests',
+  'reported_cost_usd',
+  'reported_cost_requests',
+  'cost_drift_usd',
+  'cost_drift',
 ] as const
 export const approximate = ['latency_p50_ms', 'latency_p95_ms', 'ttft_p50_ms'] as const
 
@@ -65,6 +70,7 @@ export const randomCalls: CallWords[] = fc.sample(
     ),
     quality: fc.constantFrom('reported', 'reported', 'partial', 'estimated') as fc.Arbitrary<'reported' | 'partial' | 'estimated'>,
     sample: fc.boolean(),
+    reportedNanoUsd: fc.option(fc.integer({ min: 0, max: 60_000_000 }), { nil: undefined, freq: 1 }),
     costNanoUsd: fc.option(fc.integer({ min: 0, max: 50_000_000 }), { nil: undefined, freq: 6 }),
   }),
   { numRuns: 1500, seed: 7 },
