@@ -38,16 +38,6 @@ describe.skipIf(!isInstalled)('a library at work', () => {
     expect(callsOf(standIn.requests)).toEqual(plan.filter(({ api }) => library.apis.includes(api)).map(({ id }) => id))
     expect(await readSums(path)).toEqual(expected)
   })
-
-  it('is in docs/dialects.md with what it does not report', () => {
-    const rows = read('docs/dialects.md').split('\n')
-    const missing = libraries.flatMap(({ library, known }) =>
-      known
-        .filter(({ says }) => !rows.some((row) => row.startsWith(`| ${library} |`) && row.includes(says)))
-        .map(({ says }) => `${library}: ${says}`),
-    )
-    expect(missing).toEqual([])
-  })
 })
 
 it.runIf(!isInstalled)('skipped: the packages of test/dialects are not installed', () => expect(isInstalled).toBe(false))

@@ -17,14 +17,22 @@ const openai: readonly Api[] = ['chat', 'responses', 'embeddings']
 const all: readonly Api[] = [...openai, 'messages']
 
 export const libraries: readonly Library[] = [
-  { library: 'ai 6.0.326', program: 'ai-6', apis: all, known: [] },
-  { library: 'ai 7.0.173, OpenTelemetry', program: 'ai-7', apis: all, known: [] },
+  { library: 'ai 6.0.326', program: 'ai-6', apis: all, known: [{ says: 'a stream that is left early: no span', of: ['c09'], lost: true }] },
+  {
+    library: 'ai 7.0.173, OpenTelemetry',
+    program: 'ai-7',
+    apis: all,
+    known: [{ says: 'a stream that is left early: no span', of: ['c09'], lost: true }],
+  },
   {
     library: 'ai 7.0.173, OpenTelemetry',
     program: 'ai-7',
     args: ['--context'],
     apis: all,
-    known: [{ says: 'embeddings: no user, session or property, where these are runtime context', of: ['c06'], nobody: true }],
+    known: [
+      { says: 'a stream that is left early: no span', of: ['c09'], lost: true },
+      { says: 'embeddings: no user, session or property, where these are runtime context', of: ['c06'], nobody: true },
+    ],
   },
   { library: '@anthropic-ai/sdk 0.137.0', program: 'anthropic-sdk', apis: ['messages'], known: [] },
   { library: '@anthropic-ai/sdk 0.137.0', program: 'anthropic-sdk', args: ['--twice'], apis: ['messages'], known: [] },
@@ -42,6 +50,7 @@ export const libraries: readonly Library[] = [
       },
       { says: 'streamed chats: no usage, unless the app asks for its estimate', of: ['c04'], usage: 'none' },
       { says: 'failed calls: no span', of: ['c05'], lost: true },
+      { says: 'a stream that is left early: no span', of: ['c09'], lost: true },
       { says: 'embeddings: no span', of: ['c06'], lost: true },
     ],
   },
@@ -52,6 +61,7 @@ export const libraries: readonly Library[] = [
     known: [
       { says: 'streamed chats: no usage, and the model only as it was asked for', of: ['c04'], usage: 'none', alias: true },
       { says: 'failed calls to OpenAI: no span', of: ['c05'], lost: true },
+      { says: 'a stream that is left early: no span', of: ['c09'], lost: true },
       { says: 'embeddings: no usage', of: ['c06'], usage: 'none' },
     ],
   },
@@ -61,6 +71,7 @@ export const libraries: readonly Library[] = [
     apis: openai,
     known: [
       { says: 'streamed chats: the model only as it was asked for', of: ['c04'], alias: true },
+      { says: 'a stream that is left early: no span', of: ['c09'], lost: true },
       { says: 'embeddings: no usage', of: ['c06'], usage: 'none' },
     ],
   },
@@ -70,6 +81,13 @@ export const libraries: readonly Library[] = [
     apis: all,
     known: [
       { says: 'reasoning of chats: counted as output', of: ['c03'], usage: { reasoning: 0 } },
+      {
+        says: 'a stream that is left early: no usage, no user, session or property',
+        of: ['c09'],
+        usage: 'none',
+        alias: true,
+        nobody: true,
+      },
       { says: 'failed calls: no user, session or property', of: ['c05', 'a05'], nobody: true },
       { says: 'streams of Anthropic: the output of the first event is added to that of the last', of: ['a03'], usage: { output: 99 } },
     ],
@@ -79,6 +97,7 @@ export const libraries: readonly Library[] = [
     program: 'langsmith',
     apis: openai,
     known: [
+      { says: 'a stream that is left early: no usage', of: ['c09'], usage: 'none' },
       { says: 'failed calls: as if they had ended well, without usage', of: ['c05'], succeeds: true },
       { says: 'embeddings: no span', of: ['c06'], lost: true },
     ],

@@ -18,8 +18,9 @@ const telemetryOf = ({ user, session, plan }) => ({
 })
 const ask = (model) => async (call) => {
   const options = { model: model(call.model), prompt: promptOf(call), ...telemetryOf(call) }
-  if (call.stream === true) await streamText({ ...options, onError: () => undefined }).consumeStream()
-  else await generateText(options)
+  if (call.stream !== true) return generateText(options)
+  const { textStream } = streamText(options)
+  for await (const _ of textStream) if (call.leave === true) break
 }
 await run({
   chat: ask((model) => openai.chat(model)),

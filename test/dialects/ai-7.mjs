@@ -36,8 +36,9 @@ const contextOf = ({ user, session, plan }) =>
 const ask = (model) => (call) =>
   who.run(call, async () => {
     const options = { model: model(call.model), prompt: promptOf(call), maxRetries: 0, ...contextOf(call) }
-    if (call.stream === true) await streamText({ ...options, onError: () => undefined }).consumeStream()
-    else await generateText(options)
+    if (call.stream !== true) return generateText(options)
+    const { textStream } = streamText(options)
+    for await (const _ of textStream) if (call.leave === true) break
   })
 await run({
   chat: ask((model) => openai.chat(model)),

@@ -40,7 +40,8 @@ export function openaiWays(client, as) {
       as(call, async () => {
         const body = { model: call.model, messages: [{ role: 'user', content: promptOf(call) }] }
         if (call.stream !== true) return client.chat.completions.create(body)
-        for await (const _ of await client.chat.completions.create({ ...body, stream: true, stream_options: { include_usage: true } }));
+        const options = { ...body, stream: true, stream_options: { include_usage: true } }
+        for await (const _ of await client.chat.completions.create(options)) if (call.leave === true) break
       }),
     responses: (call) => as(call, async () => client.responses.create({ model: call.model, input: promptOf(call) })),
     embeddings: (call) => as(call, async () => client.embeddings.create({ model: call.model, input: promptOf(call) })),

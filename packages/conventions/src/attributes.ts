@@ -140,18 +140,23 @@ export const olderAttributes = {
   /** Renamed in semantic-conventions 1.27. */
   inputTokens: ['gen_ai.usage.prompt_tokens'],
   outputTokens: ['gen_ai.usage.completion_tokens'],
-  /** The last ones of this and the two below are OpenLIT's of before 1.0. */
+  /** Those with `_details` are OpenLIT's of before 1.0; `input_tokens.cached` and its like are Sentry's. */
   cacheReadInputTokens: [
     'gen_ai.usage.cache_read_input_tokens',
     'gen_ai.usage.input_cached_tokens',
     'gen_ai.usage.prompt_tokens_details.cache_read',
+    'gen_ai.usage.input_tokens.cached',
   ],
   cacheWriteInputTokens: [
     'gen_ai.usage.cache_creation.input_tokens',
     'gen_ai.usage.cache_creation_input_tokens',
     'gen_ai.usage.prompt_tokens_details.cache_write',
   ],
-  reasoningOutputTokens: ['gen_ai.usage.reasoning_tokens', 'gen_ai.usage.completion_tokens_details.reasoning'],
+  reasoningOutputTokens: [
+    'gen_ai.usage.reasoning_tokens',
+    'gen_ai.usage.completion_tokens_details.reasoning',
+    'gen_ai.usage.output_tokens.reasoning',
+  ],
   /** Never of the conventions, which leave the sum to the reader. */
   totalTokens: ['gen_ai.usage.total_tokens', 'llm.usage.total_tokens'],
   /** Seconds too: the AI SDK 7, OpenLIT. */

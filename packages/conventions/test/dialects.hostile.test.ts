@@ -17,6 +17,7 @@ const marks: readonly Partial<SpanRecord>[] = [
   { scopeName: 'com.anthropic.sdk.typescript' },
   { scopeName: 'gen_ai' },
   { scopeName: 'pydantic-ai' },
+  { scopeName: 'logfire.anthropic' },
   { name: 'claude_code.llm_request' },
   {},
 ]
@@ -25,7 +26,7 @@ const names = `
   gen_ai.operation.name gen_ai.provider.name gen_ai.system gen_ai.request.model gen_ai.response.model gen_ai.response.id
   gen_ai.response.finish_reasons gen_ai.usage.input_tokens gen_ai.usage.output_tokens gen_ai.usage.total_tokens gen_ai.usage.cost
   gen_ai.usage.cache_read.input_tokens gen_ai.usage.cache_creation.input_tokens gen_ai.usage.reasoning_tokens
-  gen_ai.usage.input_token_details gen_ai.usage.details.reasoning_tokens operation.cost langsmith.usage_metadata
+  gen_ai.usage.input_token_details gen_ai.usage.details.reasoning_tokens operation.cost gen_ai.usage.raw langsmith.usage_metadata
   langsmith.metadata.ls_provider langsmith.metadata.user_id langsmith.span.tags langfuse.observation.usage_details
   langfuse.observation.cost_details langfuse.observation.level langfuse.observation.status_message
   langfuse.observation.completion_start_time langfuse.observation.model.name langfuse.observation.model.parameters
@@ -106,6 +107,8 @@ const wrappers: readonly (readonly [what: string, span: Partial<SpanRecord> & { 
     'a workflow of OpenLIT',
     { scopeName: '@openlit/instrumentation-langchain', attributes: { 'gen_ai.operation.name': 'invoke_workflow', ...usage } },
   ],
+  ['the head of a stream of Logfire', { scopeName: 'logfire.openai', attributes: { 'gen_ai.operation.name': 'chat' } }],
+  ['an answer of Codex', { name: 'handle_responses', attributes: { 'gen_ai.usage.input_tokens': 5, 'codex.usage.total_tokens': 9 } }],
   [
     'a run of Pydantic AI',
     { scopeName: 'pydantic-ai', attributes: { 'gen_ai.usage.input_tokens': 5, model_name: 'gpt-4o', agent_name: 'a' } },

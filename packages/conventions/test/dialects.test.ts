@@ -123,23 +123,43 @@ describe('the Vercel AI SDK', () => {
   const doGenerate = { 'ai.operationId': 'ai.generateText.doGenerate', 'ai.model.id': 'm' }
   const ai = { scopeName: 'ai', scopeVersion: '' }
 
-  it('of version 5 leaves cached tokens of Anthropic out, and says how many were written in its metadata only', () => {
+  it("of version 5 leaves cached tokens of Anthropic out, and keeps Anthropic's own usage in its metadata", () => {
+    const usage = {
+      input_tokens: 21,
+      output_tokens: 393,
+      cache_read_input_tokens: 18_872,
+      cache_creation_input_tokens: 1248,
+      cache_creation: { ephemeral_5m_input_tokens: 248, ephemeral_1h_input_tokens: 1000 },
+    }
+    const said = { 'ai.model.provider': 'anthropic.messages', 'ai.usage.promptTokens': 21, 'ai.usage.completionTokens': 393 }
+    const call = read({ ...doGenerate, ...said, 'ai.response.providerMetadata': JSON.stringify({ anthropic: { usage } }) }, ai)
+    expect(call.usage).toEqual({ ...cached, cacheWrite5mTokens: 248, cacheWrite1hTokens: 1000 })
+  })
+
+  it('is read with the parts of a call that several models of Anthropic served', () => {
+    const iterations = [
+      { type: 'message', input_tokens: 9, output_tokens: 3 },
+      { type: 'advisor_message', model: 'claude-opus-4-7', input_tokens: 20, output_tokens: 8 },
+    ]
+    const metadata = { anthropic: { usage: { input_tokens: 9, output_tokens: 3, iterations } } }
     const call = read(
-      {
-        ...doGenerate,
-        'ai.model.provider': 'anthropic.messages',
-        'ai.usage.promptTokens': 21,
-        'ai.usage.completionTokens': 393,
-        'ai.response.providerMetadata': JSON.stringify({
-          anthropic: {
-            usage: { cache_read_input_tokens: 18_872, cache_creation: { ephemeral_1h_input_tokens: 1000 } },
-            cacheCreationInputTokens: 1248,
-          },
-        }),
-      },
+      { ...doGenerate, 'ai.model.provider': 'anthropic.messages', 'ai.response.providerMetadata': JSON.stringify(metadata) },
       ai,
     )
-    expect(call.usage).toEqual({ ...cached, cacheWrite5mTokens: 248, cacheWrite1hTokens: 1000 })
+    expect(call).toMatchObject({
+      usage: usageOf({ inputTokens: 29, outputTokens: 11 }),
+      parts: [{ model: 'm' }, { model: 'claude-opus-4-7' }],
+    })
+  })
+
+  it('of version 4 says cached tokens of Anthropic in its metadata only', () => {
+    const metadata = { anthropic: { cacheCreationInputTokens: 1248, cacheReadInputTokens: 18_872 } }
+    const usage = { 'ai.usage.promptTokens': 21, 'ai.usage.completionTokens': 393 }
+    const call = read(
+      { ...doGenerate, 'ai.model.provider': 'anthropic.messages', ...usage, 'ai.response.providerMetadata': JSON.stringify(metadata) },
+      ai,
+    )
+    expect(call.usage).toEqual(cached)
   })
 
   it('of version 4 says cached tokens and reasoning of OpenAI in its metadata only', () => {
@@ -406,6 +426,43 @@ describe('Pydantic AI', () => {
       { scopeName: 'pydantic-ai', scopeVersion: '1.20.0' },
     )
     expect(call).toMatchObject({ usage: cached, reportedCostNanoUsd: 16_300_000, cacheVerdict: { by: 'emitter' } })
+  })
+})
+
+describe('Logfire', () => {
+  const said = {
+    'gen_ai.operation.name': 'chat',
+    'gen_ai.provider.name': 'anthropic',
+    'gen_ai.request.model': 'claude-sonnet-4-5',
+    'gen_ai.response.model': 'claude-sonnet-4-5-20250929',
+    'gen_ai.usage.input_tokens': 20_141,
+    'gen_ai.usage.output_tokens': 393,
+  }
+  const raw = { input_tokens: 21, output_tokens: 393, cache_read_input_tokens: 18_872, cache_creation_input_tokens: 1248 }
+
+  it('is read by the usage that Anthropic gave it, whatever its sum', () => {
+    for (const usage of [raw, JSON.stringify(raw)]) {
+      expect(read({ ...said, 'gen_ai.usage.raw': usage, 'operation.cost': 0.01 }, { scopeName: 'logfire.anthropic' })).toMatchObject({
+        usage: cached,
+        reportedCostNanoUsd: 10_000_000,
+      })
+    }
+  })
+
+  it.each([
+    [{ prompt_tokens: 10, completion_tokens: 5, prompt_tokens_details: { cached_tokens: 4 } }],
+    [{ input_tokens: 10, output_tokens: 5, input_tokens_details: { cached_tokens: 4 } }],
+  ])('is read by the usage that OpenAI gave it: %j', (usage) => {
+    const call = read({ ...said, 'gen_ai.provider.name': 'openai', 'gen_ai.usage.raw': usage }, { scopeName: 'logfire.openai' })
+    expect(call.usage).toEqual(usageOf({ inputTokens: 6, cacheReadTokens: 4, outputTokens: 5 }))
+  })
+
+  it('counts a stream once: its first span is none, its log is the call; a request that failed is a call', () => {
+    const head = { 'gen_ai.operation.name': 'chat', 'gen_ai.request.model': 'gpt-4o', 'logfire.span_type': 'span' }
+    const openai = { scopeName: 'logfire.openai' }
+    expect(readCall(spanOf(head, openai), 'otlp')).toBeUndefined()
+    expect(read({ ...head, 'logfire.span_type': 'log', 'gen_ai.usage.input_tokens': 5 }, openai)).toMatchObject({ streamed: true })
+    expect(read(head, { ...openai, statusCode: 2 })).toMatchObject({ status: 'error' })
   })
 })
 

@@ -110,6 +110,11 @@ describe('a coding agent', () => {
     })
   })
 
+  it.each(['response.failed', 'response.completed'])('Codex says of a %s with an error that it failed', (kind) => {
+    const failed = { 'event.name': 'codex.sse_event', 'event.kind': kind, model: 'gpt-5', 'error.message': 'rate limit reached' }
+    expect(read(failed)).toMatchObject({ status: 'error', errorClass: 'rate_limit', usage: undefined })
+  })
+
   it('Gemini CLI is read, tool results added to the input, thoughts beside the output', () => {
     expect(read(gemini)).toMatchObject({
       provider: 'gcp.gemini',
@@ -125,6 +130,8 @@ describe('a coding agent', () => {
 
   it.each([
     [{ ...codex, 'event.kind': 'response.output_item.done' }],
+    // Each answer has one of these, too, without counts.
+    [{ 'event.name': 'codex.sse_event', 'event.kind': 'response.completed', duration_ms: '12', model: 'gpt-5.3-codex' }],
     [{ ...codex, 'event.name': 'codex.api_request', 'http.response.status_code': 200 }],
     [{ ...gemini, 'event.name': 'gen_ai.client.inference.operation.details' }],
     [{ ...gemini, 'event.name': 'gemini_cli.api_request' }],

@@ -5,17 +5,21 @@ import type { LogDialect, LoggedCall } from './log-dialect.ts'
 import { providerOfModel } from './provider-of-model.ts'
 
 /**
- * Codex: log records `codex.sse_event`; the one of kind `response.completed` has the counts, OpenAI's: cached tokens and
- * reasoning inside. A request that was refused is a `codex.api_request` with its status. `tool_token_count`, which is the
- * total under a wrong name, is not read.
+ * Codex: log records `codex.sse_event` (codex-rs/otel/src/events/session_telemetry.rs, read 2026-11-25). Of the two of kind
+ * `response.completed` that each answer has, the one with counts is the call; they are OpenAI's, cached tokens and reasoning inside.
+ * One with an error, or a `codex.api_request` that was refused, is a call that failed. `tool_token_count`, the total under a wrong
+ * name, is not read. Codex's spans name no model, so they are no calls.
  */
 export const codex: LogDialect = { name: 'codex', events: ['codex.sse_event', 'codex.api_request'], read }
 
 function read({ attributes, resourceAttributes }: LogRecord, event: string): LoggedCall | undefined {
   const httpStatus = readTokenCount(attributes['http.response.status_code'])
   const kind = attributes['event.kind']
-  const completed = event === 'codex.sse_event' && kind === 'response.completed'
-  const failed = event === 'codex.sse_event' ? kind === 'response.failed' : httpStatus !== undefined && httpStatus >= 400
+  const answers = event === 'codex.sse_event'
+  const completed = answers && kind === 'response.completed' && attributes['input_token_count'] !== undefined
+  const failed = answers
+    ? attributes['error.message'] !== undefined && (kind === 'response.failed' || kind === 'response.completed')
+    : httpStatus !== undefined && httpStatus >= 400
   if (!completed && !failed) return undefined
   const requestedModel = attributes['model'] ?? attributes['slug']
   return {

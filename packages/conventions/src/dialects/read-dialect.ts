@@ -6,6 +6,7 @@ import type { Dialect, DialectCall } from './dialect.ts'
 import { genai } from './genai.ts'
 import { langfuse } from './langfuse.ts'
 import { langsmith } from './langsmith.ts'
+import { logfire } from './logfire.ts'
 import { openinference } from './openinference.ts'
 import { openlit } from './openlit.ts'
 import { openllmetry } from './openllmetry.ts'
@@ -28,6 +29,7 @@ export const dialects: readonly Dialect[] = [
   anthropicSdk,
   vercelGenai,
   pydanticAi,
+  logfire,
   claudeCodeSpans,
   genai,
 ]

@@ -1,3 +1,4 @@
+import { readAnthropicMessages } from '../answers/anthropic-messages.ts'
 import { attributes as names } from '../attributes.ts'
 import { canonicalProvider } from '../provider.ts'
 import { readTokenCount } from '../token-count.ts'
@@ -31,12 +32,15 @@ function read(span: SpanRecord): DialectCall | 'none' | undefined {
   const said = genaiCall(span, operation === undefined ? 'aggregate' : 'call')
   const provider = canonicalProvider(attributes['ai.model.provider'] ?? said.provider)
   const metadata = readJsonObject(attributes['ai.response.providerMetadata'])
+  const requestedModel = attributes['ai.model.id'] ?? said.requestedModel
+  const responseModel = attributes['ai.response.model'] ?? said.responseModel
   return {
     ...said,
+    ...(operation === undefined ? undefined : readOwnUsage(metadata, responseModel ?? requestedModel)),
     operation: operation ?? 'invoke_agent',
     provider: said.provider ?? provider,
-    requestedModel: attributes['ai.model.id'] ?? said.requestedModel,
-    responseModel: attributes['ai.response.model'] ?? said.responseModel,
+    requestedModel,
+    responseModel,
     responseId: attributes['ai.response.id'] ?? said.responseId,
     serviceTier: asObject(metadata?.['openai'])?.['serviceTier'] ?? said.serviceTier,
     streamed: doing === 'doStream',
@@ -53,11 +57,17 @@ function hasUsage(attributes: SpanRecord['attributes']): boolean {
   )
 }
 
+/** Anthropic's usage as it came, which also says what other models did for the call and how long cache writes live. */
+function readOwnUsage(metadata: JsonObject | undefined, model: unknown): Pick<DialectCall, 'usage' | 'parts'> | undefined {
+  const own = asObject(asObject(metadata?.['anthropic'])?.['usage'])
+  if (own === undefined) return undefined
+  const { usage, parts } = readAnthropicMessages({ model, usage: own })
+  return { usage, parts }
+}
+
 /** Versions 4 and 5 keep what their `usage` has no place for in the provider's metadata. */
 function readCounts(attributes: SpanRecord['attributes'], metadata: JsonObject | undefined, said: RawCounts): RawCounts {
   const anthropic = asObject(metadata?.['anthropic'])
-  const usage = asObject(anthropic?.['usage'])
-  const written = asObject(usage?.['cache_creation'])
   const bedrock = asObject(asObject(metadata?.['bedrock'])?.['usage'])
   const openai = asObject(metadata?.['openai'])
   const google = asObject(asObject(metadata?.['google'] ?? metadata?.['vertex'])?.['usageMetadata'])
@@ -76,7 +86,6 @@ function readCounts(attributes: SpanRecord['attributes'], metadata: JsonObject |
       attributes['ai.usage.cachedInputTokens'] ??
       said.cacheRead ??
       firstCount(
-        usage?.['cache_read_input_tokens'],
         anthropic?.['cacheReadInputTokens'],
         openai?.['cachedPromptTokens'],
         bedrock?.['cacheReadInputTokens'],
@@ -85,8 +94,7 @@ function readCounts(attributes: SpanRecord['attributes'], metadata: JsonObject |
     cacheWrite:
       attributes['ai.usage.inputTokenDetails.cacheWriteTokens'] ??
       said.cacheWrite ??
-      firstCount(usage?.['cache_creation_input_tokens'], anthropic?.['cacheCreationInputTokens'], bedrock?.['cacheWriteInputTokens']),
-    cacheWrite1h: firstCount(written?.['ephemeral_1h_input_tokens']),
+      firstCount(anthropic?.['cacheCreationInputTokens'], bedrock?.['cacheWriteInputTokens']),
     reasoning:
       attributes['ai.usage.outputTokenDetails.reasoningTokens'] ??
       attributes['ai.usage.reasoningTokens'] ??
