@@ -23,19 +23,20 @@ export async function benchStore({ calls, batch }: StoreBenchOptions): Promise<F
   const store = await openStore({ path, cacheMiB: 64 })
   const bare = await openBare(join(folder, 'bare.db'))
   const generator = randomCalls({ calls })
-  const ledgerMs: number[] = []
-  const bareMs: number[] = []
+  const ledger: Timing[] = []
+  const plain: Timing[] = []
   for (let written = 0; written < calls; written += batch) {
     const chunk = take(generator, Math.min(batch, calls - written))
-    ledgerMs.push((await timed(() => store.write({ calls: chunk }))).wallMs)
-    bareMs.push((await timed(() => bare.insert(chunk))).wallMs)
+    ledger.push(await timed(() => store.write({ calls: chunk })))
+    plain.push(await timed(() => bare.insert(chunk)))
   }
   await store.close()
   await bare.close()
   const bytesPerCall = statSync(path).size / calls
   rmSync(folder, { recursive: true })
-  const callsPerSecond = (batch / median(ledgerMs)) * 1000
-  const barePerSecond = (batch / median(bareMs)) * 1000
+  const callsPerSecond = (batch / median(ledger.map(({ wallMs }) => wallMs))) * 1000
+  const barePerSecond = (batch / median(plain.map(({ wallMs }) => wallMs))) * 1000
+  const cpuUs = (timings: readonly Timing[]): number => round((median(timings.map(({ cpuMs }) => cpuMs)) / batch) * 1000)
   const share = callsPerSecond / barePerSecond
   return {
     bench: 'store',
@@ -45,6 +46,8 @@ export async function benchStore({ calls, batch }: StoreBenchOptions): Promise<F
       callsPerSecond: round(callsPerSecond),
       barePerSecond: round(barePerSecond),
       shareOfBare: round(share),
+      cpuUsPerCall: cpuUs(ledger),
+      bareCpuUsPerCall: cpuUs(plain),
       bytesPerCall: round(bytesPerCall),
     },
     targets: [
@@ -57,6 +60,11 @@ export async function benchStore({ calls, batch }: StoreBenchOptions): Promise<F
       { what: 'share of a bare jsonb_each insert', wanted: '>= 0.25', measured: round(share), met: share >= 0.25 },
     ],
   }
+}
+
+interface Timing {
+  readonly wallMs: number
+  readonly cpuMs: number
 }
 
 /** The next `n` calls; a `for … of` with a break would end the generator. */

@@ -1,79 +1,45 @@
-import { usageBuckets, type Usage } from '@spanledger/conventions'
+import { usageBuckets, usageOf } from '@spanledger/conventions'
 
-import { usageColumns } from './measures.ts'
+import type { NamedCall } from './interning.ts'
+import { usageColumns, usageReaders } from './measures.ts'
 import { SLOTS } from './properties.ts'
+import { nothing, zero, type SparseColumn } from './sparse-rows.ts'
 
-/** A row of llm_calls, ids as hex. */
-export interface CallRow {
-  readonly startMs: number
-  readonly spanId: string
-  readonly traceId: string
-  readonly userId: number
-  readonly sessionId: number
-  readonly modelId: number
-  readonly kindId: number
-  readonly priceId: number
-  readonly segmentId: number
+/** A call on its way into llm_calls: what it said, what that costs, and the ids that interning fills in. */
+export interface CallRow extends NamedCall {
   readonly counted: boolean
-  readonly latencyMs: number
-  readonly ttftMs: number | null
-  readonly costNanoUsd: number | null
-  readonly reportedCostNanoUsd: number | null
-  /** All 0 where nothing was reported. */
-  readonly usage: Usage
-  /** All null where undefined. */
-  readonly slots: readonly (number | null)[] | undefined
-  readonly overflow: string | null
-  readonly parts: string | null
 }
 
-const columns = [
-  'start_ms',
-  'span_id',
-  'trace_id',
-  'user_id',
-  'session_id',
-  'model_id',
-  'kind_id',
-  'price_id',
-  'segment_id',
-  'counted',
-  'latency_ms',
-  'ttft_ms',
-  'cost_nano_usd',
-  'reported_cost_nano_usd',
-  ...usageBuckets.map((bucket) => usageColumns[bucket]),
-  ...Array.from({ length: SLOTS }, (_, n) => `p${n + 1}`),
-  'overflow',
-  'parts',
+/** What a call used, where nothing was reported. */
+export const noUsage = usageOf({})
+
+const unhex = (json: string): string => `unhex(${json})`
+
+/** The columns of llm_calls; ids of spans and traces are sent as hex. */
+export const callColumns: readonly SparseColumn<CallRow>[] = [
+  { name: 'start_ms', of: ({ call }) => call.startMs },
+  { name: 'span_id', of: ({ call }) => call.spanId, read: unhex },
+  { name: 'trace_id', of: ({ call }) => call.traceId, read: unhex },
+  { name: 'user_id', of: ({ userId }) => userId },
+  { name: 'session_id', of: ({ sessionId }) => sessionId },
+  { name: 'model_id', of: ({ modelId }) => modelId },
+  { name: 'kind_id', of: ({ kindId }) => kindId },
+  { name: 'price_id', of: ({ priceId }) => priceId },
+  { name: 'segment_id', of: ({ placed }) => placed.segmentId },
+  { name: 'counted', of: ({ counted }) => (counted ? 1 : 0) },
+  { name: 'latency_ms', of: ({ call }) => call.durationMs },
+  { name: 'ttft_ms', of: ({ call }) => call.timeToFirstTokenMs ?? null, empty: nothing },
+  { name: 'cost_nano_usd', of: ({ cost }) => cost.costNanoUsd ?? null, empty: nothing },
+  { name: 'reported_cost_nano_usd', of: ({ call }) => call.reportedCostNanoUsd ?? null, empty: nothing },
+  ...usageBuckets.map((bucket) => {
+    const read = usageReaders[bucket]
+    return { name: usageColumns[bucket], of: ({ call }: CallRow) => read(call.usage ?? noUsage), empty: zero }
+  }),
+  ...Array.from({ length: SLOTS }, (_, n) => ({
+    name: `p${n + 1}`,
+    of: ({ placed }: CallRow) => placed.slots?.[n] ?? null,
+    empty: nothing,
+  })),
+  { name: 'overflow', of: ({ placed }) => placed.overflow, empty: nothing },
+  { name: 'parts', of: ({ call }) => (call.parts === undefined ? null : JSON.stringify(call.parts)), empty: nothing },
 ]
-
-/** Binds a JSON array of rows from `encodeCallRow`. */
-export const insertCalls = `INSERT INTO llm_calls (${columns.join(', ')})
-  SELECT ${columns.map((column, n) => (column.endsWith('_id') && n < 3 ? `unhex(value->>${n})` : `value->>${n}`)).join(', ')}
-  FROM jsonb_each(?)`
-
-/** A row's values, in the order of the columns. */
-export function encodeCallRow(row: CallRow): (string | number | null)[] {
-  const { usage } = row
-  const values = [
-    row.startMs,
-    row.spanId,
-    row.traceId,
-    row.userId,
-    row.sessionId,
-    row.modelId,
-    row.kindId,
-    row.priceId,
-    row.segmentId,
-    row.counted ? 1 : 0,
-    row.latencyMs,
-    row.ttftMs,
-    row.costNanoUsd,
-    row.reportedCostNanoUsd,
-  ]
-  for (const bucket of usageBuckets) values.push(usage[bucket])
-  for (let n = 0; n < SLOTS; n++) values.push(row.slots?.[n] ?? null)
-  values.push(row.overflow, row.parts)
-  return values
-}

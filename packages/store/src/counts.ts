@@ -11,19 +11,29 @@ export function encodeCounts(counts: Counts): Uint8Array {
 }
 
 /** Packed counts, in hex, with each of `added` counted once more and each of `removed` once less. */
-export function mergeCounts(packedHex: string, added: readonly number[], removed?: readonly number[]): string {
-  if (added.length === 0 && removed === undefined) return packedHex
-  if (packedHex === '' && added.length === 1 && removed === undefined) {
-    const writer = { at: 0, previous: 0 }
-    write(writer, added[0] ?? 0, 1)
-    return scratch.toString('hex', 0, writer.at)
-  }
-  const counts = packedHex === '' ? new Map<number, number>() : decodeCounts(Buffer.from(packedHex, 'hex'))
-  for (const key of added) counts.set(key, (counts.get(key) ?? 0) + 1)
-  if (removed !== undefined) for (const key of removed) counts.set(key, (counts.get(key) ?? 0) - 1)
+export function mergeCounts(packedHex: string, added: readonly number[], removed: readonly number[] = []): string {
+  if (added.length === 0 && removed.length === 0) return packedHex
+  const plus = ascending(added)
+  const minus = ascending(removed)
+  const reader = { bytes: Buffer.from(packedHex, 'hex'), at: 0 }
   const writer = { at: 0, previous: 0 }
-  for (const key of Float64Array.from(counts.keys()).sort()) write(writer, key, counts.get(key) ?? 0)
-  return scratch.toString('hex', 0, writer.at)
+  let next = reader.bytes.length === 0 ? Infinity : readVarint(reader)
+  for (let p = 0, m = 0; ;) {
+    const key = Math.min(next, plus[p] ?? Infinity, minus[m] ?? Infinity)
+    if (key === Infinity) return scratch.toString('hex', 0, writer.at)
+    let count = 0
+    if (key === next) {
+      count = readVarint(reader)
+      next = reader.at === reader.bytes.length ? Infinity : key + readVarint(reader)
+    }
+    for (; plus[p] === key; p++) count++
+    for (; minus[m] === key; m++) count--
+    write(writer, key, count)
+  }
+}
+
+function ascending(keys: readonly number[]): readonly number[] {
+  return keys.length < 2 ? keys : [...keys].sort((a, b) => a - b)
 }
 
 let scratch = Buffer.alloc(1024)
@@ -48,21 +58,22 @@ function writeVarint(at: number, value: number): number {
 /** @throws RangeError when the bytes are not what `encodeCounts` wrote */
 export function decodeCounts(bytes: Uint8Array): Map<number, number> {
   const counts = new Map<number, number>()
-  let at = 0
-  const varint = (): number => {
-    let value = 0
-    for (let scale = 1; ; scale *= 128) {
-      const byte = bytes[at++]
-      if (byte === undefined) throw new RangeError('counts end in the middle of a number')
-      value += (byte & 127) * scale
-      if (byte < 128) return value
-    }
-  }
-  for (let key = 0; at < bytes.length;) {
-    key += varint()
-    counts.set(key, varint())
+  const reader = { bytes, at: 0 }
+  for (let key = 0; reader.at < bytes.length;) {
+    key += readVarint(reader)
+    counts.set(key, readVarint(reader))
   }
   return counts
+}
+
+function readVarint(reader: { readonly bytes: Uint8Array; at: number }): number {
+  let value = 0
+  for (let scale = 1; ; scale *= 128) {
+    const byte = reader.bytes[reader.at++]
+    if (byte === undefined) throw new RangeError('counts end in the middle of a number')
+    value += (byte & 127) * scale
+    if (byte < 128) return value
+  }
 }
 
 /**

@@ -6,99 +6,105 @@ type Value = string | number
 export interface DictionaryTable<Thing> {
   readonly table: string
   readonly id: string
-  /** Unique together; they identify an entry. How each is read off a thing; it is read for every call, so it is to be cheap. */
+  /**
+   * Unique together; they identify an entry, best the one first that tells most of them apart. How each is read off a thing;
+   * it is read for every call, so it is to be cheap.
+   */
   readonly columns: Readonly<Record<string, (thing: Thing) => Value>>
+  /** Notes the id on the thing. */
+  readonly set: (thing: Thing, id: number) => void
 }
-
-/** An entry's values, in the order of the columns. */
-export type Entry = readonly Value[]
 
 /** The ids of a dictionary table, remembered. Ids never change, so what was read once in a committed transaction holds. */
 export interface Dictionary<Thing> {
-  /**
-   * The id of each thing, in order; those that the table lacks are added. Inside a transaction.
-   * `added` are those that were not there, with their ids.
-   */
-  intern(things: readonly Thing[]): Promise<{ ids: number[]; added: readonly { readonly entry: Entry; readonly id: number }[] }>
-  /** Drops what is remembered: after a rollback, or when there is too much of it. */
+  /** Sets the id of a thing whose entry is remembered. @returns whether it is */
+  find(thing: Thing): boolean
+  /** Sets the ids of things whose entries are not remembered; those that the table lacks are added. Inside a transaction. */
+  learn(things: readonly Thing[]): Promise<void>
+  /** Drops what is remembered, if it is too much, so that memory stays bounded. */
+  trim(): void
+  /** Drops what is remembered: after a rollback. */
   forget(): void
 }
 
-/** Remembered entries beyond this are forgotten before the next batch, so that memory stays bounded. */
+/** Remembered entries beyond this are forgotten when there is a moment for it. */
 const MAX_REMEMBERED = 20_000
 
 /**
- * Ids by the values of an entry, one level a column. No key is put together from the values: each call would pay for
- * the text and its hash.
+ * Entries by their first value; where several share it, by the next, and so on. No key is put together from the values: each
+ * call would pay for the text and its hash.
  */
-interface Branch extends Map<Value, Branch | number> {}
+type Branch = Map<Value, Node>
 
-/** @throws StoreError from `intern` */
-export function openDictionary<Thing>(db: Sqlite, { table, id, columns }: DictionaryTable<Thing>): Dictionary<Thing> {
+interface Node {
+  readonly entry: readonly Value[]
+  readonly id: number
+  /** Where more than one entry begins with the same values, all of them by the next value. */
+  below: Branch | undefined
+}
+
+/** @throws StoreError from `learn` */
+export function openDictionary<Thing>(db: Sqlite, { table, id, columns, set }: DictionaryTable<Thing>): Dictionary<Thing> {
   const names = Object.keys(columns)
   const readers = Object.values(columns)
-  const last = readers.length - 1
+  const first = readers[0] ?? (() => '')
   const root: Branch = new Map()
   let remembered = 0
-  const insert = `INSERT OR IGNORE INTO ${table} (${names.join(', ')}) SELECT ${names.map((_, n) => `value->>${n}`).join(', ')} FROM jsonb_each(?)
-    RETURNING ${id} AS id, ${names.join(', ')}`
-  const select = `SELECT json_group_array(json_array(t.${id}, ${names.map((name) => `t.${name}`).join(', ')})) AS found
+  const select = `SELECT (SELECT max(${id}) FROM ${table}) AS last,
+      json_group_array(json_array(t.${id}, ${names.map((name) => `t.${name}`).join(', ')})) AS found
     FROM jsonb_each(?) AS wanted JOIN ${table} AS t ON ${names.map((name, n) => `t.${name} = wanted.value->>${n}`).join(' AND ')}`
+  const insert = `INSERT INTO ${table} (${[id, ...names].join(', ')})
+    SELECT ${[id, ...names].map((_, n) => `value->>${n}`).join(', ')} FROM jsonb_each(?)`
 
-  const find = (thing: Thing): number => {
-    let branch: Branch = root
-    for (let n = 0; n < readers.length; n++) {
-      const next: Branch | number | undefined = branch.get(readers[n]?.(thing) ?? '')
-      if (next === undefined) return -1
-      if (typeof next === 'number') return next
-      branch = next
-    }
-    return -1
+  const entryOf = (thing: Thing): Value[] => readers.map((read) => read(thing))
+  const find = (thing: Thing): boolean => {
+    let node = root.get(first(thing))
+    let n = 1
+    while (node?.below !== undefined) node = node.below.get(readers[n++]?.(thing) ?? '')
+    if (node === undefined) return false
+    for (; n < readers.length; n++) if (readers[n]?.(thing) !== node.entry[n]) return false
+    set(thing, node.id)
+    return true
   }
-  const learn = (entry: Entry, found: number): void => {
+  const remember = (entry: readonly Value[], found: number): void => {
     let branch = root
-    for (let n = 0; n < last; n++) {
-      let next = branch.get(entry[n] ?? '')
-      if (typeof next !== 'object') branch.set(entry[n] ?? '', (next = new Map()))
-      branch = next
+    for (const [n, value] of entry.entries()) {
+      const node = branch.get(value)
+      if (node === undefined) {
+        branch.set(value, { entry, id: found, below: undefined })
+        break
+      }
+      node.below ??= new Map([[node.entry[n + 1] ?? '', { entry: node.entry, id: node.id, below: undefined }]])
+      branch = node.below
     }
-    branch.set(entry[last] ?? '', found)
     remembered++
   }
-  /** Reads or adds the entries of things that are not remembered. */
-  const look = async (missing: readonly Thing[]): Promise<{ entry: Entry; id: number }[]> => {
-    const wanted = (things: readonly Thing[]): string => JSON.stringify(things.map((thing) => readers.map((read) => read(thing))))
-    const [row] = await db.all<{ found: string }>(select, wanted(missing))
-    for (const [found, ...entry] of JSON.parse(row?.found ?? '[]') as [number, ...Value[]][]) learn(entry, found)
-    const unknown = missing.filter((thing) => find(thing) === -1)
-    if (unknown.length === 0) return []
-    const rows = await db.all<{ id: number } & Record<string, Value>>(insert, wanted(unknown))
-    return rows.map((added) => {
-      const entry = names.map((name) => added[name] ?? '')
-      learn(entry, added.id)
-      return { entry, id: added.id }
-    })
-  }
   return {
-    intern: async (things) => {
-      if (remembered > MAX_REMEMBERED) {
-        root.clear()
-        remembered = 0
+    find,
+    learn: async (things) => {
+      if (things.length === 0) return
+      const [row] = await db.all<{ last: number | null; found: string }>(select, JSON.stringify(things.map(entryOf)))
+      for (const [found, ...entry] of JSON.parse(row?.found ?? '[]') as [number, ...Value[]][]) remember(entry, found)
+      // The transaction holds the lock for writing, so no other process gives out the next ids meanwhile.
+      let next = (row?.last ?? 0) + 1
+      const added: Value[][] = []
+      for (const thing of things) {
+        if (find(thing)) continue
+        const entry = entryOf(thing)
+        remember(entry, next)
+        set(thing, next)
+        added.push([next++, ...entry])
       }
-      const ids = things.map(find)
-      const missing = things.filter((_, n) => ids[n] === -1)
-      if (missing.length === 0) return { ids, added: [] }
-      const added = await look(missing)
-      return { ids: ids.map((found, n) => (found === -1 ? known(find(things[n] as Thing), table) : found)), added }
+      if (added.length > 0) await db.run(insert, JSON.stringify(added))
+    },
+    trim: () => {
+      if (remembered <= MAX_REMEMBERED) return
+      root.clear()
+      remembered = 0
     },
     forget: () => {
       root.clear()
       remembered = 0
     },
   }
-}
-
-function known(id: number, table: string): number {
-  if (id === -1) throw new Error(`an entry of ${table} has no id`)
-  return id
 }

@@ -1,28 +1,23 @@
 import type { Identity, LedgerEvent, LlmCall } from '@spanledger/conventions'
 import type { Cost } from '@spanledger/pricing'
 
-import { openDictionary, type DictionaryTable } from './dictionary.ts'
-import { openProperties, type PlacedProperties } from './properties.ts'
+import { openDictionary, type Dictionary, type DictionaryTable } from './dictionary.ts'
+import { inTurns } from './in-turns.ts'
+import { nowhere, openProperties, type PlacedIdentity, type PlacedProperties } from './properties.ts'
+import { sideBySide } from './side-by-side.ts'
 import type { Sqlite } from './sqlite.ts'
 
 /** Gives ids to all that repeats in calls. */
 export interface Interning {
   /** At the start of each transaction. */
   begin(): Promise<void>
-  /** The ids of what each call names, in order. Inside a transaction that was begun. */
-  intern(calls: readonly NamedCall[]): Promise<InternedCall[]>
+  /** Fills in the ids of what each call names. Inside a transaction that was begun. */
+  intern(calls: readonly NamedCall[]): Promise<void>
   internIdentities(identities: readonly Identity[]): Promise<IdentityIds[]>
   /** What each event is an instance of. */
   internSubjects(events: readonly LedgerEvent[]): Promise<number[]>
   /** Forgets all ids: after a rollback they may be other ones. */
   forget(): void
-}
-
-/** A call with all that names something. */
-export interface NamedCall {
-  readonly call: LlmCall
-  readonly identity: Identity
-  readonly cost: Cost
 }
 
 export interface IdentityIds {
@@ -31,10 +26,23 @@ export interface IdentityIds {
   readonly placed: PlacedProperties
 }
 
-export interface InternedCall extends IdentityIds, NamedCall {
-  readonly modelId: number
-  readonly kindId: number
-  readonly priceId: number
+/** Whose a call is, with ids that are 0 until interning fills them in. */
+interface IdentityRow extends PlacedIdentity {
+  userId: number
+  sessionId: number
+}
+
+/** What something costs, with the id of its price. */
+interface PricedRow {
+  readonly cost: Cost
+  priceId: number
+}
+
+/** A call with all that names something. */
+export interface NamedCall extends IdentityRow, PricedRow {
+  readonly call: LlmCall
+  modelId: number
+  kindId: number
 }
 
 export function openInterning(db: Sqlite): Interning {
@@ -45,94 +53,121 @@ export function openInterning(db: Sqlite): Interning {
   const prices = openDictionary(db, priceTable)
   const subjects = openDictionary(db, subjectTable)
   const properties = openProperties(db)
+  const all = [users, sessions, models, kinds, prices, subjects, properties]
 
-  const internIdentities = async (identities: readonly Identity[]): Promise<IdentityIds[]> => {
-    const { ids: userIds } = await users.intern(identities)
-    const { ids: sessionIds } = await sessions.intern(identities.map(({ session }, n) => ({ session, userId: userIds[n] ?? 0 })))
-    const placed = await properties.place(identities)
-    return placed.map((place, n) => ({ userId: userIds[n] ?? 0, sessionId: sessionIds[n] ?? 0, placed: place }))
+  /** Fills in what is remembered of a run of rows, and learns the rest, side by side but for sessions, which are of a user. */
+  const fill = async <Row extends IdentityRow>(rows: readonly Row[], others: readonly Dictionary<Row>[]): Promise<void> => {
+    for (const one of all) one.trim()
+    const strangers: Row[] = []
+    const sitting: Row[] = []
+    const unplaced: Row[] = []
+    const unknown = others.map((dictionary) => ({ dictionary, rows: [] as Row[] }))
+    await inTurns(rows, (run) => {
+      for (const row of run) {
+        if (!users.find(row)) strangers.push(row)
+        else if (!sessions.find(row)) sitting.push(row)
+        if (!properties.find(row)) unplaced.push(row)
+        for (const one of unknown) if (!one.dictionary.find(row)) one.rows.push(row)
+      }
+    })
+    await sideBySide([
+      users.learn(strangers).then(() => sessions.learn([...sitting, ...strangers.filter((row) => !sessions.find(row))])),
+      properties.learn(unplaced),
+      ...unknown.map((one) => one.dictionary.learn(one.rows)),
+    ])
   }
   return {
     begin: () => properties.begin(),
-    internIdentities,
-    internSubjects: async (events) => (await subjects.intern(events)).ids,
-    intern: async (calls) => {
-      const identities = await internIdentities(calls.map(({ identity }) => identity))
-      const { ids: modelIds } = await models.intern(calls)
-      const { ids: kindIds } = await kinds.intern(calls)
-      const { ids: priceIds } = await prices.intern(calls)
-      return calls.map(({ call, identity, cost }, n) => {
-        const { userId, sessionId, placed } = identities[n] ?? nobody
-        return {
-          call,
-          identity,
-          cost,
-          userId,
-          sessionId,
-          placed,
-          modelId: modelIds[n] ?? 0,
-          kindId: kindIds[n] ?? 0,
-          priceId: priceIds[n] ?? 0,
-        }
-      })
+    internIdentities: async (identities) => {
+      const rows = identities.map((identity): IdentityRow => ({ identity, ...nobody }))
+      await fill(rows, [])
+      return rows
     },
+    internSubjects: async (events) => {
+      const rows = events.map((event): SubjectRow => ({ event, subjectId: 0 }))
+      await subjects.learn(rows.filter((row) => !subjects.find(row)))
+      return rows.map(({ subjectId }) => subjectId)
+    },
+    intern: (calls) => fill(calls, [models, kinds, prices]),
     forget: () => {
-      for (const dictionary of [users, sessions, models, kinds, prices, subjects, properties]) dictionary.forget()
+      for (const one of all) one.forget()
     },
   }
 }
 
 /** Nobody with nothing. */
-export const nobody: IdentityIds = { userId: 0, sessionId: 0, placed: { segmentId: 0, slots: undefined, overflow: null, featureId: 0 } }
+export const nobody: IdentityIds = { userId: 0, sessionId: 0, placed: nowhere }
 
 /** The names of the rows with id 0; no user can be called so, see `readId`. */
 const NOBODY = '(none)'
 
-const userTable: DictionaryTable<Identity> = { table: 'users', id: 'user_id', columns: { name: ({ user }) => user ?? NOBODY } }
-
-interface Sitting {
-  readonly userId: number
-  readonly session: string | undefined
+const userTable: DictionaryTable<IdentityRow> = {
+  table: 'users',
+  id: 'user_id',
+  columns: { name: ({ identity }) => identity.user ?? NOBODY },
+  set: (row, id) => void (row.userId = id),
 }
 
-const sessionTable: DictionaryTable<Sitting> = {
+const sessionTable: DictionaryTable<IdentityRow> = {
   table: 'sessions',
   id: 'session_id',
-  columns: { user_id: ({ userId, session }) => (session === undefined ? 0 : userId), name: ({ session }) => session ?? NOBODY },
+  columns: {
+    name: ({ identity }) => identity.session ?? NOBODY,
+    user_id: ({ userId, identity }) => (identity.session === undefined ? 0 : userId),
+  },
+  set: (row, id) => void (row.sessionId = id),
 }
 
 const modelTable: DictionaryTable<NamedCall> = {
   table: 'models',
   id: 'model_id',
   columns: {
-    provider: ({ call }) => clean(call.provider),
     requested_model: ({ call }) => call.requestedModel,
     model: ({ call }) => call.model,
+    provider: ({ call }) => clean(call.provider),
   },
+  set: (row, id) => void (row.modelId = id),
 }
 
 const kindTable: DictionaryTable<NamedCall> = {
   table: 'kinds',
   id: 'kind_id',
   columns: {
+    finish_reason: ({ call }) => call.finishReason ?? '',
     operation: ({ call }) => clean(call.operation),
     status: ({ call }) => call.status,
     error_class: ({ call }) => call.errorClass ?? '',
     error_type: ({ call }) => call.errorType ?? '',
-    finish_reason: ({ call }) => call.finishReason ?? '',
     service_tier: ({ call }) => call.serviceTier ?? '',
     streamed: ({ call }) => (call.streamed ? 1 : 0),
     usage_quality: ({ call }) => call.usageQuality,
     origin: ({ call }) => call.origin,
   },
+  set: (row, id) => void (row.kindId = id),
 }
 
-const priceTable: DictionaryTable<NamedCall> = { table: 'prices', id: 'price_id', columns: { price: ({ cost }) => priceText(cost) } }
+export const priceTable: DictionaryTable<PricedRow> = {
+  table: 'prices',
+  id: 'price_id',
+  columns: { price: ({ cost }) => priceText(cost) },
+  set: (row, id) => void (row.priceId = id),
+}
 
-const subjectTable: DictionaryTable<LedgerEvent> = {
+interface SubjectRow {
+  readonly event: LedgerEvent
+  subjectId: number
+}
+
+const subjectTable: DictionaryTable<SubjectRow> = {
   table: 'event_subjects',
   id: 'subject_id',
-  columns: { kind: ({ kind }) => kind, name: ({ name }) => name, source: ({ source }) => source, origin: ({ origin }) => origin },
+  columns: {
+    name: ({ event }) => event.name,
+    kind: ({ event }) => event.kind,
+    source: ({ event }) => event.source,
+    origin: ({ event }) => event.origin,
+  },
+  set: (row, id) => void (row.subjectId = id),
 }
 
 function clean(text: string): string {

@@ -16,6 +16,22 @@ export const usageColumns = {
   webSearches: 'web_searches',
 } as const satisfies Record<keyof Usage, string>
 
+/** Reads each bucket by its name in the text: `usage[bucket]` for names that vary is several times slower, for each call. */
+export const usageReaders = {
+  inputTokens: (usage: Usage) => usage.inputTokens,
+  cacheReadTokens: (usage: Usage) => usage.cacheReadTokens,
+  cacheWrite5mTokens: (usage: Usage) => usage.cacheWrite5mTokens,
+  cacheWrite1hTokens: (usage: Usage) => usage.cacheWrite1hTokens,
+  outputTokens: (usage: Usage) => usage.outputTokens,
+  reasoningTokens: (usage: Usage) => usage.reasoningTokens,
+  audioInputTokens: (usage: Usage) => usage.audioInputTokens,
+  audioCacheReadTokens: (usage: Usage) => usage.audioCacheReadTokens,
+  audioOutputTokens: (usage: Usage) => usage.audioOutputTokens,
+  imageInputTokens: (usage: Usage) => usage.imageInputTokens,
+  imageOutputTokens: (usage: Usage) => usage.imageOutputTokens,
+  webSearches: (usage: Usage) => usage.webSearches,
+} as const satisfies Record<keyof Usage, (usage: Usage) => number>
+
 /**
  * What a rollup row sums, each a whole number: the sum over any set of calls is the sum of the sums of its parts.
  * `errors` leaves cancelled calls out; `samples` are calls made up for a demo.

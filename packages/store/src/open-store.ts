@@ -131,7 +131,11 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
   const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
     if (closed !== undefined) return Promise.reject(new StoreError('closed', `Ledger "${path}" is closed.`))
     if (readOnly) return Promise.reject(new StoreError('read_only', `Ledger "${path}" was opened for reading only.`))
-    const turn = tail.then(() => transaction(db, path, work))
+    const turn = tail.then(() =>
+      db.transaction(work).catch((error: unknown) => {
+        throw toStoreError(error, path)
+      }),
+    )
     tail = turn.catch(() => interning.forget())
     return turn
   }
@@ -216,17 +220,4 @@ function walBytes(path: string): number {
 /** Best effort: with a reader in the way the file is only shortened next time. */
 async function cutWal(db: Sqlite): Promise<void> {
   await db.exec('PRAGMA wal_checkpoint(TRUNCATE)').catch(() => undefined)
-}
-
-async function transaction<Result>(db: Sqlite, path: string, work: () => Promise<Result>): Promise<Result> {
-  await db.exec('BEGIN IMMEDIATE')
-  try {
-    const result = await work()
-    await db.exec('COMMIT')
-    return result
-  } catch (error) {
-    // Where SQLite has rolled back by itself (disk full), there is nothing left to roll back.
-    await db.exec('ROLLBACK').catch(() => undefined)
-    throw toStoreError(error, path)
-  }
 }

@@ -1,11 +1,12 @@
 import type { Identity } from '@spanledger/conventions'
 
-import { openDictionary, type Dictionary, type Entry } from './dictionary.ts'
+import { openDictionary } from './dictionary.ts'
 import type { Sqlite } from './sqlite.ts'
 
 /** Where the properties of one call stand in its row. */
 export interface PlacedProperties {
-  readonly segmentId: number
+  /** 0 until it is found. */
+  segmentId: number
   /** value_id by slot 1..8, at index slot - 1; all null where undefined. */
   readonly slots: readonly (number | null)[] | undefined
   /** JSON object by canonical key, or null. */
@@ -14,11 +15,24 @@ export interface PlacedProperties {
   readonly featureId: number
 }
 
+/** What is placed: the properties of an identity. */
+export interface PlacedIdentity {
+  readonly identity: Identity
+  placed: PlacedProperties
+}
+
+/** No properties, none placed. */
+export const nowhere: PlacedProperties = { segmentId: 0, slots: undefined, overflow: null, featureId: 0 }
+
 export interface Properties {
   /** Sees what other processes have done. At the start of each transaction. */
   begin(): Promise<void>
-  /** Interns and places what calls carry, in order. Inside a transaction that was begun. */
-  place(identities: readonly Identity[]): Promise<PlacedProperties[]>
+  /** Places the properties of a row whose keys and values are remembered. @returns whether they are */
+  find(row: PlacedIdentity): boolean
+  /** Places those of rows whose keys or values may be new, and interns these. Inside a transaction that was begun. */
+  learn(rows: readonly PlacedIdentity[]): Promise<void>
+  /** Forgets some, where too much is remembered. */
+  trim(): void
   forget(): void
 }
 
@@ -49,7 +63,12 @@ type Keys = ReadonlyMap<string, KnownKey>
 const MAX_REMEMBERED_VALUES = 10_000
 
 export function openProperties(db: Sqlite): Properties {
-  const segments = openDictionary<string>(db, { table: 'segments', id: 'segment_id', columns: { value_ids: (set) => set } })
+  const segments = openDictionary<SegmentRow>(db, {
+    table: 'segments',
+    id: 'segment_id',
+    columns: { value_ids: ({ set }) => set },
+    set: ({ placed }, id) => void (placed.segmentId = id),
+  })
   let keys = new Map<string, KnownKey>()
   let dataVersion = -1
 
@@ -64,11 +83,31 @@ export function openProperties(db: Sqlite): Properties {
 
   return {
     begin: () => refreshKeys(dataVersion === -1),
-    place: async (identities) => {
+    find: (row) => {
+      const found = placeOf(row.identity, keys)
+      if (found === undefined) return false
+      row.placed = found.placed
+      return segments.find(found)
+    },
+    learn: async (rows) => {
+      if (rows.length === 0) return
+      const identities = rows.map(({ identity }) => identity)
       if (await addKeys(db, keys, identities)) await refreshKeys(true)
       const missing = missingValues(identities, keys)
       if (missing.length > 0 && (await internValues(db, missing))) await refreshKeys(true)
-      return placeAll(db, identities, { keys, segments })
+      const found = rows.map((row) => {
+        const place = placeOf(row.identity, keys)
+        if (place === undefined) throw new Error('a property has no id')
+        row.placed = place.placed
+        return place
+      })
+      const added = found.filter((place) => !segments.find(place))
+      await segments.learn(added)
+      if (added.length > 0) await insertSegmentValues(db, added)
+    },
+    trim: () => {
+      segments.trim()
+      for (const { values } of keys.values()) if (values.size > MAX_REMEMBERED_VALUES) values.clear()
     },
     forget: () => {
       keys = new Map()
@@ -95,7 +134,6 @@ interface MissingValue {
 }
 
 function missingValues(identities: readonly Identity[], keys: Keys): MissingValue[] {
-  for (const { values } of keys.values()) if (values.size > MAX_REMEMBERED_VALUES) values.clear()
   const missing: MissingValue[] = []
   for (const { properties } of identities) {
     for (const [name, { value }] of properties) {
@@ -157,78 +195,56 @@ async function moveKeys(db: Sqlite): Promise<boolean> {
   return overflowed > 0 || grown.length > 0
 }
 
-interface Placing {
-  readonly keys: Keys
-  readonly segments: Dictionary<string>
+/** A call's interned set, as its table names it, and where the call's properties stand. */
+interface SegmentRow {
+  readonly set: string
+  readonly placed: PlacedProperties
 }
 
-async function placeAll(db: Sqlite, identities: readonly Identity[], { keys, segments }: Placing): Promise<PlacedProperties[]> {
-  const sets = identities.map((identity) => segmentOf(identity, keys))
-  const { ids, added } = await segments.intern(sets)
-  if (added.length > 0) await insertSegmentValues(db, added, membersBySet(identities, sets, keys))
-  return identities.map((identity, n) => ({ segmentId: ids[n] ?? 0, ...placeRest(identity, keys) }))
-}
-
-/** The interned set of a call, as its table names it. */
-function segmentOf({ properties }: Identity, keys: Keys): string {
-  const valueIds: number[] = []
-  for (const [name, { value }] of properties) {
-    const key = keys.get(name)
-    if (key?.place === 'segment') valueIds.push(key.values.get(value) ?? 0)
-  }
-  return valueIds.sort((a, b) => a - b).join(',')
-}
-
-interface Member {
-  readonly keyId: number
-  readonly valueId: number
-}
-
-function membersBySet(identities: readonly Identity[], sets: readonly string[], keys: Keys): ReadonlyMap<string, readonly Member[]> {
-  const members = new Map<string, Member[]>()
-  for (const [n, { properties }] of identities.entries()) {
-    const set = sets[n] ?? ''
-    if (members.has(set)) continue
-    const found: Member[] = []
-    for (const [name, { value }] of properties) {
-      const key = keys.get(name)
-      if (key?.place === 'segment') found.push({ keyId: key.keyId, valueId: key.values.get(value) ?? 0 })
-    }
-    members.set(set, found)
-  }
-  return members
-}
-
-/** What of a call's properties is not in its set. */
-function placeRest({ properties }: Identity, keys: Keys): Omit<PlacedProperties, 'segmentId'> {
+/** @returns undefined where a key or a value is not remembered */
+function placeOf({ properties }: Identity, keys: Keys): SegmentRow | undefined {
+  const members: number[] = []
   let slots: (number | null)[] | undefined
   let overflow: [string, string][] | undefined
   let featureId = 0
   for (const [name, { value }] of properties) {
     const key = keys.get(name)
+    if (key === undefined && keys.size < MAX_KEYS) return undefined
     if (key === undefined || key.place === 'overflow') {
       ;(overflow ??= []).push([name, value])
       continue
     }
-    const valueId = key.values.get(value) ?? 0
+    const valueId = key.values.get(value)
+    if (valueId === undefined) return undefined
     if (name === 'feature') featureId = valueId
-    if (key.slot !== null) (slots ??= Array.from({ length: SLOTS }, () => null))[key.slot - 1] = valueId
+    if (key.slot === null) insertAscending(members, valueId)
+    else (slots ??= Array.from({ length: SLOTS }, () => null))[key.slot - 1] = valueId
   }
   return {
-    slots,
-    overflow: overflow === undefined ? null : JSON.stringify(Object.fromEntries(overflow.sort(([a], [b]) => (a < b ? -1 : 1)))),
-    featureId,
+    set: members.join(','),
+    placed: {
+      segmentId: 0,
+      slots,
+      overflow: overflow === undefined ? null : JSON.stringify(Object.fromEntries(overflow.sort(([a], [b]) => (a < b ? -1 : 1)))),
+      featureId,
+    },
   }
 }
 
-async function insertSegmentValues(
-  db: Sqlite,
-  added: readonly { readonly entry: Entry; readonly id: number }[],
-  members: ReadonlyMap<string, readonly Member[]>,
-): Promise<void> {
-  const rows = added.flatMap(({ entry, id }) => (members.get(String(entry[0])) ?? []).map(({ keyId, valueId }) => [id, keyId, valueId]))
+/** Into a list of a few: `sort` would cost more than the rest. */
+function insertAscending(list: number[], value: number): void {
+  let at = list.length
+  for (; at > 0 && (list[at - 1] ?? 0) > value; at--) list[at] = list[at - 1] ?? 0
+  list[at] = value
+}
+
+/** What new sets hold, one row a value, so that it can be joined. */
+async function insertSegmentValues(db: Sqlite, added: readonly SegmentRow[]): Promise<void> {
+  const sets = new Map(added.map(({ set, placed }) => [placed.segmentId, set]))
   await db.run(
-    'INSERT INTO segment_values (segment_id, key_id, value_id) SELECT value->>0, value->>1, value->>2 FROM jsonb_each(?)',
-    JSON.stringify(rows),
+    `INSERT OR IGNORE INTO segment_values (segment_id, key_id, value_id)
+     SELECT j.value->>0, v.key_id, v.value_id FROM jsonb_each(?) AS j, json_each('[' || (j.value->>1) || ']') AS m
+       JOIN property_values AS v ON v.value_id = m.value`,
+    JSON.stringify([...sets]),
   )
 }

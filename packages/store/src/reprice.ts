@@ -4,11 +4,12 @@ import type { Cost, PriceBook } from '@spanledger/pricing'
 
 import { contributionColumns, toContribution, type Contribution } from './contributions.ts'
 import { openDictionary } from './dictionary.ts'
-import { priceText } from './interning.ts'
+import { priceTable, priceText } from './interning.ts'
 import { cacheHitPrice } from './saved.ts'
 import { openChangeSums, type ChangeSums, type CostChange, type ModelChange, type Reader, type UserChange } from './reprice-change.ts'
 import { beginRepricing, noteProgress, stampRepricing, type RepriceScope } from './reprice-log.ts'
-import { addContribution, applyDelta, emptyDelta } from './rollups.ts'
+import { addContribution, emptyDelta } from './rollup-delta.ts'
+import { applyDelta } from './rollups.ts'
 import type { Sqlite } from './sqlite.ts'
 import { StoreError } from './store-error.ts'
 import type { Zone } from './zone.ts'
@@ -222,9 +223,9 @@ function isOverride(price: string): boolean {
 
 /** Gives calls their new cost and price, keeps the old ones, and moves the rollups. */
 async function rewrite(db: Sqlite, zone: Zone, repricingId: number, changed: readonly Changed[]): Promise<void> {
-  const prices = openDictionary<Cost>(db, { table: 'prices', id: 'price_id', columns: { price: priceText } })
-  const { ids } = await prices.intern(changed.map(({ cost }) => cost))
-  const rows = JSON.stringify(changed.map(({ key, cost }, n) => [...key, cost.costNanoUsd ?? null, ids[n]]))
+  const priced = changed.map(({ key, cost }) => ({ key, cost, priceId: 0 }))
+  await openDictionary(db, priceTable).learn(priced)
+  const rows = JSON.stringify(priced.map(({ key, cost, priceId }) => [key[0], key[1], key[2], cost.costNanoUsd ?? null, priceId]))
   await db.run(
     `INSERT INTO repriced_calls (repricing_id, start_ms, span_id, trace_id, old_cost_nano_usd, old_price_id, new_cost_nano_usd, new_price_id)
      SELECT ?1, c.start_ms, c.span_id, c.trace_id, c.cost_nano_usd, c.price_id, j.value->>3, j.value->>4 FROM jsonb_each(?2) AS j

@@ -1,29 +1,12 @@
-import { usageBuckets } from '@spanledger/conventions'
-
-import { readContributions, type Contribution } from './contributions.ts'
-import { durationBucket, mergeCounts } from './counts.ts'
-import { measureColumns, usageColumns } from './measures.ts'
+import { readContributions } from './contributions.ts'
+import { mergeCounts } from './counts.ts'
+import { inTurns } from './in-turns.ts'
+import { measureColumns } from './measures.ts'
+import { addContribution, costOf, emptyDelta, withMonths, type KeyedDelta, type KeyedDeltas, type RollupDelta } from './rollup-delta.ts'
+import { columnsUsed, insertSparse, noBytes, sparseText, zero, type SparseColumn } from './sparse-rows.ts'
+import { sideBySide } from './side-by-side.ts'
 import type { Sqlite } from './sqlite.ts'
 import { addDays, monthOf, type Zone } from './zone.ts'
-
-/** What a set of calls adds to (or takes from) the rollups: by day, then by id. Months follow from days. */
-export interface RollupDelta {
-  readonly users: Map<number, Map<number, RowDelta>>
-  readonly models: Map<number, Map<number, RowDelta>>
-}
-
-interface RowDelta {
-  /** In the order of `measureColumns`, but for the cost. */
-  readonly measures: number[]
-  /** Apart, because a batch may cost more than a double holds exactly. */
-  costNanoUsd: bigint
-  firstMs: number
-  lastMs: number
-  /** By packed column: what is counted, once for each time it stands here. */
-  readonly added: readonly number[][]
-  /** What is counted once less; undefined where nothing was taken away. */
-  removed: readonly number[][] | undefined
-}
 
 /**
  * The two rollup tables: the id in their key, and their packed columns. A user's months hold sums only: merging packed counts
@@ -39,221 +22,119 @@ type TableName = keyof typeof tables
 /** Where rollups are kept: in the file, or in a temporary schema to compare with. */
 export type RollupSchema = 'main' | 'temp'
 
-export function emptyDelta(): RollupDelta {
-  return { users: new Map(), models: new Map() }
-}
-
-/** Adds what a call contributes; with sign -1 takes it away again. */
-export function addContribution(delta: RollupDelta, call: Contribution, zone: Zone, sign: 1 | -1 = 1): void {
-  const day = zone.day(call.startMs)
-  const bucket = durationBucket(call.latencyMs)
-  const ttftBucket = call.ttftMs === null ? undefined : durationBucket(call.ttftMs)
-  const user = rowOf(delta.users, day, call.userId, 4)
-  const model = rowOf(delta.models, day, call.modelId, 2)
-  for (const row of [user, model]) {
-    addMeasures(row, call, sign)
-    if (call.costNanoUsd !== null) row.costNanoUsd += BigInt(sign * call.costNanoUsd)
-    const counts = countsOf(row, sign)
-    counts[0]?.push(bucket)
-    if (ttftBucket !== undefined) counts[1]?.push(ttftBucket)
-  }
-  const counts = countsOf(user, sign)
-  counts[2]?.push(call.modelId)
-  if (call.featureId !== 0) counts[3]?.push(call.featureId)
-  if (sign === -1) return
-  user.firstMs = Math.min(user.firstMs, call.startMs)
-  user.lastMs = Math.max(user.lastMs, call.startMs)
-}
-
-function rowOf(rows: Map<number, Map<number, RowDelta>>, day: number, id: number, packed: 2 | 4): RowDelta {
-  let byId = rows.get(day)
-  if (byId === undefined) rows.set(day, (byId = new Map()))
-  let row = byId.get(id)
-  if (row === undefined) byId.set(id, (row = emptyRow(packed)))
-  return row
-}
-
-function emptyRow(packed: 2 | 4): RowDelta {
-  return {
-    measures: noMeasures.slice(),
-    costNanoUsd: 0n,
-    firstMs: Number.MAX_SAFE_INTEGER,
-    lastMs: -1,
-    added: packed === 2 ? [[], []] : [[], [], [], []],
-    removed: undefined,
-  }
-}
-
-function countsOf(row: RowDelta, sign: 1 | -1): readonly number[][] {
-  if (sign === 1) return row.added
-  row.removed ??= row.added.map(() => [])
-  return row.removed
-}
-
-const noMeasures = measureColumns.map(() => 0)
-const FIRST_TOKEN = measureColumns.indexOf(usageColumns[usageBuckets[0]])
-const COST = measureColumns.indexOf('cost_nano_usd')
-const LATENCY = measureColumns.indexOf('latency_ms_sum')
-
-/** Adds a call's measures, in the order of `measureColumns`. */
-function addMeasures({ measures }: RowDelta, call: Contribution, sign: 1 | -1): void {
-  add(measures, 0, sign)
-  if (call.status === 'error') add(measures, 1, sign)
-  if (call.status === 'cancelled') add(measures, 2, sign)
-  if (call.costNanoUsd === null) add(measures, 3, sign)
-  if (call.quality === 'estimated' || call.quality === 'partial') add(measures, 4, sign)
-  if (call.quality === 'missing') add(measures, 5, sign)
-  if (call.origin === 'sample') add(measures, 6, sign)
-  if (call.quality !== 'missing') {
-    for (let n = 0; n < usageBuckets.length; n++) add(measures, FIRST_TOKEN + n, sign * call.usage[usageBuckets[n] ?? 'inputTokens'])
-  }
-  add(measures, LATENCY, sign * call.latencyMs)
-}
-
-function add(measures: number[], at: number, n: number): void {
-  measures[at] = (measures[at] ?? 0) + n
-}
-
 /** Adds a delta to the tables. Inside a transaction. */
 export async function applyDelta(db: Sqlite, delta: RollupDelta, schema: RollupSchema = 'main'): Promise<void> {
   // Side by side: one is made ready while SQLite runs the other.
-  await Promise.all([
-    applyRows(db, withMonths(delta.users, 4), 'users', schema),
-    applyRows(db, withMonths(delta.models, 2), 'models', schema),
+  await sideBySide([
+    applyRows(db, withMonths(delta.users, 4), { name: 'users', schema }),
+    applyRows(db, withMonths(delta.models, 2), { name: 'models', schema }),
   ])
 }
 
-interface KeyedDelta {
-  readonly bucket: number
-  readonly id: number
-  readonly row: RowDelta
-}
+/** Rows are read and written this many at a time, so that some are made ready while SQLite works on others. */
+const PART = 1024
 
-function withMonths(days: ReadonlyMap<number, ReadonlyMap<number, RowDelta>>, packed: 2 | 4): KeyedDelta[] {
-  const months = new Map<number, Map<number, RowDelta>>()
-  const rows: KeyedDelta[] = []
-  for (const [day, byId] of days) {
-    for (const [id, row] of byId) {
-      rows.push({ bucket: day, id, row })
-      addToMonth(months, { bucket: monthOf(day), id, row }, packed)
-    }
-  }
-  for (const [bucket, byId] of months) for (const [id, row] of byId) rows.push({ bucket, id, row })
-  return rows
-}
-
-/** A month of one day is that day; only where a batch spans several are they added up. */
-function addToMonth(months: Map<number, Map<number, RowDelta>>, { bucket, id, row }: KeyedDelta, packed: 2 | 4): void {
-  let byId = months.get(bucket)
-  if (byId === undefined) months.set(bucket, (byId = new Map()))
-  const one = byId.get(id)
-  if (one === undefined) {
-    byId.set(id, row)
-    return
-  }
-  const both = emptyRow(packed)
-  for (const part of [one, row]) {
-    for (let n = 0; n < part.measures.length; n++) both.measures[n] = (both.measures[n] ?? 0) + (part.measures[n] ?? 0)
-    both.costNanoUsd += part.costNanoUsd
-    both.firstMs = Math.min(both.firstMs, part.firstMs)
-    both.lastMs = Math.max(both.lastMs, part.lastMs)
-    for (let n = 0; n < packed; n++) {
-      for (const key of part.added[n] ?? []) both.added[n]?.push(key)
-      if (part.removed !== undefined) for (const key of part.removed[n] ?? []) countsOf(both, -1)[n]?.push(key)
-    }
-  }
-  byId.set(id, both)
-}
-
-interface KnownRow {
-  readonly requests: number
-  readonly packed: readonly string[]
-}
-
-async function applyRows(db: Sqlite, deltas: readonly KeyedDelta[], name: TableName, schema: RollupSchema): Promise<void> {
-  if (deltas.length === 0) return
-  const { packsMonths, bounds, packed } = tables[name]
-  const isPacked = (bucket: number): boolean => packsMonths || bucket !== monthOf(bucket)
-  const packing = deltas.filter(({ bucket }) => isPacked(bucket))
-  const known = await readKnown(db, packing, name, schema)
-  const days = bounds ? changeOfActiveDays(packing, known) : undefined
-  const rows = deltas.map(({ bucket, id, row }) => {
-    const values: (number | string)[] = [bucket, id]
-    for (let n = 0; n < row.measures.length; n++) values.push(n === COST ? String(row.costNanoUsd) : (row.measures[n] ?? 0))
-    if (days !== undefined) values.push(days.get(keyOf(bucket, id)) ?? 0, row.firstMs, row.lastMs)
-    const before = isPacked(bucket) ? known.get(keyOf(bucket, id)) : undefined
-    for (let n = 0; n < packed.length; n++) {
-      values.push(isPacked(bucket) ? mergeCounts(before?.packed[n] ?? '', row.added[n] ?? [], row.removed?.[n]) : '')
-    }
-    return values
+async function applyRows(db: Sqlite, { days, months }: KeyedDeltas, target: Target): Promise<void> {
+  const { packsMonths } = tables[target.name]
+  const parts = inParts(packsMonths ? [...days, ...months] : days)
+  const filled = parts.map((part) => fillIn(db, part, target))
+  const written = parts.map(async (part, n) => {
+    await filled[n]
+    await upsertRows(db, part, target)
   })
-  await db.run(upserts[name](schema), JSON.stringify(rows))
-  const shrunk = deltas.filter(({ row }) => (row.measures[0] ?? 0) <= 0).map(({ bucket, id }) => [bucket, id])
-  if (shrunk.length > 0) {
-    const { table, id } = tables[name]
-    await db.run(
-      `DELETE FROM ${schema}.${table} WHERE requests = 0 AND (bucket, ${id}) IN (SELECT value->>0, value->>1 FROM jsonb_each(?))`,
-      JSON.stringify(shrunk),
-    )
-  }
+  // A month's active days are known when all of its days are.
+  const sumsOnly = packsMonths ? [] : inParts(months).map(async (part) => sideBySide(filled).then(() => upsertRows(db, part, target)))
+  await sideBySide([...written, ...sumsOnly])
 }
 
-async function readKnown(db: Sqlite, deltas: readonly KeyedDelta[], name: TableName, schema: RollupSchema): Promise<Map<number, KnownRow>> {
+interface Target {
+  readonly name: TableName
+  readonly schema: RollupSchema
+}
+
+function inParts<Item>(items: readonly Item[]): Item[][] {
+  return Array.from({ length: Math.ceil(items.length / PART) }, (_, n) => items.slice(n * PART, (n + 1) * PART))
+}
+
+/** Compares rows with what the table has: merges packed counts with its counts, and sees which days are new. */
+async function fillIn(db: Sqlite, part: readonly KeyedDelta[], { name, schema }: Target): Promise<void> {
   const { table, id, packed } = tables[name]
   // One JSON text out and one in: npm sqlite3 pays per value that crosses into JavaScript (about half a microsecond).
   const [found] = await db.all<{ rows: string }>(
-    `SELECT json_group_array(json_array(r.bucket, r.${id}, r.requests, ${packed.map((column) => `hex(r.${column})`).join(', ')})) AS rows
+    `SELECT json_group_array(json_array(j.key, r.requests, ${packed.map((column) => `hex(r.${column})`).join(', ')})) AS rows
      FROM jsonb_each(?) AS j JOIN ${schema}.${table} AS r ON r.bucket = j.value->>0 AND r.${id} = j.value->>1`,
-    JSON.stringify(deltas.map(({ bucket, id: rowId }) => [bucket, rowId])),
+    JSON.stringify(part.map(({ bucket, id: rowId }) => [bucket, rowId])),
   )
-  const known = new Map<number, KnownRow>()
-  for (const [bucket, rowId, requests, ...blobs] of JSON.parse(found?.rows ?? '[]') as [number, number, number, ...string[]][]) {
-    known.set(keyOf(bucket, rowId), { requests, packed: blobs })
+  for (const [n, requests, ...counts] of JSON.parse(found?.rows ?? '[]') as [number, number, ...string[]][]) {
+    const delta = part[n]
+    if (delta === undefined) continue
+    delta.requestsBefore = requests
+    delta.packed = counts
   }
-  return known
-}
-
-/** One number for a row's key: buckets have eight digits, and 90 million ids fit beside them into a double. */
-function keyOf(bucket: number, id: number): number {
-  return id * 100_000_000 + bucket
-}
-
-/** Binds a JSON array of rows; sums are added, bounds widened, packed columns replaced. */
-const upserts = {
-  users: (schema: RollupSchema) => upsert('users', schema),
-  models: (schema: RollupSchema) => upsert('models', schema),
-}
-
-function upsert(name: TableName, schema: RollupSchema): string {
-  const { table, id, packed, bounds } = tables[name]
-  const sums = bounds ? [...measureColumns, 'active_days'] : measureColumns
-  const columns = ['bucket', id, ...sums, ...(bounds ? ['first_ms', 'last_ms'] : []), ...packed]
-  const values = columns.map((column, n) => {
-    if (column === 'cost_nano_usd') return `CAST(value->>${n} AS INTEGER)`
-    return (packed as readonly string[]).includes(column) ? `unhex(value->>${n})` : `value->>${n}`
+  await inTurns(part, (run) => {
+    for (const delta of run) {
+      const { row, month, requestsBefore, packed: before } = delta
+      delta.packed = row.added.map((added, n) => mergeCounts(before[n] ?? '', added, row.removed?.[n]))
+      if (month === undefined) continue
+      delta.activeDays = Number(requestsBefore + (row.measures[0] ?? 0) > 0) - Number(requestsBefore > 0)
+      month.activeDays += delta.activeDays
+    }
   })
-  const changes = [
-    ...sums.map((column) => `${column} = ${column} + excluded.${column}`),
-    ...(bounds ? ['first_ms = min(first_ms, excluded.first_ms)', 'last_ms = max(last_ms, excluded.last_ms)'] : []),
-    ...packed.map((column) => `${column} = excluded.${column}`),
-  ]
-  return `INSERT INTO ${schema}.${table} (${columns.join(', ')}) SELECT ${values.join(', ')} FROM jsonb_each(?) WHERE true
-    ON CONFLICT (bucket, ${id}) DO UPDATE SET ${changes.join(', ')}`
 }
 
-/** A day row is one active day; a month row gains or loses those whose day rows appear or vanish. */
-function changeOfActiveDays(deltas: readonly KeyedDelta[], known: ReadonlyMap<number, KnownRow>): ReadonlyMap<number, number> {
-  const change = new Map<number, number>()
-  for (const { bucket, id, row } of deltas) {
-    if (bucket === monthOf(bucket)) continue
-    const before = known.get(keyOf(bucket, id))?.requests ?? 0
-    const days = Number(before + (row.measures[0] ?? 0) > 0) - Number(before > 0)
-    if (days === 0) continue
-    change.set(keyOf(bucket, id), days)
-    const month = keyOf(monthOf(bucket), id)
-    change.set(month, (change.get(month) ?? 0) + days)
-  }
-  return change
+/** Sums are added, bounds widened, packed columns replaced. */
+async function upsertRows(db: Sqlite, part: readonly KeyedDelta[], { name, schema }: Target): Promise<void> {
+  const { table, id, packed } = tables[name]
+  const isTaken = part.some(({ row }) => row.removed !== undefined)
+  // Packed counts that were taken away to the last are empty, and have to be written.
+  const columns = isTaken ? { used: columnsOf[name], unused: [] } : columnsUsed(columnsOf[name], part)
+  const changes = columns.used.slice(2).map(({ name: column }) => {
+    if (column === 'first_ms') return 'first_ms = min(first_ms, excluded.first_ms)'
+    if (column === 'last_ms') return 'last_ms = max(last_ms, excluded.last_ms)'
+    return (packed as readonly string[]).includes(column) ? `${column} = excluded.${column}` : `${column} = ${column} + excluded.${column}`
+  })
+  await db.run(
+    `${insertSparse(`${schema}.${table}`, columns)} WHERE true ON CONFLICT (bucket, ${id}) DO UPDATE SET ${changes.join(', ')}`,
+    await sparseText(columns, part),
+  )
+  if (!isTaken) return
+  const shrunk = part.filter(({ row }) => (row.measures[0] ?? 0) <= 0).map(({ bucket, id: rowId }) => [bucket, rowId])
+  await db.run(
+    `DELETE FROM ${schema}.${table} WHERE requests = 0 AND (bucket, ${id}) IN (SELECT value->>0, value->>1 FROM jsonb_each(?))`,
+    JSON.stringify(shrunk),
+  )
+}
+
+const boundColumns: readonly SparseColumn<KeyedDelta>[] = [
+  { name: 'active_days', of: ({ activeDays }) => activeDays, empty: zero },
+  { name: 'first_ms', of: ({ row }) => row.firstMs },
+  { name: 'last_ms', of: ({ row }) => row.lastMs },
+]
+
+/** The columns of each table, its key first. */
+const columnsOf: Readonly<Record<TableName, readonly SparseColumn<KeyedDelta>[]>> = {
+  users: rollupColumns('users'),
+  models: rollupColumns('models'),
+}
+
+function rollupColumns(name: TableName): SparseColumn<KeyedDelta>[] {
+  const { id, packed, bounds } = tables[name]
+  return [
+    { name: 'bucket', of: ({ bucket }) => bucket },
+    { name: id, of: (delta) => delta.id },
+    ...measureColumns.map((column, n): SparseColumn<KeyedDelta> =>
+      column === 'cost_nano_usd'
+        ? { name: column, of: ({ row }) => costOf(row), empty: zero, read: (json) => `CAST(${json} AS INTEGER)` }
+        : { name: column, of: ({ row }) => row.measures[n] ?? 0, empty: zero },
+    ),
+    ...(bounds ? boundColumns : []),
+    ...packed.map((column, n) => ({
+      name: column,
+      of: (delta: KeyedDelta) => delta.packed[n] ?? '',
+      empty: noBytes,
+      read: (json: string) => `unhex(${json})`,
+    })),
+  ]
 }
 
 /**
@@ -261,7 +142,8 @@ function changeOfActiveDays(deltas: readonly KeyedDelta[], known: ReadonlyMap<nu
  * Inside a transaction, after `applyDelta`.
  */
 export async function rereadBounds(db: Sqlite, delta: RollupDelta, zone: Zone): Promise<void> {
-  const rows = withMonths(delta.users, 4)
+  const { days, months } = withMonths(delta.users, 4)
+  const rows = [...days, ...months]
     .filter(({ row }) => row.removed !== undefined)
     .map(({ bucket, id }) => {
       const first = bucket === monthOf(bucket) ? bucket + 1 : bucket

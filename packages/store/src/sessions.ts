@@ -1,18 +1,18 @@
-import type { CallRow } from './call-row.ts'
 import type { Sqlite } from './sqlite.ts'
 
-/** Widens first_ms and last_ms of sessions to the counted rows of a batch. Inside a transaction. */
-export async function touchSessions(db: Sqlite, rows: readonly CallRow[]): Promise<void> {
-  const ranges = new Map<number, [id: number, firstMs: number, lastMs: number]>()
-  for (const { counted, sessionId, startMs } of rows) {
-    if (!counted || sessionId === 0) continue
-    const range = ranges.get(sessionId)
-    if (range === undefined) ranges.set(sessionId, [sessionId, startMs, startMs])
-    else {
-      range[1] = Math.min(range[1], startMs)
-      range[2] = Math.max(range[2], startMs)
-    }
-  }
+/** The starts of the first and last counted call of sessions, by session_id. */
+export type SessionRanges = Map<number, [sessionId: number, firstMs: number, lastMs: number]>
+
+export function widenRange(ranges: SessionRanges, sessionId: number, startMs: number): void {
+  if (sessionId === 0) return
+  const range = ranges.get(sessionId)
+  if (range === undefined) ranges.set(sessionId, [sessionId, startMs, startMs])
+  else if (startMs < range[1]) range[1] = startMs
+  else if (startMs > range[2]) range[2] = startMs
+}
+
+/** Widens first_ms and last_ms of sessions to what a batch brought. Inside a transaction. */
+export async function touchSessions(db: Sqlite, ranges: SessionRanges): Promise<void> {
   if (ranges.size === 0) return
   await db.run(
     `UPDATE sessions SET first_ms = min(coalesce(sessions.first_ms, seen.first_ms), seen.first_ms),

@@ -5,13 +5,18 @@ import { StoreError, toStoreError } from './store-error.ts'
 /** What is bound to a `?`. Numbers above 2^31 are only exact in columns of STRICT tables; text is always exact. */
 export type SqliteValue = string | number | null
 
-/** The part of a SQLite driver that the store uses; npm sqlite3 has it behind callbacks. Statements run in order. */
+/** The part of a SQLite driver that the store uses; npm sqlite3 has it behind callbacks. Statements run one after the other. */
 export interface Sqlite {
   /** Runs several statements without parameters. */
   exec(sql: string): Promise<void>
   /** Runs one statement. @returns how many rows it changed */
   run(sql: string, ...values: SqliteValue[]): Promise<number>
   all<Row>(sql: string, ...values: SqliteValue[]): Promise<Row[]>
+  /**
+   * Runs work in a transaction, and takes all of it back where it fails. Once a statement has failed no other is run: SQLite
+   * may have rolled back by itself, and the next would be committed on its own.
+   */
+  transaction<Result>(work: () => Promise<Result>): Promise<Result>
   close(): Promise<void>
 }
 
@@ -23,7 +28,6 @@ interface Driver {
   readonly Database: new (path: string, mode: number, done: (error: Error | null) => void) => DriverDatabase
 }
 interface DriverDatabase {
-  serialize(): void
   exec(sql: string, done: (error: Error | null) => void): void
   run(sql: string, values: SqliteValue[], done: (this: { changes: number }, error: Error | null) => void): void
   all(sql: string, values: SqliteValue[], done: (error: Error | null, rows: unknown[]) => void): void
@@ -43,28 +47,49 @@ export async function openSqlite(path: string, mode: 'read' | 'write'): Promise<
       else reject(toStoreError(error, path))
     })
   })
-  // Without this, statements that are not awaited one by one may overtake each other.
-  database.serialize()
+  let last: Promise<unknown> = Promise.resolve()
+  let inTransaction = false
+  let failure: unknown
+  const inOrder = <Result>(start: (done: (error: Error | null, result: Result) => void) => void): Promise<Result> => {
+    const turn = last.then(() => {
+      if (failure !== undefined) throw failure
+      return new Promise<Result>((resolve, reject) => {
+        start((error, result) => (error === null ? resolve(result) : reject(toStoreError(error, path))))
+      })
+    })
+    last = turn.catch((error: unknown) => {
+      if (inTransaction) failure ??= error
+    })
+    return turn
+  }
+  const exec = (sql: string): Promise<void> => inOrder((done) => database.exec(sql, (error) => done(error, undefined)))
   return {
-    exec: (sql) =>
-      new Promise((resolve, reject) => {
-        database.exec(sql, (error) => (error === null ? resolve() : reject(toStoreError(error, path))))
-      }),
+    exec,
     run: (sql, ...values) =>
-      new Promise((resolve, reject) => {
-        database.run(sql, values, function done(error) {
-          if (error === null) resolve(this.changes)
-          else reject(toStoreError(error, path))
-        })
-      }),
+      inOrder<number>((done) =>
+        database.run(sql, values, function ran(error) {
+          done(error, error === null ? this.changes : 0)
+        }),
+      ),
     all: <Row>(sql: string, ...values: SqliteValue[]) =>
-      new Promise<Row[]>((resolve, reject) => {
-        database.all(sql, values, (error, rows) => (error === null ? resolve(rows as Row[]) : reject(toStoreError(error, path))))
-      }),
-    close: () =>
-      new Promise((resolve, reject) => {
-        database.close((error) => (error === null ? resolve() : reject(toStoreError(error, path))))
-      }),
+      inOrder<Row[]>((done) => database.all(sql, values, (error, rows) => done(error, rows as Row[]))),
+    transaction: async (work) => {
+      await exec('BEGIN IMMEDIATE')
+      inTransaction = true
+      try {
+        const result = await work()
+        await exec('COMMIT')
+        inTransaction = false
+        return result
+      } catch (error) {
+        inTransaction = false
+        failure = undefined
+        // Where SQLite has rolled back by itself (disk full), there is nothing left to roll back.
+        await exec('ROLLBACK').catch(() => undefined)
+        throw error
+      }
+    },
+    close: () => inOrder((done) => database.close((error) => done(error, undefined))),
   }
 }
 

@@ -1,16 +1,19 @@
-import { usageOf } from '@spanledger/conventions'
 import type { PriceBook } from '@spanledger/pricing'
 
 import type { Batch, WriteOutcome, WrittenCall } from './batch.ts'
-import { encodeCallRow, insertCalls, type CallRow } from './call-row.ts'
+import { callColumns, noUsage, type CallRow } from './call-row.ts'
 import { contributionColumns, toContribution, type Contribution } from './contributions.ts'
 import { writeEvents } from './events.ts'
-import { nobody, type InternedCall, type Interning } from './interning.ts'
+import { inTurns } from './in-turns.ts'
+import { nobody, type Interning } from './interning.ts'
 import { SLOTS } from './properties.ts'
-import { addContribution, applyDelta, emptyDelta, rereadBounds, type RollupDelta } from './rollups.ts'
+import { addContribution, emptyDelta, type RollupDelta } from './rollup-delta.ts'
+import { applyDelta, rereadBounds } from './rollups.ts'
 import { costOfCall } from './saved.ts'
-import { rereadSessions, touchSessions } from './sessions.ts'
+import { rereadSessions, touchSessions, widenRange, type SessionRanges } from './sessions.ts'
 import type { Decision, TraceSpan } from './settle.ts'
+import { sideBySide } from './side-by-side.ts'
+import { columnsUsed, insertSparse, sparseText } from './sparse-rows.ts'
 import type { Sqlite } from './sqlite.ts'
 import { growTraces } from './trace-spans.ts'
 import type { Zone } from './zone.ts'
@@ -27,10 +30,7 @@ export interface WriteContext {
 /** Starts beyond these are no clock's answer; such a call is refused and counted. */
 const MAX_START_MS = Date.UTC(2200, 0, 1)
 
-/**
- * Calls are taken this many at a time, within one transaction: what is made for a slice dies young, and the event loop of the
- * app gets its turn between two slices.
- */
+/** Calls are inserted this many at a time, within one transaction: what is made for them dies young. */
 const SLICE = 1024
 
 /** Writes a batch. Inside a transaction: dedup, the verdict on its traces, calls and rollups become visible together. */
@@ -38,39 +38,124 @@ export async function writeBatch(context: WriteContext, batch: Batch): Promise<W
   const { db } = context
   const counters = new Map<string, number>()
   const fresh = await freshCalls(db, batch.calls, counters)
+  await context.interning.begin()
   const { decisions, revised, overLimit } = await decide(context, fresh, batch)
   if (overLimit) addTo(counters, 'trace_spans_over_limit')
 
-  const delta = emptyDelta()
-  const rows: CallRow[] = []
-  // SQLite works on a thread of its own, and the statements of a connection run in order: nobody waits for an insert while
-  // there is something left to make ready.
-  const inserts: Promise<unknown>[] = []
-  await context.interning.begin()
-  for (let at = 0; at < fresh.length; at += SLICE) {
-    const slice = await makeRows(context, { calls: fresh.slice(at, at + SLICE), decisions, delta })
-    const insert = db.run(insertCalls, JSON.stringify(slice.map(encodeCallRow)))
-    insert.catch(() => undefined) // Thrown by the await below; here it only must not count as unhandled.
-    inserts.push(insert)
-    for (const row of slice) rows.push(row)
-  }
-  await Promise.all(inserts)
-  await touchSessions(db, rows)
-  if (revised.length > 0) await revise(context, revised, delta)
-  await applyDelta(db, delta)
-  if (revised.length > 0) await rereadBounds(db, delta, context.zone)
-
+  const changes: Changes = { delta: emptyDelta(), sessions: new Map(), counters, uncounted: 0, unpriced: 0 }
+  await insertCalls(context, { calls: fresh, decisions }, changes)
+  await touchSessions(db, changes.sessions)
+  if (revised.length > 0) await revise(context, revised, changes.delta)
+  await applyDelta(db, changes.delta)
+  if (revised.length > 0) await rereadBounds(db, changes.delta, context.zone)
   const insertedEvents = await writeEvents({ ...context, maxStartMs: MAX_START_MS }, batch, counters)
-
-  for (const call of fresh) for (const fault of call.faults) addTo(counters, fault)
   await addCounters(db, counters)
   return {
     inserted: fresh.length,
     duplicates: counters.get('duplicate_calls') ?? 0,
-    uncounted: rows.filter((row) => !row.counted).length,
+    uncounted: changes.uncounted,
     revised: revised.length,
-    unpriced: rows.filter((row) => row.counted && row.costNanoUsd === null).length,
+    unpriced: changes.unpriced,
     insertedEvents,
+  }
+}
+
+/** What follows from the calls of a batch, beside their rows. */
+interface Changes {
+  readonly delta: RollupDelta
+  readonly sessions: SessionRanges
+  readonly counters: Map<string, number>
+  uncounted: number
+  unpriced: number
+}
+
+interface Fresh {
+  readonly calls: readonly WrittenCall[]
+  readonly decisions: ReadonlyMap<WrittenCall, Decision>
+}
+
+/**
+ * Inserts calls, slice by slice. SQLite works on a thread of its own, and the statements of a connection run in order: nobody
+ * waits for an insert while there is something left to make ready, and the ids of a slice are looked up before the one
+ * before it is put into words.
+ */
+async function insertCalls(context: WriteContext, { calls, decisions }: Fresh, changes: Changes): Promise<void> {
+  const running: Promise<unknown>[] = []
+  const start = <Result>(work: Promise<Result>): Promise<Result> => {
+    work.catch(() => undefined) // Thrown by `sideBySide`; here it only must not count as unhandled.
+    running.push(work)
+    return work
+  }
+  const prepare = (at: number): Promise<CallRow[]> => start(prepareRows(context, { calls: calls.slice(at, at + SLICE), decisions }))
+  try {
+    for (let at = 0, next = prepare(0); at < calls.length; at += SLICE) {
+      const rows = await next
+      next = prepare(at + SLICE)
+      void start(insertRows(context.db, rows))
+      await inTurns(rows, (run) => {
+        for (const row of run) addToChanges(changes, row, context.zone)
+      })
+    }
+  } finally {
+    await sideBySide(running)
+  }
+}
+
+/** The rows of calls, priced and with ids. */
+async function prepareRows({ interning, priceBook }: WriteContext, { calls, decisions }: Fresh): Promise<CallRow[]> {
+  const rows: CallRow[] = []
+  await inTurns(calls, (run) => {
+    for (const call of run) rows.push(rowOf(call, decisions.get(call), priceBook))
+  })
+  await interning.intern(rows)
+  return rows
+}
+
+function rowOf(call: WrittenCall, decision: Decision | undefined, priceBook: PriceBook): CallRow {
+  return {
+    call,
+    identity: decision?.identity ?? call,
+    // A call that was not decided with its trace counts, unless it may only repeat what others used and used nothing.
+    counted: decision?.counted ?? (call.role === 'call' || call.usage !== undefined),
+    cost: costOfCall(call, priceBook),
+    userId: 0,
+    sessionId: 0,
+    modelId: 0,
+    kindId: 0,
+    priceId: 0,
+    placed: nobody.placed,
+  }
+}
+
+async function insertRows(db: Sqlite, rows: readonly CallRow[]): Promise<void> {
+  const columns = columnsUsed(callColumns, rows)
+  await db.run(insertSparse('llm_calls', columns), await sparseText(columns, rows))
+}
+
+function addToChanges(changes: Changes, row: CallRow, zone: Zone): void {
+  for (const fault of row.call.faults) addTo(changes.counters, fault)
+  if (!row.counted) {
+    changes.uncounted++
+    return
+  }
+  if (row.cost.costNanoUsd === undefined) changes.unpriced++
+  widenRange(changes.sessions, row.sessionId, row.call.startMs)
+  addContribution(changes.delta, contributionOf(row), zone)
+}
+
+function contributionOf({ call, cost, userId, modelId, placed }: CallRow): Contribution {
+  return {
+    startMs: call.startMs,
+    userId,
+    modelId,
+    featureId: placed.featureId,
+    status: call.status,
+    quality: call.usageQuality,
+    origin: call.origin,
+    latencyMs: call.durationMs,
+    ttftMs: call.timeToFirstTokenMs ?? null,
+    costNanoUsd: cost.costNanoUsd ?? null,
+    usage: call.usage ?? noUsage,
   }
 }
 
@@ -78,24 +163,28 @@ export async function writeBatch(context: WriteContext, batch: Batch): Promise<W
 async function freshCalls(db: Sqlite, calls: readonly WrittenCall[], counters: Map<string, number>): Promise<WrittenCall[]> {
   const unique: WrittenCall[] = []
   // By span id first, which nearly always decides; a key of all three would be put together for every call.
-  const bySpan = new Map<string, WrittenCall[]>()
+  const firstOfSpan = new Map<string, WrittenCall>()
+  const others = new Set<string>()
   for (const call of calls) {
     if (!(call.startMs >= 0 && call.startMs < MAX_START_MS)) {
       addTo(counters, 'refused_start_time')
       continue
     }
-    const same = bySpan.get(call.spanId)
-    if (same?.some(({ traceId, startMs }) => traceId === call.traceId && startMs === call.startMs) === true) {
-      addTo(counters, 'duplicate_calls')
-      continue
+    const first = firstOfSpan.get(call.spanId)
+    if (first === undefined) firstOfSpan.set(call.spanId, call)
+    else {
+      const key = `${call.spanId} ${call.traceId} ${call.startMs}`
+      if ((first.traceId === call.traceId && first.startMs === call.startMs) || others.has(key)) {
+        addTo(counters, 'duplicate_calls')
+        continue
+      }
+      others.add(key)
     }
-    if (same === undefined) bySpan.set(call.spanId, [call])
-    else same.push(call)
     unique.push(call)
   }
   const known = await findKnown(db, unique)
   if (known.size > 0) counters.set('duplicate_calls', (counters.get('duplicate_calls') ?? 0) + known.size)
-  return known.size === 0 ? unique : unique.filter((_, n) => !known.has(n))
+  return known.size === 0 ? unique : unique.filter((call) => !known.has(call))
 }
 
 /** Adds to the durable counters. Inside a transaction. */
@@ -112,15 +201,18 @@ function addTo(counts: Map<string, number>, name: string): void {
   counts.set(name, (counts.get(name) ?? 0) + 1)
 }
 
-/** The positions of those calls that the ledger has. */
-async function findKnown(db: Sqlite, calls: readonly WrittenCall[]): Promise<ReadonlySet<number>> {
-  if (calls.length === 0) return new Set()
+/** Those calls that the ledger has. One that started after all of the ledger cannot be among them, and is not looked for. */
+async function findKnown(db: Sqlite, calls: readonly WrittenCall[]): Promise<ReadonlySet<WrittenCall>> {
+  const [latest] = await db.all<{ ms: number | null }>('SELECT max(start_ms) AS ms FROM llm_calls')
+  const latestMs = latest?.ms ?? -1
+  const older = calls.filter(({ startMs }) => startMs <= latestMs)
+  if (older.length === 0) return new Set()
   const [row] = await db.all<{ found: string }>(
     `SELECT json_group_array(j.key) AS found FROM jsonb_each(?) AS j
      JOIN llm_calls AS c ON c.start_ms = j.value->>0 AND c.span_id = unhex(j.value->>1) AND c.trace_id = unhex(j.value->>2)`,
-    JSON.stringify(calls.map((call) => [call.startMs, call.spanId, call.traceId])),
+    JSON.stringify(older.map((call) => [call.startMs, call.spanId, call.traceId])),
   )
-  return new Set(JSON.parse(row?.found ?? '[]') as number[])
+  return new Set((JSON.parse(row?.found ?? '[]') as number[]).flatMap((n) => older[n] ?? []))
 }
 
 /** Calls that are settled count as they stand; the others, and what they change, are decided with their traces. */
@@ -132,68 +224,6 @@ async function decide(
   const open = fresh.filter((call) => call.settled !== true)
   if (open.length === 0 && links.length === 0) return { decisions: new Map(), revised: [], overLimit: false }
   return growTraces(db, { calls: open, links, nowMs: nowMs() })
-}
-
-interface Fresh {
-  readonly calls: readonly WrittenCall[]
-  readonly decisions: ReadonlyMap<WrittenCall, Decision>
-  readonly delta: RollupDelta
-}
-
-/** The rows of calls, priced and with ids; what those that count add to the rollups goes into the delta. */
-async function makeRows({ interning, priceBook, zone }: WriteContext, { calls, decisions, delta }: Fresh): Promise<CallRow[]> {
-  const priced = calls.map((call) => {
-    return { call, cost: costOfCall(call, priceBook), identity: decisions.get(call)?.identity ?? call }
-  })
-  const interned = await interning.intern(priced)
-  return interned.map((one) => {
-    const { call } = one
-    // A call that was not decided with its trace counts, unless it may only repeat what others used and used nothing.
-    const row = rowOf(one, decisions.get(call)?.counted ?? (call.role === 'call' || call.usage !== undefined))
-    if (row.counted) addContribution(delta, contributionOf(row, one), zone)
-    return row
-  })
-}
-
-const nothing = usageOf({})
-
-function rowOf({ call, cost, userId, sessionId, modelId, kindId, priceId, placed }: InternedCall, counted: boolean): CallRow {
-  return {
-    startMs: call.startMs,
-    spanId: call.spanId,
-    traceId: call.traceId,
-    userId,
-    sessionId,
-    modelId,
-    kindId,
-    priceId,
-    segmentId: placed.segmentId,
-    counted,
-    latencyMs: call.durationMs,
-    ttftMs: call.timeToFirstTokenMs ?? null,
-    costNanoUsd: cost.costNanoUsd ?? null,
-    reportedCostNanoUsd: call.reportedCostNanoUsd ?? null,
-    usage: call.usage ?? nothing,
-    slots: placed.slots,
-    overflow: placed.overflow,
-    parts: call.parts === undefined ? null : JSON.stringify(call.parts),
-  }
-}
-
-function contributionOf(row: CallRow, { call, placed }: InternedCall): Contribution {
-  return {
-    startMs: row.startMs,
-    userId: row.userId,
-    modelId: row.modelId,
-    featureId: placed.featureId,
-    status: call.status,
-    quality: call.usageQuality,
-    origin: call.origin,
-    latencyMs: row.latencyMs,
-    ttftMs: row.ttftMs,
-    costNanoUsd: row.costNanoUsd,
-    usage: row.usage,
-  }
 }
 
 /** Calls in the ledger that now count otherwise, or for somebody else: their row and their share of the rollups change. */
@@ -208,17 +238,8 @@ async function revise(
   const rows = revised.map(({ span, decision }, n) => {
     const { userId, sessionId, placed } = ids[n] ?? nobody
     const slots = placed.slots ?? Array.from({ length: SLOTS }, () => null)
-    return [
-      span.startMs,
-      span.spanId,
-      span.traceId,
-      Number(decision.counted),
-      userId,
-      sessionId,
-      placed.segmentId,
-      ...slots,
-      placed.overflow,
-    ]
+    const { startMs, spanId, traceId } = span
+    return [startMs, spanId, traceId, Number(decision.counted), userId, sessionId, placed.segmentId, ...slots, placed.overflow]
   })
   await db.run(updateCalls, JSON.stringify(rows))
   const after = await readContributionsOf(db, keys)

@@ -75,6 +75,22 @@ describe('a written call', () => {
     await store.close()
   })
 
+  it('of a batch of thousands stands there as if it had come alone, whatever is new in the batch', async () => {
+    const calls = Array.from({ length: 2600 }, (_, n) =>
+      call({
+        n,
+        user: `u${n % 700}`,
+        session: `s${n % 1300}`,
+        model: `model-${n % 5}`,
+        requestedModel: `model-${n % 3}`,
+        usage: n === 2000 ? usageOf({ inputTokens: 5, imageInputTokens: 7 }) : tokens(n, 1),
+        properties: properties({ tenant: `t${n % 400}`, feature: `f${n % 9}` }),
+      }),
+    )
+    const small = Array.from({ length: 26 }, (_, n) => ({ calls: calls.slice(n * 100, n * 100 + 100) }))
+    expect(await written([{ calls }])).toEqual(await written(small))
+  })
+
   it('is another call where only the trace differs', async () => {
     const { calls } = await written([{ calls: [call(), call({ traceId: 'f'.repeat(32) })] }])
     expect(calls).toHaveLength(2)
@@ -153,6 +169,17 @@ describe('the calls of a trace', () => {
         { requests: 2, input_tokens: 14_426, output_tokens: 771 },
       ])
     }
+  })
+
+  it('take their time to first token back out of the rollups when they turn out not to count', async () => {
+    const agent = inTrace(1, undefined, { role: 'aggregate', usage: tokens(10, 1), timeToFirstTokenMs: 300 })
+    const chat = inTrace(2, 1, { usage: tokens(10, 1), timeToFirstTokenMs: undefined })
+    const late = await written([{ calls: [agent] }, { calls: [chat] }])
+    expect(late.users).toMatchObject([
+      { requests: 1, ttft: '' },
+      { requests: 1, ttft: '' },
+    ])
+    expect(late).toEqual(await written([{ calls: [agent, chat] }]))
   })
 
   it('get the user of a root that comes last', async () => {
