@@ -7,8 +7,8 @@ import { mappedColumns, readColumnMap, targets } from '../import/column-map.ts'
 import { importFiles } from '../import/import-files.ts'
 import type { Source } from '../import/import-file.ts'
 import { openFile, type ImportFile } from '../import/open-file.ts'
-import { localTimes, timeFormats, type LocalTimes, type TimeFormat } from '../import/read-time.ts'
-import { csvSource, heliconeSource, spansSource } from '../import/sources.ts'
+import { localTimes, timeFormats, type TimeFormat } from '../import/read-time.ts'
+import { csvSource, heliconeSource, langfuseSource, spansSource, type ZoneOfTimes } from '../import/sources.ts'
 import { dryRun } from './dry-run.ts'
 import { usageFailure } from './failure.ts'
 import { checkStorePath, optionsOf, withIo, type Globals } from './globals.ts'
@@ -38,6 +38,7 @@ offset are of --tz, else UTC. Packed files (.gz) are unpacked.`
 export function addImport(program: Command): void {
   const group = program.command('import').description('bring in calls from elsewhere')
   addHelicone(group)
+  addLangfuse(group)
   addSpans(group)
   addCsv(group)
 }
@@ -50,6 +51,19 @@ function addHelicone(group: Command): void {
       const options = optionsOf<ImportOptions>(command)
       const times = timesOf(options)
       await runImport('helicone', options, { paths, open: (file) => heliconeSource(file, times) })
+    })
+}
+
+function addLangfuse(group: Command): void {
+  const command = group
+    .command('langfuse')
+    .description('observations of Langfuse, or traces with theirs: JSON lines, a JSON array, answers of its API, or CSV')
+  addImportOptions(command)
+    .addHelpText('after', `${inAll}\n\nExample:\n  spanledger import langfuse observations.jsonl.gz`)
+    .action(async (paths: string[]) => {
+      const options = optionsOf<ImportOptions>(command)
+      const times = timesOf(options)
+      await runImport('langfuse', options, { paths, open: (file) => langfuseSource(file, times) })
     })
 }
 
@@ -128,7 +142,7 @@ function addImportOptions(command: Command): Command {
     .addOption(new Option('--prices <file>', 'your own prices, on top of the bundled ones').env('SPANLEDGER_PRICES'))
 }
 
-function timesOf({ tz = 'UTC' }: Globals): { zone: LocalTimes; zoneName: string } {
+function timesOf({ tz = 'UTC' }: Globals): ZoneOfTimes {
   try {
     return { zone: localTimes(tz), zoneName: tz }
   } catch (cause) {

@@ -44,7 +44,7 @@ export function callKey(source: string, { traceId, spanId, answer, recordId, con
 }
 
 /** 32 hex digits; a UUID is its digits, and any other text is hashed. */
-function traceIdOf(text: string): string {
+export function traceIdOf(text: string): string {
   return hexOr(text.replaceAll('-', ''), 32) ?? createHash('sha256').update(`trace ${text}`).digest('hex').slice(0, 32)
 }
 

@@ -5,6 +5,7 @@ import type { Fields } from './fields.ts'
 import { readHelicone } from './helicone.ts'
 import type { Source } from './import-file.ts'
 import type { Imported } from './imported-call.ts'
+import { readLangfuse } from './langfuse.ts'
 import { readMappedRow, type RowRules } from './mapped-row.ts'
 import { jsonFraming, type ImportFile } from './open-file.ts'
 import { readCsvRecords, readJsonRecord } from './read-record.ts'
@@ -15,20 +16,56 @@ import { readSpans } from './spans.ts'
 /** Raised with any change of what a record becomes: a checkpoint of an older version is then of no use. */
 const VERSION = 1
 
+/** For times that say no offset. */
+export interface ZoneOfTimes {
+  readonly zone: LocalTimes
+  readonly zoneName: string
+}
+
 /**
  * A file of Helicone's export: JSON lines, a JSON array, or CSV.
  * @throws CommandFailure for a file that is none of these
  */
-export async function heliconeSource(file: ImportFile, { zone, zoneName }: { zone: LocalTimes; zoneName: string }): Promise<Source> {
-  const how = JSON.stringify(['helicone', VERSION, zoneName])
-  const readFields = orRefusal((fields) => readHelicone(fields, zone))
+export function heliconeSource(file: ImportFile, { zone, zoneName }: ZoneOfTimes): Promise<Source> {
+  return exportSource(file, {
+    of: 'Helicone',
+    needs: ['request_id'],
+    how: ['helicone', VERSION, zoneName],
+    read: (fields) => readHelicone(fields, zone),
+  })
+}
+
+/**
+ * A file of Langfuse's observations, or of traces with theirs: JSON lines, a JSON array, answers of its API, or CSV.
+ * @throws CommandFailure for a file that is none of these
+ */
+export function langfuseSource(file: ImportFile, { zone, zoneName }: ZoneOfTimes): Promise<Source> {
+  return exportSource(file, {
+    of: 'Langfuse',
+    needs: ['startTime', 'start_time'],
+    how: ['langfuse', VERSION, zoneName],
+    read: (fields) => readLangfuse(fields, zone),
+  })
+}
+
+interface ExportFormat {
+  readonly of: string
+  /** Columns of its tables, of which one is enough to know them by. */
+  readonly needs: readonly string[]
+  readonly how: readonly unknown[]
+  readonly read: (fields: Fields) => Imported
+}
+
+async function exportSource(file: ImportFile, { of, needs, how, read }: ExportFormat): Promise<Source> {
+  const readFields = orRefusal(read)
+  const shared = { how: JSON.stringify(how) }
   if (looksLikeJson(file))
-    return { ...jsonSource(file), read: (records) => records.map((record) => readFields(readJsonRecord(record))), how }
+    return { ...jsonSource(file), ...shared, read: (records) => records.map((record) => readFields(readJsonRecord(record))) }
   const header = await csvHeader(file, ',')
-  if (header !== undefined && !header.columns.positions.has('request_id')) {
+  if (header !== undefined && !needs.some((name) => header.columns.positions.has(name))) {
     throw new CommandFailure(
       exitCodes.failed,
-      `${JSON.stringify(file.path)} is no export of Helicone: it is neither JSON nor a table with a column request_id. For other tables there is: spanledger import csv`,
+      `${JSON.stringify(file.path)} is no export of ${of}: it is neither JSON nor a table with a column ${needs[0]}. For other tables there is: spanledger import csv`,
     )
   }
   return {
@@ -36,7 +73,7 @@ export async function heliconeSource(file: ImportFile, { zone, zoneName }: { zon
     frame: { framing: 'csv', delimiter: ',' },
     start: header?.start ?? { offset: file.markBytes, line: 1 },
     read: readRows(header, ',', readFields),
-    how,
+    ...shared,
     header: header?.bytes,
   }
 }
