@@ -10,7 +10,7 @@ import { benchUsersReport } from './users-report.ts'
 /** Every benchmark, in its full size and in one that ends within a minute (`--quick`), which says less. */
 const benches: Readonly<Record<string, { full: () => Promise<Finding>; quick: () => Promise<Finding> }>> = {
   instrumentation: {
-    full: () => benchInstrumentation({ rounds: 24, plainCallsPerBlock: 1024, streamsPerBlock: 64 }),
+    full: () => benchInstrumentation({ rounds: 16, plainCallsPerBlock: 1024, streamsPerBlock: 256 }),
     quick: () => benchInstrumentation({ rounds: 8, plainCallsPerBlock: 512, streamsPerBlock: 32 }),
   },
   app: {

@@ -33,10 +33,10 @@ export interface LedgerSpanProcessorState extends WriterState {
   readonly faults: number
 }
 
-/** How far a round goes: reads what has ended and writes full batches only; writes all; writes what no later span will add to. */
-type Goal = 'read' | 'write' | 'end'
+/** How far a round goes: writes all that has ended; or also what no later span will add to. */
+type Goal = 'write' | 'end'
 
-/** So many ended spans are read at once, before the garbage collector has to carry them along: what is read is smaller. */
+/** So many ended spans are read at once, also while a batch is being written: what is read is smaller, and lighter to collect. */
 const READ_AT = 64
 /** What a call, link or event that was read weighs until it is written, by estimate. */
 const BYTES_PER_READ = 1200
@@ -63,6 +63,7 @@ export class LedgerSpanProcessor {
   #unplaced: Batch[] = []
   #timer: NodeJS.Timeout | undefined
   #isReadDue = false
+  #reading: Promise<void> | undefined
   #round: Promise<void> | undefined
   #shutdown: Promise<void> | undefined
   #droppedSpans = 0
@@ -157,12 +158,20 @@ export class LedgerSpanProcessor {
   }
 
   #readSoon(): void {
-    if (this.#isReadDue || this.#round !== undefined) return
+    if (this.#isReadDue) return
     this.#isReadDue = true
-    setImmediate(() => {
-      this.#isReadDue = false
-      void this.#startRound('read')
-    })
+    setImmediate(() => void this.#readAhead())
+  }
+
+  /** Never rejects. */
+  async #readAhead(): Promise<void> {
+    await this.#readAll()
+    this.#isReadDue = false
+    this.#writeWhenFull()
+  }
+
+  #writeWhenFull(): void {
+    if (this.#trees.waiting >= this.#settings.maxBatchCalls) void this.#startRound('write')
   }
 
   #writeLater(): void {
@@ -187,16 +196,15 @@ export class LedgerSpanProcessor {
       this.#fault(error)
     }
     this.#round = undefined
-    if (this.#queue.length - this.#head >= READ_AT) this.#readSoon()
-    if (this.#waiting() > 0 && goal !== 'end') this.#writeLater()
+    if (goal === 'end') return
+    this.#writeWhenFull()
+    if (this.#waiting() > 0) this.#writeLater()
   }
 
   async #readAndWrite(goal: Goal): Promise<void> {
-    await inSlices(
-      () => this.#next(),
-      (node) => this.#read(node),
-    )
-    if (goal === 'read' && this.#trees.waiting < this.#settings.maxBatchCalls) return
+    // A reading that was going on may have found the queue empty just before the last span ended.
+    do await this.#readAll()
+    while (this.#queue.length > this.#head)
     this.#takeBatches(goal === 'end')
     while (this.#unplaced[0] !== undefined) {
       const batch = this.#unplaced[0]
@@ -209,6 +217,17 @@ export class LedgerSpanProcessor {
       this.#unplaced.shift()
       this.#queuedBytes -= sizeOf(batch) * BYTES_PER_READ
     }
+  }
+
+  /** Reads until nothing waits to be read; one reading at a time. Never rejects. */
+  #readAll(): Promise<void> {
+    this.#reading ??= inSlices(
+      () => this.#next(),
+      (node) => this.#read(node),
+    ).finally(() => {
+      this.#reading = undefined
+    })
+    return this.#reading
   }
 
   #next(): SpanNode | undefined {

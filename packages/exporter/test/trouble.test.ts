@@ -70,6 +70,27 @@ describe('a store that is in trouble', () => {
     expect(await findFaults(path)).toEqual([])
   })
 
+  it('keeps calls waiting, not their spans, while a write waits for a lock', async () => {
+    const path = tempLedger()
+    const store = await openStore({ path, busyTimeoutMs: 3000 })
+    const { tracer, processor } = startApp({ store })
+    const other = await openRaw(path)
+    await other.exec('BEGIN EXCLUSIVE')
+    makeCall(tracer)
+    const flushed = processor.forceFlush()
+    await vi.waitFor(() => expect(processor.state().queuedBytes).toBe(1200))
+    for (let n = 0; n < 64; n++) makeCall(tracer, { 'app.note': 'x'.repeat(10_000) })
+    expect(processor.state().queuedBytes).toBeGreaterThan(640_000)
+    await vi.waitFor(() => expect(processor.state()).toMatchObject({ queued: 65, queuedBytes: 65 * 1200, writtenCalls: 0 }))
+    await other.exec('COMMIT')
+    await other.close()
+    await flushed
+    await processor.forceFlush()
+    expect(processor.state()).toMatchObject({ queued: 0, queuedBytes: 0, writtenCalls: 65, spooledCalls: 0 })
+    await processor.shutdown()
+    await store.close()
+  })
+
   it.skipIf(!canMount())('is full: calls go to the spool, and into the store when there is space again', async () => {
     const disk = tempFolder()
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk])
