@@ -5,6 +5,7 @@ import type { Clock } from './frame.ts'
 import type { MetricName } from './metrics.ts'
 import { tellActive, tellGrowth, tellStickiness } from './people/active-reports.ts'
 import { tellBehavior, tellEvolution, tellFriction, tellSessionMetrics } from './people/behavior-reports.ts'
+import { tellExperiments } from './people/experiment-report.ts'
 import { peopleReport, type PeopleAsked, type Told } from './people/people-report.ts'
 import { checkOptions, type ReportOptionName } from './people/report-options.ts'
 import { tellAdoption, tellCohorts, tellRetentionInsights, tellThresholds } from './people/retention-reports.ts'
@@ -141,6 +142,13 @@ const reports: Readonly<Record<string, Report>> = {
   behavior: people('how users use the app: hours, features, models, sessions', tellBehavior, ['shape']),
   evolution: people('how behaviour changes week by week since users came', tellEvolution, ['weeks', 'basis', 'shape']),
   friction: people('where users struggle: abandoned sessions, rate limits, model errors', tellFriction, ['shape']),
+  experiments: people('what users of each variant did: --experiment NAME; alone it lists experiments', tellExperiments, [
+    'experiment',
+    'metric',
+    'window',
+    'peeking',
+    'adjust',
+  ]),
   retention_insights: people('which features go together with staying', tellRetentionInsights),
   thresholds: people('how much use in the first week tells who stays', tellThresholds, ['count']),
   adoption: people('how far users have come with each feature', tellAdoption, ['feature']),

@@ -38,6 +38,11 @@ export function getUserMetrics(userId: string): UserMetrics {
   return unknownUser(userId)
 }
 
+/** The automatic segment of a user, as `getUserMetrics` knows it; null for users the ledger does not know. Never throws. */
+export function getUserSegment(userId: string): UserMetrics['segment'] {
+  return getUserMetrics(userId).segment
+}
+
 const TRY_AGAIN_AFTER_MS = 60_000
 let triedMs = Number.NEGATIVE_INFINITY
 

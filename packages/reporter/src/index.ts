@@ -31,4 +31,5 @@ export {
 } from '@spanledger/instrumentation'
 export { openPriceBook, type PriceBook } from '@spanledger/pricing'
 export { openStore, StoreError, type Store, type StoreOptions } from '@spanledger/store'
-export { getUserMetrics, loadUserMetrics } from './app-user-metrics.ts'
+export { defineExperiments, getUserExperiment, type Experiment } from './app-experiments.ts'
+export { getUserMetrics, getUserSegment, loadUserMetrics } from './app-user-metrics.ts'

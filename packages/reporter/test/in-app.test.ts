@@ -10,6 +10,7 @@ import { temporaryFolder, writeLedger } from './run-command.ts'
 const folder = temporaryFolder()
 afterAll(() => rmSync(folder, { recursive: true }))
 const entry = fileURLToPath(new URL('../dist/index.js', import.meta.url))
+const command = fileURLToPath(new URL('../bin/spanledger.mjs', import.meta.url))
 
 function inProcess(script: string, env: Record<string, string> = {}): unknown {
   const out = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', env: { ...process.env, ...env } })
@@ -26,7 +27,10 @@ describe('importing spanledger in an app', () => {
       'StoreError',
       'checkSetup',
       'currentIdentity',
+      'defineExperiments',
+      'getUserExperiment',
       'getUserMetrics',
+      'getUserSegment',
       'instrument',
       'instrumentationState',
       'loadUserMetrics',
@@ -100,5 +104,59 @@ describe('getUserMetrics', () => {
       const failure = await loadUserMetrics().then(() => 'loaded', ({ name, kind }) => [name, kind])
       console.log(JSON.stringify([known, requests, failure]))`
     expect(inProcess(script, { SPANLEDGER_STORE: join(folder, 'absent.db') })).toEqual([false, 0, ['StoreError', 'cannot_open']])
+  })
+})
+
+describe('getUserExperiment', () => {
+  it('runs the seed example as written; each exposure is told once and lands in the ledger under its user', () => {
+    const path = join(folder, 'experiments.db')
+    const script = `
+      import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
+      import { trace } from '@opentelemetry/api'
+      import { defineExperiments, getUserExperiment, getUserSegment, LedgerSpanProcessor } from ${JSON.stringify(entry)}
+      const processor = new LedgerSpanProcessor({ store: ${JSON.stringify(path)} })
+      trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [processor] }))
+      defineExperiments({
+        new_chat_ui: { variants: ['control', 'variant_a'] },
+        model_selection: { variants: { gpt_first: 1, claude_first: 1 } },
+      })
+      const show = (userId) => {
+        const experimentVariant = getUserExperiment(userId, 'new_chat_ui')
+        if (experimentVariant === 'variant_a') return 'NewChatUI'
+        return 'CurrentChatUI'
+      }
+      const first = (userId) => {
+        const modelTest = getUserExperiment(userId, 'model_selection')
+        return modelTest === 'claude_first' ? 'claude-3.5-sonnet-v2/anthropic,gpt-4o/openai' : 'gpt-4o/openai,claude-3.5-sonnet-v2/anthropic'
+      }
+      const seen = ['user-12345', 'user-3', 'user-3'].map(show)
+      const models = ['user-12345', 'user-2'].map(first)
+      const unknown = [getUserExperiment('user-3', 'no_such'), getUserExperiment(undefined, 'new_chat_ui'), getUserSegment('nobody')]
+      await processor.shutdown()
+      console.log(JSON.stringify([seen, models, unknown]))`
+    expect(inProcess(script, { SPANLEDGER_STORE: path })).toEqual([
+      ['CurrentChatUI', 'NewChatUI', 'NewChatUI'],
+      ['gpt-4o/openai,claude-3.5-sonnet-v2/anthropic', 'claude-3.5-sonnet-v2/anthropic,gpt-4o/openai'],
+      ['control', expect.stringMatching(/^(control|variant_a)$/), null],
+    ])
+    const out = execFileSync(process.execPath, [command, 'report', 'experiments', '--store', path, '--format', 'csv'], { encoding: 'utf8' })
+    expect(
+      out
+        .split('\r\n')
+        .slice(1, 3)
+        .map((line) => line.split(',').slice(0, 3).join()),
+    ).toEqual(['model_selection,2,2', 'new_chat_ui,2,2'])
+  })
+
+  it('is refused where no variants, weights or coverage can be meant', () => {
+    const script = `
+      import { defineExperiments } from ${JSON.stringify(entry)}
+      const wrong = [{ e: { variants: [] } }, { e: { variants: { a: -1, b: 1 } } }, { e: { variants: ['a', 'b'], coverage: 2 } }]
+      console.log(JSON.stringify(wrong.map((one) => { try { defineExperiments(one); return 'taken' } catch ({ name, message }) { return [name, message.slice(0, 30)] } })))`
+    expect(inProcess(script)).toEqual([
+      ['TypeError', 'Experiment "e" has no variants'],
+      ['TypeError', 'Experiment "e" has weights tha'],
+      ['TypeError', 'Experiment "e" has coverage 2.'],
+    ])
   })
 })

@@ -27,6 +27,11 @@ export const reportOptions = {
   shape: { says: 'columns, or the object of the seed documents word for word (json)', values: ['columns', 'seed'] },
   count: { says: 'what is counted in the first week', values: ['requests', 'active_days', 'features'] },
   feature: { says: 'only this feature' },
+  experiment: { says: 'compare the variants of this experiment' },
+  metric: { says: 'what is compared between variants', values: ['requests', 'cost_usd', 'error_rate', 'active', 'goals'] },
+  window: { says: 'how long after the first exposure counts: 72 hours, or all the time up to as_of', values: ['72h', 'end'] },
+  peeking: { says: 'intervals for one look at the end, or for any number of looks (wider)', values: ['once', 'allowed'] },
+  adjust: { says: 'take out what the two weeks before explain (CUPED)', values: ['none', 'before'] },
 } as const satisfies Record<string, ReportOption>
 
 export type ReportOptionName = keyof typeof reportOptions

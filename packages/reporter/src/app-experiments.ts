@@ -1,0 +1,63 @@
+import { assign, type Split } from '@spanledger/analytics'
+import { track } from '@spanledger/instrumentation'
+
+/** An experiment as an app defines it. */
+export interface Experiment {
+  /** Variants with their weights, or names of equal weight; the first is the control. */
+  readonly variants: readonly string[] | Readonly<Record<string, number>>
+  /** The share of users who take part, 0 to 1; all by default. The others get the control and count for nothing. */
+  readonly coverage?: number
+  /** Mixed into the draw; another seed draws all users anew. By default the name of the experiment. */
+  readonly seed?: string
+}
+
+const CONTROL = 'control'
+/** Exposures remembered so that each is told once; beyond this they are forgotten, and told again. */
+const MAX_REMEMBERED = 100_000
+
+let defined: ReadonlyMap<string, { readonly split: Split; readonly control: string }> = new Map()
+let told = new Set<string>()
+
+/**
+ * Says which experiments there are, in place of any said before. Users are drawn by a hash of their id, so every process
+ * gives the same user the same variant, and nobody has to be asked.
+ * @throws TypeError for an experiment without variants, or with weights or a coverage that cannot be meant
+ */
+export function defineExperiments(experiments: Readonly<Record<string, Experiment>>): void {
+  const next = new Map<string, { split: Split; control: string }>()
+  for (const [name, { variants, coverage = 1, seed = name }] of Object.entries(experiments)) {
+    const weighted = Array.isArray(variants)
+      ? (variants as readonly string[]).map((variant) => ({ name: variant, weight: 1 }))
+      : Object.entries(variants as Readonly<Record<string, number>>).map(([variant, weight]) => ({ name: variant, weight }))
+    const [control] = weighted
+    if (control === undefined) throw new TypeError(`Experiment "${name}" has no variants. Give at least two: ["control", "variant_a"].`)
+    if (!weighted.every(({ weight }) => Number.isFinite(weight) && weight >= 0) || !weighted.some(({ weight }) => weight > 0)) {
+      throw new TypeError(
+        `Experiment "${name}" has weights that are no shares: ${JSON.stringify(variants)}. Give numbers from 0, one above it.`,
+      )
+    }
+    if (!(coverage >= 0 && coverage <= 1)) throw new TypeError(`Experiment "${name}" has coverage ${coverage}. Give a share from 0 to 1.`)
+    next.set(name, { split: { seed, variants: weighted, coverage }, control: control.name })
+  }
+  defined = next
+  told = new Set()
+}
+
+/**
+ * The variant of an experiment that a user is in: at once, the same in every process, never throws. `control` for an
+ * experiment that is not defined and for users who take no part. The first time a user is asked about, the exposure is told
+ * (`track.exposed`), which is what `spanledger report experiments` compares.
+ */
+export function getUserExperiment(userId: string, experiment: string): string {
+  const known = defined.get(experiment)
+  if (known === undefined) return CONTROL
+  const variant = assign(known.split, String(userId))
+  if (variant === undefined) return known.control
+  const exposure = `${experiment}\n${userId}`
+  if (!told.has(exposure)) {
+    if (told.size >= MAX_REMEMBERED) told.clear()
+    told.add(exposure)
+    track.exposed({ experiment, variant, userId })
+  }
+  return variant
+}
