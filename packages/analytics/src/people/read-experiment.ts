@@ -71,8 +71,8 @@ async function readSums({ store }: Frame, spans: readonly (readonly number[])[])
   const first = spans.reduce((least, [, fromMs = 0]) => Math.min(least, fromMs), Number.MAX_SAFE_INTEGER)
   const last = spans.reduce((most, [, , toMs = 0]) => Math.max(most, toMs), 0)
   const rows = await readRows<[userId: number, ...sums: number[]]>(store, {
-    // The calls come first: there is no index of them by user. GROUP BY makes SQLite index the spans, of which each user has one.
-    text: `WITH spans AS MATERIALIZED (SELECT value->>0 AS user_id, value->>1 AS from_ms, value->>2 AS to_ms FROM json_each(?1))
+    // The calls come first: there is no index of them by user. GROUP BY and CAST let SQLite index the spans, of which each user has one.
+    text: `WITH spans AS MATERIALIZED (SELECT CAST(value->>0 AS INTEGER) AS user_id, value->>1 AS from_ms, value->>2 AS to_ms FROM json_each(?1))
       SELECT json_group_array(json_array(user_id, requests, errors, cost, goals, before)) AS rows FROM (
         SELECT user_id, sum(requests) AS requests, sum(errors) AS errors, sum(cost) AS cost, sum(goals) AS goals, sum(before) AS before FROM (
           SELECT c.user_id, sum(c.start_ms >= x.from_ms) AS requests, sum(c.start_ms >= x.from_ms AND k.status = 'error') AS errors,
