@@ -1,6 +1,7 @@
 import type { PropertyKey } from './catalog.ts'
 import { NONE, type ColumnDimension, type Dimension } from './dimensions.ts'
 import { raw, sql, type Fragment } from './fragment.ts'
+import type { ListPart } from './list-values.ts'
 import { hasRows, type Scope, type Source } from './scope.ts'
 import { isShort, type TimeStep, type ZoneOffset } from './time-bucket.ts'
 
@@ -56,6 +57,8 @@ export interface DimensionSql {
   readonly label: (key: string) => Fragment
   /** Tables the key needs beside the source. */
   readonly joins: readonly Fragment[]
+  /** The table, among the joins, that has a row for each value of a call; undefined where calls have one. */
+  readonly list?: string
 }
 
 /** @returns undefined where the source does not know the dimension */
@@ -64,7 +67,7 @@ export function dimensionSql(dimension: Dimension, source: Source, scope: Scope)
     case 'column':
       return columnSql(dimension.name, source)
     case 'property':
-      return propertySql(scope.catalog.keys.get(dimension.key), dimension.key, source)
+      return propertySql(dimension.key, source, scope)
     case 'segment':
       return segmentSql(source, scope)
     case 'time':
@@ -101,8 +104,11 @@ function valueText(id: Fragment): Fragment {
   return sql`(SELECT v.value FROM property_values AS v WHERE v.value_id = ${id})`
 }
 
-function propertySql(key: PropertyKey | undefined, name: string, source: Source): DimensionSql | undefined {
+function propertySql(name: string, source: Source, scope: Scope): DimensionSql | undefined {
   if (!hasRows(source)) return undefined
+  const key = scope.catalog.keys.get(name)
+  const lists = scope.lists.get(name) ?? []
+  if (lists.length > 0) return listSql(name, key, scope)
   const overflow = sql`(SELECT o.value FROM json_each(c.overflow) AS o WHERE o.key = ${name})`
   if (key === undefined) return { key: sql`nullif(${overflow}, ${NONE})`, label: raw, joins: [] }
   const id = valueId(key)
@@ -110,6 +116,24 @@ function propertySql(key: PropertyKey | undefined, name: string, source: Source)
   if (key.place === 'overflow') return { key: sql`nullif(coalesce(${valueText(id)}, ${overflow}), ${NONE})`, label: raw, joins: [] }
   const none = sql`(SELECT n.value_id FROM property_values AS n WHERE n.key_id = ${key.keyId} AND n.value = ${NONE})`
   return { key: sql`nullif(${id}, ${none})`, label: (alias) => valueText(raw(alias)), joins: [] }
+}
+
+/** A call has a row for each value that its own value lists, or one. Values are grouped as text: a part may be no value of its own. */
+function listSql(name: string, key: PropertyKey | undefined, scope: Scope): DimensionSql {
+  const list = `list_${[...scope.lists.keys()].indexOf(name)}`
+  const overflow = sql`(SELECT o.value FROM json_each(c.overflow) AS o WHERE o.key = ${name})`
+  const isText = key === undefined || key.place === 'overflow'
+  const text = key === undefined ? overflow : isText ? sql`coalesce(${valueText(valueId(key))}, ${overflow})` : valueText(valueId(key))
+  const whole = isText ? text : valueId(key)
+  return {
+    key: sql`iif(${raw(list)}.whole IS NULL, nullif(${text}, ${NONE}), ${raw(list)}.part)`,
+    label: raw,
+    joins: [
+      sql`LEFT JOIN (SELECT value->>0 AS whole, value->>1 AS part, value->>2 AS n, value->>3 AS k
+        FROM json_each(${JSON.stringify(scope.lists.get(name) ?? [])}) LIMIT -1) AS ${raw(list)} ON ${raw(list)}.whole = ${whole}`,
+    ],
+    list,
+  }
 }
 
 function segmentSql(source: Source, { segmentOfUser }: Scope): DimensionSql | undefined {
@@ -173,11 +197,22 @@ export function matchSql(
 function matchProperty(name: string, { source, scope, test }: { source: Source; scope: Scope; test: TextTest }): Fragment | undefined {
   const key = scope.catalog.keys.get(name)
   if (!hasRows(source)) return undefined
-  const overflow = sql`EXISTS (SELECT 1 FROM json_each(c.overflow) AS t WHERE t.key = ${name} AND t.value <> ${NONE} AND ${test(raw('t.value'))})`
+  const isText = key === undefined || key.place === 'overflow'
+  const passes = (whole: string): Fragment => valuePasses(raw(whole), scope.lists.get(name) ?? [], test)
+  const overflow = sql`EXISTS (SELECT 1 FROM json_each(c.overflow) AS t WHERE t.key = ${name} AND ${passes('t.value')})`
   if (key === undefined) return overflow
-  const values = sql`(SELECT t.value_id FROM property_values AS t WHERE t.key_id = ${key.keyId} AND t.value <> ${NONE} AND ${test(raw('t.value'))})`
+  const values = sql`(SELECT t.value_id FROM property_values AS t WHERE t.key_id = ${key.keyId} AND ${passes(isText ? 't.value' : 't.value_id')})`
   const inSegment = sql`c.segment_id IN (SELECT s.segment_id FROM segment_values AS s WHERE s.key_id = ${key.keyId} AND s.value_id IN ${values})`
   const inSlot = key.slot === null ? undefined : sql`ifnull(c.${raw(`p${key.slot}`)} IN ${values}, 0)`
   const places = [inSegment, inSlot, key.place === 'overflow' ? overflow : undefined].filter((place) => place !== undefined)
   return places.reduce((a, b) => sql`(${a} OR ${b})`)
+}
+
+/** Whether a value `t`, or any of those it lists, passes; `whole` is what lists know it by. */
+function valuePasses(whole: Fragment, lists: readonly ListPart[], test: TextTest): Fragment {
+  const itself = sql`t.value <> ${NONE} AND ${test(raw('t.value'))}`
+  if (lists.length === 0) return itself
+  const parts = sql`(SELECT value->>0 AS whole, value->>1 AS part FROM json_each(${JSON.stringify(lists)})) AS l`
+  return sql`iif(${whole} IN (SELECT l.whole FROM ${parts}),
+    ${whole} IN (SELECT l.whole FROM ${parts} WHERE l.part IS NOT NULL AND ${test(raw('l.part'))}), ${itself})`
 }

@@ -1,10 +1,11 @@
+import { callSum, needsKinds, needSql, type GroupNeed, type Share } from './call-columns.ts'
 import type { Dimension } from './dimensions.ts'
 import { dimensionSql, localDaySql, type DimensionSql } from './compile-dimension.ts'
 import { filterSql } from './compile-filter.ts'
 import { join, raw, sql, type Fragment } from './fragment.ts'
-import { sumNames, type Need, type SumName } from './metrics.ts'
+import type { SumName } from './metrics.ts'
 import { latestOpinions } from './latest-opinions.ts'
-import { hasRows, type Opinion, type Scope, type Source } from './scope.ts'
+import { hasRows, type Scope, type Source } from './scope.ts'
 import { isShort, type TimeStep } from './time-bucket.ts'
 
 /** One reading of one source: which groups, and what of each. */
@@ -13,80 +14,7 @@ export interface Reading {
   readonly dimensions: readonly Dimension[]
   readonly sums: readonly SumName[]
   /** What is read of each group beside its sums; only from sources that have it. */
-  readonly needs: readonly Exclude<Need, 'latency' | 'ttft' | Opinion>[]
-}
-
-/** How the calls of `source` name each sum. */
-const callSums: Readonly<Record<SumName, string>> = {
-  requests: 'count(*)',
-  errors: "sum(kinds.status = 'error')",
-  cancelled: "sum(kinds.status = 'cancelled')",
-  unpriced_requests: 'sum(c.cost_nano_usd IS NULL)',
-  estimated_requests: "sum(kinds.usage_quality IN ('estimated', 'partial'))",
-  missing_usage_requests: "sum(kinds.usage_quality = 'missing')",
-  samples: "sum(kinds.origin = 'sample')",
-  cost_nano_usd: 'sum(c.cost_nano_usd)',
-  ...(Object.fromEntries(
-    sumNames.filter((name) => name.endsWith('_tokens') || name === 'web_searches').map((name) => [name, `sum(c.${name})`]),
-  ) as Record<Extract<SumName, `${string}_tokens`> | 'web_searches', string>),
-  latency_ms_sum: 'sum(c.latency_ms)',
-}
-
-const hasBothCosts = 'c.reported_cost_nano_usd IS NOT NULL AND c.cost_nano_usd IS NOT NULL'
-
-/** The columns each need adds, in order. */
-const needColumns: Readonly<Record<Reading['needs'][number], Partial<Record<Source, (scope: Scope) => Fragment[]>>>> = {
-  users: {
-    calls: () => [raw('count(DISTINCT nullif(c.user_id, 0))')],
-    users: () => [raw('count(DISTINCT nullif(r.user_id, 0))')],
-  },
-  sessions: { calls: () => [raw('count(DISTINCT nullif(c.session_id, 0))')] },
-  active_days: {
-    calls: (scope) => [sql`count(DISTINCT iif(c.user_id = 0, NULL, c.user_id || ' ' || ${localDaySql(scope)}))`],
-    users: () => [raw('sum(iif(r.user_id = 0, 0, r.active_days))')],
-  },
-  // Read by itself, from the hits to their calls: few calls are hits.
-  saved: {
-    calls: () => [
-      raw('count(*)'),
-      raw('coalesce(sum(sv.saved_tokens), 0)'),
-      raw('CAST(coalesce(sum(sv.saved_cost_nano_usd), 0) AS TEXT)'),
-      raw('coalesce(sum(sv.saved_cost_nano_usd IS NULL), 0)'),
-    ],
-  },
-  reported: {
-    calls: () => [
-      raw('count(c.reported_cost_nano_usd)'),
-      raw('CAST(coalesce(sum(c.reported_cost_nano_usd), 0) AS TEXT)'),
-      raw(`coalesce(sum(${hasBothCosts}), 0)`),
-      raw(`CAST(coalesce(sum(iif(${hasBothCosts}, c.reported_cost_nano_usd, 0)), 0) AS TEXT)`),
-      raw(`CAST(coalesce(sum(iif(${hasBothCosts}, c.cost_nano_usd, 0)), 0) AS TEXT)`),
-    ],
-  },
-  rate_limited: { calls: () => [raw("coalesce(sum(c.kind_id IN (SELECT kind_id FROM kinds WHERE error_class = 'rate_limit')), 0)")] },
-  extent: { calls: () => [raw('min(c.start_ms)'), raw('max(c.start_ms)'), raw('max(c.start_ms + c.latency_ms)')] },
-}
-
-/** How many columns each need adds. */
-export const needWidth: Readonly<Record<Reading['needs'][number], number>> = {
-  users: 1,
-  sessions: 1,
-  active_days: 1,
-  extent: 3,
-  saved: 4,
-  reported: 5,
-  rate_limited: 1,
-}
-
-/** Whether a need is read from tables of its own, and so not together with others. */
-export function isReadApart(need: Need): boolean {
-  return need === 'saved'
-}
-
-/** Whether a source can give a need. */
-export function gives(source: Source, need: Need): boolean {
-  if (need === 'latency' || need === 'ttft' || need === 'feedback' || need === 'nps') return true
-  return needColumns[need][source] !== undefined
+  readonly needs: readonly GroupNeed[]
 }
 
 /**
@@ -99,10 +27,10 @@ export function compileGroups(reading: Reading, scope: Scope): Fragment | undefi
   const { source, sums, needs } = reading
   const columns = [
     ...sums.map((name) => {
-      const sum = raw(source === 'calls' ? callSums[name] : `sum(r.${name})`)
+      const sum = source === 'calls' ? callSum(name, base.share) : raw(`sum(r.${name})`)
       return name === 'cost_nano_usd' ? sql`CAST(coalesce(${sum}, 0) AS TEXT)` : sql`coalesce(${sum}, 0)`
     }),
-    ...needs.flatMap((need) => needColumns[need][source]?.(scope) ?? []),
+    ...needs.flatMap((need) => needSql(need, source, scope, base.share)),
   ]
   const named = [...base.keys, ...columns.map((column, n) => sql`${column} AS ${raw(`s${n}`)}`)]
   const outer = [...base.dimensions.flatMap(({ label }, n) => [raw(`k${n}`), label(`k${n}`)]), ...columns.map((_, n) => raw(`s${n}`))]
@@ -137,7 +65,10 @@ function userSumsOfCalls(sums: readonly SumName[], scope: Scope): Fragment {
   // The calls know every dimension and filter.
   if (base === undefined) throw new Error('The calls cannot answer this reading.')
   return sql`SELECT c.user_id, sum(c.cost_nano_usd) AS cost, iif(c.user_id = 0, 0, count(DISTINCT ${localDaySql(scope)})) AS days
-    ${raw(sums.map((name, n) => `, coalesce(${callSums[name]}, 0) AS s${n}`).join(''))} ${base.from} GROUP BY c.user_id`
+    ${join(
+      sums.map((name, n) => sql`, coalesce(${callSum(name)}, 0) AS ${raw(`s${n}`)}`),
+      '',
+    )} ${base.from} GROUP BY c.user_id`
 }
 
 /**
@@ -215,6 +146,8 @@ export interface Base {
   /** FROM and WHERE; more conditions may follow with AND. */
   readonly from: Fragment
   readonly groupBy: (columns: readonly string[]) => Fragment
+  /** What a group has of an amount of a call that stands in several of them. */
+  readonly share: Share
 }
 
 /** @returns undefined where the source does not know a dimension or cannot decide the filter */
@@ -231,8 +164,14 @@ export function compileBase({ source, dimensions, sums, needs }: Reading, scope:
   })
   if (where === undefined || from === undefined) return undefined
   if (!compiled.every((one) => one !== undefined) || !chosen.every((one) => one !== undefined)) return undefined
-  const joins = new Map([...compiled, ...chosen].flatMap(({ joins: all }) => all).map((one) => [one.text, one]))
-  if (source === 'calls' && sums.some((name) => callSums[name].includes('kinds.'))) {
+  // With full attribution a call is in the chosen groups or not, however many of its values are.
+  const isOnce = scope.attribution !== 'split' && chosen.some(({ list }) => list !== undefined)
+  const joins = joinsOf(isOnce ? compiled : [...compiled, ...chosen])
+  const inGroups = isOnce
+    ? sql`(c.start_ms, c.span_id, c.trace_id) IN (SELECT c.start_ms, c.span_id, c.trace_id ${from.tables}
+        ${join([...joinsOf(chosen).values()], ' ')} WHERE ${from.period} AND ${groupsSql(chosen, scope)})`
+    : groupsSql(chosen, scope)
+  if (source === 'calls' && sums.some(needsKinds)) {
     const kinds = raw('JOIN kinds ON kinds.kind_id = c.kind_id')
     joins.set(kinds.text, kinds)
   }
@@ -241,9 +180,27 @@ export function compileBase({ source, dimensions, sums, needs }: Reading, scope:
   return {
     dimensions: compiled,
     keys: compiled.map(({ key }, n) => sql`${key} AS ${raw(`k${n}`)}`),
-    from: sql`${from.tables} ${join([...joins.values()], ' ')} WHERE ${from.period} AND ${only} AND ${where} AND ${groupsSql(chosen, scope)}`,
+    from: sql`${from.tables} ${join([...joins.values()], ' ')} WHERE ${from.period} AND ${only} AND ${where} AND ${inGroups}`,
     groupBy: (columns) => (columns.length === 0 ? raw('') : raw(`GROUP BY ${columns.join(', ')}`)),
+    share: shareOf(scope.attribution === 'split' ? [...compiled, ...chosen].flatMap(({ list }) => list ?? []) : []),
   }
+}
+
+/** The tables that dimensions need, each once. */
+function joinsOf(compiled: readonly DimensionSql[]): Map<string, Fragment> {
+  return new Map(compiled.flatMap(({ joins }) => joins).map((one) => [one.text, one]))
+}
+
+/**
+ * Equal shares of whole amounts: what cannot be divided goes to the first values, a unit each, so that the shares of a call
+ * are the call. Values of several lists are combined, each combination a share.
+ */
+function shareOf(lists: readonly string[]): Share {
+  const aliases = [...new Set(lists)]
+  if (aliases.length === 0) return (amount) => amount
+  const shares = aliases.map((list) => `ifnull(${list}.k, 1)`).join(' * ')
+  const place = aliases.reduce((before, list) => `(${before}) * ifnull(${list}.k, 1) + ifnull(${list}.n, 0)`, '0')
+  return (amount) => `(${amount} / (${shares}) + (${place} < ${amount} % (${shares})))`
 }
 
 /** Both sides are written by SQLite as JSON, so that equal keys are equal texts. */

@@ -3,8 +3,10 @@ import type { Store, Zone } from '@spanledger/store'
 import type { AnswerMeta } from './answer.ts'
 import { bucketsOf, zoneOf } from './buckets.ts'
 import { readCatalog, type Catalog } from './catalog.ts'
+import { numberFields } from './compile-filter.ts'
 import { resolveDimension, unknownProperty, type Dimension } from './dimensions.ts'
 import { namesIn, type FilterNode } from './filter.ts'
+import { readListParts, type Attribution, type ListPart } from './list-values.ts'
 import type { Group, MetricName } from './metrics.ts'
 import { resolvePeriod, type Period, type PeriodWords } from './period.ts'
 import { QueryError } from './query-error.ts'
@@ -31,6 +33,8 @@ export interface Frame {
   readonly dimensions: readonly Dimension[]
   readonly where: FilterNode | undefined
   readonly segmentOfUser: ReadonlyMap<number, string>
+  readonly attribution: Attribution | undefined
+  readonly lists: Scope['lists']
   /** The automatic segments at `as_of`; read once, when first asked for. */
   readonly segments: () => Promise<UserSegments>
 }
@@ -38,6 +42,7 @@ export interface Frame {
 /** What a frame is made from. */
 export interface FrameWords extends PeriodWords {
   readonly by: readonly string[]
+  readonly attribution?: Attribution | undefined
   readonly where: FilterNode | undefined
 }
 
@@ -65,8 +70,23 @@ export async function openFrame(store: Store, clock: Clock, words: FrameWords): 
     dimensions,
     where: words.where,
     segmentOfUser: named.includes('segment') ? await segmentsOfUsers(store, await userSegments(), clock.asOfMs) : new Map(),
+    attribution: words.attribution,
+    lists: words.attribution === undefined ? new Map() : await readLists(store, { catalog, dimensions, where: words.where }),
     segments: userSegments,
   }
+}
+
+async function readLists(
+  store: Store,
+  { catalog, dimensions, where }: Pick<Frame, 'catalog' | 'dimensions' | 'where'>,
+): Promise<Scope['lists']> {
+  const named = where === undefined ? [] : namesIn(where).filter((name) => !Object.hasOwn(numberFields, name))
+  const lists = new Map<string, readonly ListPart[]>()
+  for (const dimension of [...dimensions, ...named.map((name) => resolveDimension(name, catalog))]) {
+    if (dimension.kind !== 'property' || lists.has(dimension.key)) continue
+    lists.set(dimension.key, await readListParts(store, dimension.key, catalog.keys.get(dimension.key)))
+  }
+  return lists
 }
 
 function checkDimensions(dimensions: readonly Dimension[], given: readonly string[]): void {
@@ -92,6 +112,8 @@ export async function scopeOf(frame: Frame, period: Period, restrict: { userIds?
     offsets: zoneOffsets(frame.zone.name, known),
     buckets: await bucketsOf(frame.store, known, frame.zone),
     segmentOfUser: frame.segmentOfUser,
+    attribution: frame.attribution,
+    lists: frame.lists,
   }
 }
 
@@ -163,6 +185,7 @@ async function warningsOf(frame: Frame, total: Group): Promise<string[]> {
   for (const dimension of frame.dimensions) {
     const unknown = unknownProperty(dimension, frame.catalog)
     if (unknown !== undefined) warnings.push(unknown)
+    if (dimension.kind === 'property') warnings.push(...(await listWarnings(frame, dimension.key)))
   }
   for (const name of frame.where === undefined ? [] : namesIn(frame.where)) warnings.push(...unknownInFilter(name, frame.catalog))
   const [dropped] = await frame.store.all<{ count: number }>("SELECT count FROM counters WHERE name = 'attributes_dropped'")
@@ -175,6 +198,21 @@ async function warningsOf(frame: Frame, total: Group): Promise<string[]> {
   )
   if (future?.later === 1) warnings.push('calls that start after as_of are left out')
   return warnings
+}
+
+/** What is to be known of rows whose calls may stand in several of them. */
+async function listWarnings({ store, catalog, attribution, lists }: Frame, key: string): Promise<string[]> {
+  const name = JSON.stringify(key)
+  if (attribution === undefined) {
+    const found = catalog.keys.get(key)?.place === 'overflow' ? [] : await readListParts(store, key, catalog.keys.get(key))
+    return found.length === 0 ? [] : [`some values of ${name} are lists; attribution full or split counts calls under each of their values`]
+  }
+  if ((lists.get(key) ?? []).length === 0) return []
+  return attribution === 'full'
+    ? [`calls with several values of ${name} are in the row of each: rows come to more than the totals, which have each call once`]
+    : [
+        `cost and tokens of calls with several values of ${name} are shared among them; requests, users and times are of every call with the value`,
+      ]
 }
 
 function unknownInFilter(name: string, catalog: Catalog): string[] {

@@ -1,4 +1,5 @@
 import { parseFilter, type Filter, type FilterNode } from './filter.ts'
+import { attributions, type Attribution } from './list-values.ts'
 import { isMetric, metricNames, type MetricName } from './metrics.ts'
 import { QueryError, unknownName } from './query-error.ts'
 import { parseWhere } from './where.ts'
@@ -15,6 +16,8 @@ export interface Query {
   readonly order_by?: readonly Order[] | undefined
   readonly limit?: number | undefined
   readonly compare?: 'previous' | undefined
+  /** Counts calls whose property is a list under each of its values: whole, or with an equal share of cost and tokens. */
+  readonly attribution?: Attribution | undefined
   /** A filter on rows: 'cost_usd > 5 and requests < 10'. Totals are of the rows that pass. */
   readonly having?: Filter | string | undefined
   /** The rows after this place: `meta.next` of the page before. */
@@ -38,13 +41,29 @@ export interface ParsedQuery {
   readonly orderBy: readonly Order[]
   readonly limit: number | undefined
   readonly compare: 'previous' | undefined
+  readonly attribution: Attribution | undefined
   readonly having: FilterNode | undefined
   readonly after: string | undefined
   readonly other: boolean
   readonly explain: boolean
 }
 
-const fields = ['metrics', 'by', 'since', 'until', 'last', 'where', 'order_by', 'limit', 'compare', 'having', 'after', 'other', 'explain']
+const fields = [
+  'metrics',
+  'by',
+  'since',
+  'until',
+  'last',
+  'where',
+  'order_by',
+  'limit',
+  'compare',
+  'attribution',
+  'having',
+  'after',
+  'other',
+  'explain',
+]
 const MAX_DIMENSIONS = 8
 
 /**
@@ -74,6 +93,7 @@ export function parseQuery(data: unknown): ParsedQuery {
     orderBy: parseOrder(query['order_by'] ?? []),
     limit: parseLimit(query['limit']),
     compare,
+    attribution: parseAttribution(query['attribution']),
     having: parseWhereField(query['having'], 'having'),
     after: optionalText('after', query['after']),
     other: flag('other', query['other']),
@@ -127,6 +147,13 @@ function parseLimit(data: unknown): number | undefined {
 function textList(field: string, data: unknown): string[] {
   if (Array.isArray(data) && data.every((one) => typeof one === 'string')) return data
   throw new QueryError(`${field} must be a list of texts.`, { given: JSON.stringify(data) ?? 'nothing' })
+}
+
+function parseAttribution(data: unknown): Attribution | undefined {
+  if (data === undefined || data === null) return undefined
+  const found = attributions.find((one) => one === data)
+  if (found === undefined) throw unknownName('attribution', String(data), { allowed: attributions })
+  return found
 }
 
 function flag(field: string, data: unknown): boolean {

@@ -1,6 +1,7 @@
 import type { Store } from '@spanledger/store'
 
-import { compileGroups, compileHistogram, compilePacked, gives, isReadApart, needWidth, type Reading } from './compile.ts'
+import { gives, isReadApart, needWidth, type GroupNeed } from './call-columns.ts'
+import { compileGroups, compileHistogram, compilePacked, type Reading } from './compile.ts'
 import type { Dimension } from './dimensions.ts'
 import { Durations } from './durations.ts'
 import type { Fragment } from './fragment.ts'
@@ -56,7 +57,6 @@ async function hasHits(store: Store, { period: { fromMs, toMs } }: Scope): Promi
   return row?.found === 1
 }
 
-type GroupNeed = Exclude<Need, 'latency' | 'ttft' | Opinion>
 const otherNeeds: ReadonlySet<Need> = new Set<Exclude<Need, GroupNeed>>(['latency', 'ttft', 'feedback', 'nps'])
 type Found = Map<string, Omit<FoundGroup, 'group'> & { readonly group: Mutable<Group> }>
 type Mutable<T> = { -readonly [Name in keyof T]: T[Name] }

@@ -3,6 +3,7 @@ import { NONE } from './dimensions.ts'
 import type { Filter, FilterNode } from './filter.ts'
 import type { GivenOptions } from './people/report-options.ts'
 import { QueryError, unknownName } from './query-error.ts'
+import type { Attribution } from './list-values.ts'
 import { parseQuery, parseWhereField, type Order } from './query.ts'
 
 /** What a report may be asked with; names as on the command line. */
@@ -20,6 +21,7 @@ export interface ReportParams {
   readonly order_by?: readonly Order[] | undefined
   readonly limit?: number | undefined
   readonly compare?: 'previous' | undefined
+  readonly attribution?: Attribution | undefined
   readonly having?: Filter | string | undefined
   readonly after?: string | undefined
   readonly other?: boolean | undefined
@@ -42,6 +44,7 @@ export interface ReportQuery {
   readonly orderBy: readonly Order[]
   readonly limit: number | undefined
   readonly compare: 'previous' | undefined
+  readonly attribution: Attribution | undefined
   readonly having: FilterNode | undefined
   readonly after: string | undefined
   readonly other: boolean
@@ -65,6 +68,7 @@ const fields = [
   'after',
   'other',
   'compare',
+  'attribution',
   'explain',
   'options',
 ]

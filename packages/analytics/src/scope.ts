@@ -1,6 +1,7 @@
 import type { Catalog } from './catalog.ts'
 import type { Dimension } from './dimensions.ts'
 import type { FilterNode } from './filter.ts'
+import type { Attribution, ListPart } from './list-values.ts'
 import type { Period } from './period.ts'
 import type { TimeStep, ZoneOffset } from './time-bucket.ts'
 
@@ -46,6 +47,10 @@ export interface Scope {
   readonly buckets: Buckets | undefined
   /** The automatic segment of each user at `as_of`, by user id; only read where the question names segments. */
   readonly segmentOfUser: ReadonlyMap<number, string>
+  /** How calls of several values are counted; undefined where a value is what is stored, lists too. */
+  readonly attribution: Attribution | undefined
+  /** The lists among the values of the properties that the question names, by canonical key; empty without attribution. */
+  readonly lists: ReadonlyMap<string, readonly ListPart[]>
   /** Only the calls of some groups, or of all others. */
   readonly groups?: GroupChoice
 }

@@ -146,6 +146,29 @@ describe('a report', () => {
     expect(await ask('report', 'users', '--after', cursor)).toMatchObject({ code: 2, out: '' })
   })
 
+  it('counts a call with a list under each of its values with --attribution', async () => {
+    const lists = await writeLedger(join(folder, 'lists.db'), [
+      { at: '2026-01-05T10:00:00Z', properties: { tags: '["eu","billing"]' }, tokens: 1001 },
+      { at: '2026-01-05T11:00:00Z', properties: { tags: 'eu' } },
+    ])
+    const args = [
+      'report',
+      'properties',
+      '--by',
+      'property:tags',
+      '--columns',
+      'tags,requests,total_tokens',
+      '--format',
+      'csv',
+      '--no-header',
+      '--store',
+      lists,
+    ]
+    expect((await run([...args, '--attribution', 'full', '--sort', 'tags:asc'])).out).toBe('billing,1,1001\r\neu,2,2001\r\n')
+    expect((await run([...args, '--attribution', 'split', '--sort', 'tags:asc'])).out).toBe('billing,1,501\r\neu,2,1500\r\n')
+    expect((await run([...args, '--attribution', 'half'])).code).toBe(2)
+  })
+
   it('leaves rows out by what they come to, and users by how they are called', async () => {
     const columns = ['--columns', 'user,requests', '--format', 'csv', '--no-header']
     expect((await ask('report', 'users', '--having', 'requests < 2 and cost_usd > 0', ...columns)).out).toBe('(none),1\r\n')

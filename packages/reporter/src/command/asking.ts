@@ -1,4 +1,4 @@
-import type { Answer, Column, Definition, Filter, Order, ReportParams } from '@spanledger/analytics'
+import type { Answer, Attribution, Column, Definition, Filter, Order, ReportParams } from '@spanledger/analytics'
 import { parseWhere, reportOptions, type GivenOptions } from '@spanledger/analytics'
 import type { Command } from 'commander'
 
@@ -29,6 +29,7 @@ export interface AskOptions extends ShowOptions {
   readonly segment?: string
   readonly metrics?: string
   readonly compare?: 'previous'
+  readonly attribution?: Attribution
   readonly having?: string
   readonly after?: string
   /** Undefined is the format's choice: people are shown that there is more. */
@@ -65,6 +66,7 @@ export function reportParams(options: AskOptions & Pick<Globals, 'format'>): Rep
     metrics: listOf(options.metrics),
     order_by: options.sort === undefined ? undefined : parseSort(options.sort),
     limit: parseLimit(options.limit) ?? (forPeople ? SHOWN_ROWS : undefined),
+    attribution: options.attribution,
     having: given('--having', options.having),
     after: options.after,
     // Rows of csv, tsv and ndjson are all that those formats have.

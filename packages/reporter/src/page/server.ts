@@ -121,6 +121,7 @@ const paramNames = [
   'after',
   'other',
   'compare',
+  'attribution',
   'explain',
 ]
 
@@ -148,6 +149,7 @@ function reportParams(query: Record<string, unknown>): Parameters<Analytics['rep
     metrics: listOf(text('metrics')),
     order_by: sort === undefined ? undefined : parseSort(sort),
     limit,
+    attribution: text('attribution') as 'full' | 'split' | undefined,
     having: text('having'),
     after: text('after'),
     other: flagOf('other', text('other')),
