@@ -3,6 +3,7 @@ import { mergeIdentities, type Identity } from '@spanledger/conventions'
 import type { Batch, WrittenEvent } from './batch.ts'
 import { encodeEventRow, encodeIdentityRow, insertEvents, updateEventIdentities } from './event-row.ts'
 import { nobody, type Interning } from './interning.ts'
+import { forgetSaidUsers } from './move-to-user.ts'
 import { decideIdentities, insertOpenEvents, readOpenEvents, toOpenEvent, type OpenEvent } from './open-events.ts'
 import type { Sqlite } from './sqlite.ts'
 
@@ -105,6 +106,7 @@ async function revise(
   const ids = await interning.internIdentities(decided)
   const rows = waiting.map((event, n) => encodeIdentityRow(event, decided[n] ?? event.identity, ids[n] ?? nobody))
   await db.run(updateEventIdentities, JSON.stringify(rows))
+  await forgetSaidUsers(db, JSON.stringify(rows), 'events')
 }
 
 /** Whose an event is that no span above can add to. */

@@ -1,3 +1,4 @@
+export type { Alias, AliasOutcome } from './aliases.ts'
 export type { Batch, Marks, SpanLink, WriteOutcome, WrittenCall, WrittenEvent } from './batch.ts'
 export { bucketMs, decodeCounts, quantileMs, type Counts } from './counts.ts'
 export { toLink } from './link.ts'

@@ -2,6 +2,7 @@ import { closeSync, openSync, statSync, type Stats } from 'node:fs'
 
 import { openPriceBook } from '@spanledger/pricing'
 
+import { applyAliases, makeAlias, readAliases, undoAlias, type AliasContext } from './aliases.ts'
 import { openInterning } from './interning.ts'
 import { readMark, writeMarks } from './marks.ts'
 import { checkReadable, migrate } from './migrate.ts'
@@ -149,6 +150,7 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
     }
     return (await reading()).all<Row>(sql, ...values)
   }
+  const aliasing = (): AliasContext => ({ db, zone, nowMs: Date.now })
   const repricing: RepriceContext = {
     read: all,
     inTransaction: (work) => inTurn(() => work({ db, zone })),
@@ -170,6 +172,7 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
         }
         const written = await writeBatch(writing(), { ...batch, calls: withoutSaved(batch.calls) })
         await writeSaved(db, batch.calls, writing().priceBook)
+        await applyAliases({ db, zone }, batch)
         if (batch.marks !== undefined) await writeMarks(db, batch.marks(written))
         return written
       })
@@ -201,6 +204,9 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
     reprice: (asked = {}) => repriceCalls(repricing, asked),
     undoRepricing: (id, asked) => undoRepricing(repricing, id, asked),
     repricings: () => readRepricings(all),
+    alias: (from, to) => inTurn(() => makeAlias(aliasing(), { from, to })),
+    undoAlias: (from, to) => inTurn(() => undoAlias(aliasing(), { from, to })),
+    aliases: () => readAliases(all),
     verify: () => {
       const turn = tail.then(() => verifyLedger(db, zone))
       tail = turn.catch(() => undefined)

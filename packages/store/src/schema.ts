@@ -1,3 +1,4 @@
+import { aliasesSchema } from './aliases-schema.ts'
 import { eventsSchema } from './events-schema.ts'
 import { savedSchema } from './saved.ts'
 import { measureColumns, usageColumns } from './measures.ts'
@@ -206,4 +207,5 @@ export const migrations: readonly string[] = [
   `,
   eventsSchema,
   savedSchema,
+  aliasesSchema,
 ]

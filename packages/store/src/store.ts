@@ -1,5 +1,6 @@
 import type { PriceBook } from '@spanledger/pricing'
 
+import type { Alias, AliasOutcome } from './aliases.ts'
 import type { Batch, WriteOutcome } from './batch.ts'
 import type { Repricing } from './reprice-log.ts'
 import type { RepriceOptions, RepriceOutcome } from './reprice.ts'
@@ -57,6 +58,15 @@ export interface Store {
   undoRepricing(id: number, options?: Pick<RepriceOptions, 'onProgress'>): Promise<RepriceOutcome>
   /** Every repricing, undone ones too, the latest first. */
   repricings(): Promise<readonly Repricing[]>
+  /**
+   * Makes one user another: all that said `from`, and will say it, stands under `to`, in every report. Doing it twice changes
+   * nothing. @throws StoreError of kind `refused` for what is no user, an alias of somebody else already, or a circle
+   */
+  alias(from: string, to: string): Promise<AliasOutcome>
+  /** Takes an alias back: what said `from` stands under it again, as if there had been none. @throws StoreError as `alias` does */
+  undoAlias(from: string, to: string): Promise<AliasOutcome>
+  /** Every alias ever made, those taken back too, the latest first. */
+  aliases(): Promise<readonly Alias[]>
   /** Checks the file against itself: integrity, references, rollups against calls. Reads only. */
   verify(): Promise<Verification>
   /** Waits for running writes, then closes. */

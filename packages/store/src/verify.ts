@@ -1,3 +1,4 @@
+import { countAliasFaults } from './aliases.ts'
 import { compareRollups, createTemporaryRollups, fillRollups } from './rollups.ts'
 import { countSavedFaults } from './saved.ts'
 import type { Sqlite } from './sqlite.ts'
@@ -27,6 +28,7 @@ export async function verifyLedger(db: Sqlite, zone: Zone): Promise<Verification
       await checkSessions(db),
       await checkTotals(db),
       await checkEvents(db),
+      await checkAliases(db),
       await checkSaved(db),
     ]
     return { ok: checks.every((check) => check.ok), checks }
@@ -113,5 +115,15 @@ async function checkEvents(db: Sqlite): Promise<Check> {
     ok: wrong === 0,
     detail:
       wrong === 0 ? `${events} events, each about something that is known of it` : `${wrong} of ${events} events contradict themselves`,
+  }
+}
+
+async function checkAliases(db: Sqlite): Promise<Check> {
+  const faults = await countAliasFaults(db)
+  return {
+    name: 'aliases',
+    ok: faults === 0,
+    detail:
+      faults === 0 ? 'nothing stands under a user that is an alias of another' : `${faults} rows stand under the wrong user of an alias`,
   }
 }

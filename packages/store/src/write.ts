@@ -6,6 +6,7 @@ import { contributionColumns, toContribution, type Contribution } from './contri
 import { writeEvents } from './events.ts'
 import { inTurns } from './in-turns.ts'
 import { nobody, type Interning } from './interning.ts'
+import { forgetSaidUsers } from './move-to-user.ts'
 import { SLOTS } from './properties.ts'
 import { addContribution, emptyDelta, type RollupDelta } from './rollup-delta.ts'
 import { applyDelta, rereadBounds } from './rollups.ts'
@@ -242,6 +243,7 @@ async function revise(
     return [startMs, spanId, traceId, Number(decision.counted), userId, sessionId, placed.segmentId, ...slots, placed.overflow]
   })
   await db.run(updateCalls, JSON.stringify(rows))
+  await forgetSaidUsers(db, keys, 'calls')
   const after = await readContributionsOf(db, keys)
   for (const { counted, contribution } of before) if (counted) addContribution(delta, contribution, zone, -1)
   for (const { counted, contribution } of after) if (counted) addContribution(delta, contribution, zone)

@@ -5,6 +5,7 @@ import { PriceBookError } from '@spanledger/pricing'
 import { StoreError } from '@spanledger/store'
 import { Command, CommanderError } from 'commander'
 
+import { addAlias } from './alias.ts'
 import { addBackup } from './backup.ts'
 import { addCollect } from './collect.ts'
 import { addDemo } from './demo.ts'
@@ -66,6 +67,7 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 wr
     addPrices,
     addReprice,
     addImport,
+    addAlias,
     addExport,
     addBackup,
     addVerify,
