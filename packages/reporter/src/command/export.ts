@@ -1,11 +1,14 @@
-import { callColumns, eventColumns, type Analytics, type CallsQuery, type Column, type Row } from '@spanledger/analytics'
+import { callColumns, eventColumns, type CallsQuery } from '@spanledger/analytics'
 import { Argument, type Command } from 'commander'
 
 import { parquetRows } from '../format/parquet.ts'
-import { formatAnswer, formatSheet } from '../format/write-answer.ts'
+import { formatAnswer, formatSheet, type Format } from '../format/write-answer.ts'
 import { addPeriodOptions, type AskOptions } from './asking.ts'
+import { inPieces, usersByTime, type SteppedRows } from './export-users.ts'
 import { usageFailure } from './failure.ts'
-import { optionsOf, PARQUET, withLedger, type Globals, type Reading } from './globals.ts'
+import { listOf, optionsOf, PARQUET, withLedger, type Globals, type Reading } from './globals.ts'
+
+type What = 'calls' | 'events' | 'users'
 
 export function addExport(program: Command): void {
   const command = program
@@ -13,6 +16,8 @@ export function addExport(program: Command): void {
     .description('write every call, every event, or every user with all columns; ndjson where no format is given')
     .addArgument(new Argument('<what>', 'what to write').choices(['calls', 'events', 'users']))
   addPeriodOptions(command)
+    .option('--by <list>', 'users: by time:day, time:week or time:month, and further dimensions (property:plan)')
+    .option('--metrics <list>', 'users with --by: which metrics to write')
     .addHelpText(
       'after',
       `
@@ -20,71 +25,69 @@ Examples:
   spanledger export calls --since 2026-01-01 --until 2026-01-31 --format csv --out january.csv
   spanledger export calls --format parquet --out calls.parquet
   spanledger export events --where 'plan = pro' --format csv
-  spanledger export users --last 3mo`,
+  spanledger export users --last 3mo
+  spanledger export users --by time:day --metrics requests,cost_usd --format csv`,
     )
-    .action(async (what: string) => {
-      if (command.optsWithGlobals<{ format: string }>().format === PARQUET) return exportParquet(what, command)
-      const options = optionsOf<AskOptions>(command)
-      const chosen = command.parent?.getOptionValueSource('format') === 'default' ? 'ndjson' : options.format
-      const globals: Globals & AskOptions = { ...options, format: chosen }
-      await withLedger(globals, (reading) => (isStepped(what) ? exportSteps(what, reading, globals) : exportUsers(reading, globals)))
+    .action(async (what: What) => {
+      const options = command.optsWithGlobals<Omit<Globals, 'format'> & AskOptions & { format: Format | typeof PARQUET }>()
+      if (what !== 'users' && options.by !== undefined) throw usageFailure(`--by is for users; of ${what} each is written by itself.`)
+      if (options.by === undefined && options.metrics !== undefined)
+        throw usageFailure('--metrics needs --by; without it users have all columns.')
+      if (options.format === PARQUET) return exportParquet(what, options)
+      const globals = optionsOf<AskOptions>(command)
+      const chosen = command.parent?.getOptionValueSource('format') === 'default' ? 'ndjson' : globals.format
+      await withLedger(globals, (reading) => exportText(what, reading, { ...globals, format: chosen }))
     })
 }
 
 /** The same rows as in the other formats, with typed columns. */
-async function exportParquet(what: string, command: Command): Promise<void> {
-  const globals = command.optsWithGlobals<Globals & AskOptions>()
-  if (globals.out === undefined && process.stdout.isTTY === true)
+async function exportParquet(what: What, options: Omit<Globals, 'format'> & AskOptions): Promise<void> {
+  if (options.out === undefined && process.stdout.isTTY === true)
     throw usageFailure('Parquet is no text: name a file with --out, or pipe it to a program.')
-  const { since, until, last, where } = globals
-  await withLedger(globals, async ({ analytics, io }) => {
-    if (!isStepped(what)) {
-      const { columns, rows } = await analytics.report('users', { since, until, last, where })
-      const file = parquetRows(columns, io.out)
-      await file.write(rows)
-      return file.end()
-    }
-    const { columns, read } = stepped[what]
-    const file = parquetRows(columns, io.out)
-    for await (const rows of read(analytics, { since, until, last, where })) await file.write(rows)
+  await withLedger({ ...options, format: 'table' }, async (reading) => {
+    const { columns, steps } = await rowsOf(what, reading, options)
+    const file = parquetRows(columns, reading.io.out)
+    for await (const rows of steps) await file.write(rows)
     return file.end()
   })
 }
 
-async function exportUsers({ analytics, io }: Reading, { since, until, last, where, format, header }: Globals & AskOptions): Promise<void> {
-  await io.out(formatAnswer(await analytics.report('users', { since, until, last, where }), format, { decorated: false, header }))
-}
-
-/** What is written in steps, so that a ledger of any size fits into memory. */
-const stepped = {
-  calls: { columns: callColumns, read: (analytics, words) => analytics.calls(words) },
-  events: { columns: eventColumns, read: (analytics, words) => analytics.events(words) },
-} as const satisfies Record<string, Stepped>
-
-interface Stepped {
-  readonly columns: readonly Column[]
-  readonly read: (analytics: Analytics, words: CallsQuery) => AsyncGenerator<readonly Row[]>
-}
-
-function isStepped(what: string): what is keyof typeof stepped {
-  return Object.hasOwn(stepped, what)
-}
-
-async function exportSteps(
-  what: keyof typeof stepped,
-  { analytics, io }: Reading,
-  { since, until, last, where, format, header }: Globals & AskOptions,
-): Promise<void> {
+/** In steps, so that a ledger of any size fits into memory. */
+async function exportText(what: What, reading: Reading, options: Globals & AskOptions): Promise<void> {
+  const { format, header } = options
+  const { io, analytics } = reading
   if (format !== 'ndjson' && format !== 'csv' && format !== 'tsv') {
-    throw usageFailure(`${what === 'calls' ? 'Calls' : 'Events'} are written as ndjson, csv, tsv or parquet, not as ${format}.`)
+    if (what !== 'users' || options.by !== undefined) {
+      throw usageFailure(`${whatIs(what, options)} are written as ndjson, csv, tsv or parquet, not as ${format}.`)
+    }
+    return io.out(formatAnswer(await analytics.report('users', wordsOf(options)), format, { decorated: false, header }))
   }
-  const { columns, read } = stepped[what]
-  const write = (rows: readonly Row[], withHeader: boolean): Promise<void> =>
-    io.out(formatSheet({ title: what, columns, rows, notes: [] }, format, { decorated: false, header: withHeader }))
+  const { columns, steps } = await rowsOf(what, reading, options)
   let isFirst = true
-  for await (const rows of read(analytics, { since, until, last, where })) {
-    await write(rows, header && isFirst)
+  for await (const rows of steps) {
+    await io.out(formatSheet({ title: what, columns, rows, notes: [] }, format, { decorated: false, header: header && isFirst }))
     isFirst = false
   }
-  if (isFirst) await write([], header)
+  if (isFirst) await io.out(formatSheet({ title: what, columns, rows: [], notes: [] }, format, { decorated: false, header }))
+}
+
+/** Rows of an answer that are written at a time. */
+const PIECE = 5000
+
+async function rowsOf(what: What, { analytics }: Reading, options: AskOptions): Promise<SteppedRows> {
+  const words = wordsOf(options)
+  if (what === 'calls') return { columns: callColumns, steps: analytics.calls(words) }
+  if (what === 'events') return { columns: eventColumns, steps: analytics.events(words) }
+  const by = listOf(options.by)
+  if (by !== undefined) return usersByTime(analytics, { ...words, by, metrics: listOf(options.metrics) })
+  const { columns, rows } = await analytics.report('users', words)
+  return { columns, steps: inPieces(rows, PIECE) }
+}
+
+function wordsOf({ since, until, last, where }: AskOptions): CallsQuery {
+  return { since, until, last, where }
+}
+
+function whatIs(what: What, { by }: AskOptions): string {
+  return `${what.slice(0, 1).toUpperCase()}${what.slice(1)}${by === undefined ? '' : ` by ${by}`}`
 }
