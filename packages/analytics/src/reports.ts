@@ -4,6 +4,9 @@ import type { Answer, Asked } from './answer.ts'
 import type { Clock } from './frame.ts'
 import type { MetricName } from './metrics.ts'
 import { tellActive, tellGrowth, tellStickiness } from './people/active-reports.ts'
+import { tellAnomalies } from './people/anomaly-report.ts'
+import { tellBusiness } from './people/business-report.ts'
+import { tellForecast } from './people/forecast-report.ts'
 import { tellBehavior, tellEvolution, tellFriction, tellSessionMetrics } from './people/behavior-reports.ts'
 import { tellExperiments } from './people/experiment-report.ts'
 import { peopleReport, type PeopleAsked, type Told } from './people/people-report.ts'
@@ -51,6 +54,31 @@ const callMetrics: readonly MetricName[] = [
   'saved_cost_usd',
 ]
 
+const overviewMetrics: readonly MetricName[] = [
+  'requests',
+  'users',
+  'sessions',
+  'cost_usd',
+  'total_tokens',
+  'error_rate',
+  'latency_p50_ms',
+  'latency_p95_ms',
+  'ttft_p50_ms',
+  'satisfaction',
+  'unpriced_requests',
+]
+
+const qualityMetrics: readonly MetricName[] = [
+  'requests',
+  'users',
+  'error_rate',
+  'feedback_count',
+  'feedback_positive',
+  'csat',
+  'satisfaction',
+  'latency_p95_ms',
+]
+
 /** A report that is one question, split by one dimension and any others asked for. */
 function breakdown(
   says: string,
@@ -68,7 +96,7 @@ function breakdown(
           by: [...by, ...query.by],
           metrics: query.metrics === undefined ? metrics : parseMetricNames(query.metrics),
           where: only === undefined ? where : where === undefined ? only : { kind: 'group', operator: 'and', parts: [only, where] },
-          orderBy: query.orderBy.length > 0 ? query.orderBy : ordered(query, by),
+          orderBy: query.orderBy.length > 0 ? query.orderBy : ordered(query, by, metrics),
         },
         asked,
       )
@@ -77,9 +105,9 @@ function breakdown(
 }
 
 /** The dearest first; where time is a dimension the answer's own order holds. */
-function ordered({ metrics, by }: ReportQuery, own: readonly string[]): ReportQuery['orderBy'] {
+function ordered({ metrics, by }: ReportQuery, own: readonly string[], ownMetrics: readonly string[]): ReportQuery['orderBy'] {
   const byTime = [...own, ...by].some((name) => name.toLowerCase().startsWith('time:'))
-  return byTime || (metrics !== undefined && !metrics.includes('cost_usd')) ? [] : [['cost_usd', 'desc']]
+  return byTime || !(metrics ?? ownMetrics).includes('cost_usd') ? [] : [['cost_usd', 'desc']]
 }
 
 /** A report about people rather than about groups of calls. */
@@ -128,6 +156,9 @@ const reports: Readonly<Record<string, Report>> = {
     by: ['error'],
     only: { kind: 'presence', operator: 'exists', name: 'error' },
   }),
+  overview: breakdown('all calls in one line; --compare previous says what changed', { by: [], metrics: overviewMetrics }),
+  quality: breakdown('errors and what users say of each feature', { by: ['feature'], metrics: qualityMetrics }),
+  nps: breakdown('how likely users recommend the app, by month', { by: ['time:month'], metrics: ['users', 'nps_answers', 'nps'] }),
   active: people('users active each day, and in the week and the month that end with it', tellActive),
   growth: people('who came, stayed, returned and left: --by time:month, time:week or time:day', tellGrowth, ['incomplete']),
   stickiness: people('on how many of the last 28 days users came', tellStickiness),
@@ -142,6 +173,9 @@ const reports: Readonly<Record<string, Report>> = {
   behavior: people('how users use the app: hours, features, models, sessions', tellBehavior, ['shape']),
   evolution: people('how behaviour changes week by week since users came', tellEvolution, ['weeks', 'basis', 'shape']),
   friction: people('where users struggle: abandoned sessions, rate limits, model errors', tellFriction, ['shape']),
+  anomalies: people('days on which users called far more than they used to', tellAnomalies),
+  forecast: people('the rest of the month, from the weekdays of the last weeks', tellForecast, ['forecast']),
+  business: people('what users paid, what they cost, and what is left, by month', tellBusiness),
   experiments: people('what users of each variant did: --experiment NAME; alone it lists experiments', tellExperiments, [
     'experiment',
     'metric',
