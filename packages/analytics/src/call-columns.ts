@@ -27,6 +27,7 @@ const callSums: Readonly<Record<SumName, (share: Share) => string>> = {
       .map((name) => [name, (share: Share) => `sum(${share(`c.${name}`)})`]),
   ) as Record<TokenSum, (share: Share) => string>),
   latency_ms_sum: () => 'sum(c.latency_ms)',
+  rate_limited_requests: () => "sum(kinds.error_class = 'rate_limit')",
 }
 
 const whole: Share = (amount) => amount
@@ -71,7 +72,6 @@ const needColumns: Readonly<Record<GroupNeed, Partial<Record<Source, (scope: Sco
       raw(`CAST(coalesce(sum(iif(${hasBothCosts}, ${share('c.cost_nano_usd')}, 0)), 0) AS TEXT)`),
     ],
   },
-  rate_limited: { calls: () => [raw("coalesce(sum(c.kind_id IN (SELECT kind_id FROM kinds WHERE error_class = 'rate_limit')), 0)")] },
   extent: { calls: () => [raw('min(c.start_ms)'), raw('max(c.start_ms)'), raw('max(c.start_ms + c.latency_ms)')] },
 }
 
@@ -87,7 +87,6 @@ export const needWidth: Readonly<Record<GroupNeed, number>> = {
   extent: 3,
   saved: 4,
   reported: 5,
-  rate_limited: 1,
 }
 
 /** Whether a need is read from tables of its own, and so not together with others. */

@@ -29,11 +29,12 @@ export const sumNames = [
   'image_output_tokens',
   'web_searches',
   'latency_ms_sum',
+  'rate_limited_requests',
 ] as const
 export type SumName = (typeof sumNames)[number]
 
 /** What needs more than sums. */
-export type Need = 'users' | 'sessions' | 'active_days' | 'latency' | 'ttft' | 'extent' | 'saved' | 'reported' | 'rate_limited' | Opinion
+export type Need = 'users' | 'sessions' | 'active_days' | 'latency' | 'ttft' | 'extent' | 'saved' | 'reported' | Opinion
 
 /** What is known of a group of calls; what no metric asked for is left out. */
 export interface Group {
@@ -52,7 +53,6 @@ export interface Group {
   readonly nps?: { readonly answers: number; readonly promoters: number; readonly detractors: number }
   readonly saved?: Saved
   readonly reported?: Reported
-  readonly rateLimited?: number
 }
 
 /** What providers and gateways said calls cost. */
@@ -282,8 +282,8 @@ const metrics = {
     label: 'Rate limited',
     type: 'int',
     says: 'calls that a rate limit refused (HTTP 429, or an error of that class); errors among others',
-    needs: ['rate_limited'],
-    of: (g) => g.rateLimited ?? 0,
+    sums: ['rate_limited_requests'],
+    of: count('rate_limited_requests'),
   },
   cancelled: { label: 'Cancelled', type: 'int', says: 'calls the app gave up', sums: ['cancelled'], of: count('cancelled') },
   unpriced_requests: {

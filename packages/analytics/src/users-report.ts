@@ -43,6 +43,7 @@ const columnKeys = [
   'total_tokens',
   'errors',
   'error_rate',
+  'rate_limited_requests',
   'unpriced_requests',
   'estimated_requests',
   'missing_usage_requests',

@@ -83,6 +83,7 @@ describe('the users report', () => {
       total_tokens: 13_297,
       errors: 0,
       error_rate: 0,
+      rate_limited_requests: 0,
       unpriced_requests: 0,
       estimated_requests: 0,
       missing_usage_requests: 0,

@@ -13,6 +13,7 @@ export interface Contribution {
   readonly status: CallStatus
   readonly quality: UsageQuality
   readonly origin: CallOrigin
+  readonly rateLimited: boolean
   readonly latencyMs: number
   readonly ttftMs: number | null
   readonly costNanoUsd: number | null
@@ -43,7 +44,7 @@ export const contributionColumns = `c.start_ms, hex(c.span_id), hex(c.trace_id),
       (SELECT key_id FROM property_keys WHERE key = 'feature')),
     CASE (SELECT slot FROM property_keys WHERE key = 'feature') WHEN 1 THEN c.p1 WHEN 2 THEN c.p2 WHEN 3 THEN c.p3 WHEN 4 THEN c.p4
       WHEN 5 THEN c.p5 WHEN 6 THEN c.p6 WHEN 7 THEN c.p7 WHEN 8 THEN c.p8 END, 0),
-  k.status, k.usage_quality, k.origin, c.latency_ms, c.ttft_ms, c.cost_nano_usd,
+  k.status, k.usage_quality, k.origin, k.error_class = 'rate_limit', c.latency_ms, c.ttft_ms, c.cost_nano_usd,
   ${usageBuckets.map((bucket) => `c.${usageColumns[bucket]}`).join(', ')}`
 
 const contributionsAfter = `SELECT json_group_array(json_array(${contributionColumns})) AS rows FROM (
@@ -53,7 +54,7 @@ const contributionsAfter = `SELECT json_group_array(json_array(${contributionCol
 
 /** A row of `contributionColumns`. */
 export function toContribution(row: readonly (number | string | null)[]): Contribution {
-  const [startMs, , , , userId, modelId, featureId, status, quality, origin, latencyMs, ttftMs, costNanoUsd, ...tokens] = row
+  const [startMs, , , , userId, modelId, featureId, status, quality, origin, rateLimited, latencyMs, ttftMs, costNanoUsd, ...tokens] = row
   return {
     startMs: Number(startMs),
     userId: Number(userId),
@@ -62,6 +63,7 @@ export function toContribution(row: readonly (number | string | null)[]): Contri
     status: status as CallStatus,
     quality: quality as UsageQuality,
     origin: origin as CallOrigin,
+    rateLimited: rateLimited === 1,
     latencyMs: Number(latencyMs),
     ttftMs: ttftMs === null || ttftMs === undefined ? null : Number(ttftMs),
     costNanoUsd: costNanoUsd === null || costNanoUsd === undefined ? null : Number(costNanoUsd),

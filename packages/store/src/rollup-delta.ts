@@ -82,6 +82,7 @@ const noMeasures = measureColumns.map(() => 0)
 const FIRST_TOKEN = measureColumns.indexOf(usageColumns[usageBuckets[0]])
 const COST = measureColumns.indexOf('cost_nano_usd')
 const LATENCY = measureColumns.indexOf('latency_ms_sum')
+const RATE_LIMITED = measureColumns.indexOf('rate_limited_requests')
 const tokenReaders = usageBuckets.map((bucket) => usageReaders[bucket])
 
 /** What `measuresOf` gives: one list for all calls, because it is read at once and there are very many. */
@@ -100,6 +101,7 @@ function measuresOf(call: Contribution): readonly number[] {
   ofOneCall[COST] = costNanoUsd ?? 0
   for (let n = 0; n < tokenReaders.length; n++) ofOneCall[FIRST_TOKEN + n] = quality === 'missing' ? 0 : (tokenReaders[n]?.(usage) ?? 0)
   ofOneCall[LATENCY] = call.latencyMs
+  ofOneCall[RATE_LIMITED] = call.rateLimited ? 1 : 0
   return ofOneCall
 }
 

@@ -1,7 +1,8 @@
 import { aliasesSchema } from './aliases-schema.ts'
 import { eventsSchema } from './events-schema.ts'
+import { rateLimitedSchema } from './rate-limited.ts'
 import { savedSchema } from './saved.ts'
-import { measureColumns, usageColumns } from './measures.ts'
+import { firstMeasures, usageColumns } from './measures.ts'
 
 /**
  * The schema, step by step; step n takes a file from version n to n + 1. Steps are only ever appended: a file of any age
@@ -154,7 +155,7 @@ export const migrations: readonly string[] = [
   CREATE TABLE rollup_users (
     bucket INTEGER NOT NULL,
     user_id INTEGER NOT NULL,
-    ${measureColumns.map((column) => `${column} INTEGER NOT NULL`).join(', ')},
+    ${firstMeasures.map((column) => `${column} INTEGER NOT NULL`).join(', ')},
     active_days INTEGER NOT NULL,
     first_ms INTEGER NOT NULL,
     last_ms INTEGER NOT NULL,
@@ -168,7 +169,7 @@ export const migrations: readonly string[] = [
   CREATE TABLE rollup_models (
     bucket INTEGER NOT NULL,
     model_id INTEGER NOT NULL,
-    ${measureColumns.map((column) => `${column} INTEGER NOT NULL`).join(', ')},
+    ${firstMeasures.map((column) => `${column} INTEGER NOT NULL`).join(', ')},
     latency BLOB NOT NULL,
     ttft BLOB NOT NULL,
     PRIMARY KEY (bucket, model_id)
@@ -208,4 +209,5 @@ export const migrations: readonly string[] = [
   eventsSchema,
   savedSchema,
   aliasesSchema,
+  rateLimitedSchema,
 ]

@@ -153,6 +153,7 @@ function contributionOf({ call, cost, userId, modelId, placed }: CallRow): Contr
     status: call.status,
     quality: call.usageQuality,
     origin: call.origin,
+    rateLimited: call.errorClass === 'rate_limit',
     latencyMs: call.durationMs,
     ttftMs: call.timeToFirstTokenMs ?? null,
     costNanoUsd: cost.costNanoUsd ?? null,
