@@ -1,7 +1,7 @@
 import { ROOT_CONTEXT, trace, type Attributes, type Span } from '@opentelemetry/api'
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { readCall, readEvent, readSpanIdentity } from '@spanledger/conventions'
-import { openStore, settleTrace, type TraceSpan } from '@spanledger/store'
+import { openStore, settleTraces, type TraceSpan } from '@spanledger/store'
 import { array, assert as assertProperty, asyncProperty, boolean, constantFrom, nat, option, record, type Arbitrary } from 'fast-check'
 import { expect, it } from 'vitest'
 
@@ -132,7 +132,7 @@ function decideEvents(spans: readonly ReadableSpan[]): unknown[] {
     .filter(isEvent)
     .map((span) => {
       const event: TraceSpan = { ...toTraceSpan(span), role: 'call' }
-      const identity = settleTrace([...others, event]).get(event)?.identity
+      const identity = settleTraces([...others, event]).get(event)?.identity
       return { span: event.spanId, user: identity?.user ?? '(none)', plan: identity?.properties.get('plan')?.value ?? null }
     })
     .sort((a, b) => (a.span < b.span ? -1 : 1))
@@ -141,7 +141,7 @@ function decideEvents(spans: readonly ReadableSpan[]): unknown[] {
 /** What the rules say of the trace as a whole, without any batches. */
 function decide(spans: readonly ReadableSpan[]): unknown[] {
   const traceSpans = spans.filter((span) => !isEvent(span)).map(toTraceSpan)
-  return [...settleTrace(traceSpans)]
+  return [...settleTraces(traceSpans)]
     .map(([span, { counted, identity }]) => [span.spanId, counted, identity.user ?? '(none)', identity.properties.get('plan')?.value])
     .sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))
 }

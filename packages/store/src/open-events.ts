@@ -2,7 +2,7 @@ import type { EventKind, Identity, NamedTarget } from '@spanledger/conventions'
 
 import type { WrittenEvent } from './batch.ts'
 import type { EventKey } from './event-row.ts'
-import { settleTrace, type TraceSpan } from './settle.ts'
+import { settleTraces, type TraceSpan } from './settle.ts'
 import type { Sqlite } from './sqlite.ts'
 import { dayOf, decodeIdentity, encodeIdentity, groupByTrace, readSpansAbove } from './trace-spans.ts'
 
@@ -91,7 +91,7 @@ export async function decideIdentities(db: Sqlite, events: readonly OpenEvent[])
   for (const event of events) {
     // Of a call it is decided whose it is, and whether it counts, which nobody asks of an event. Each alone: they pass on nothing.
     const span = asCall(event)
-    const decision = settleTrace([...(above.get(event.traceId) ?? []), span]).get(span)
+    const decision = settleTraces([...(above.get(event.traceId) ?? []), span]).get(span)
     if (decision !== undefined) identities.set(event, decision.identity)
   }
   return identities

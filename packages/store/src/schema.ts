@@ -210,4 +210,11 @@ export const migrations: readonly string[] = [
   savedSchema,
   aliasesSchema,
   rateLimitedSchema,
+  `
+  -- One answer may be reported in several traces: by an app's SDK and by the gateway that it waits for.
+  ALTER TABLE trace_spans ADD COLUMN provider TEXT;
+  ALTER TABLE trace_spans ADD COLUMN duration_ms INTEGER;
+  DROP INDEX trace_spans_by_response;
+  CREATE INDEX trace_spans_by_response ON trace_spans (response_id, trace_id) WHERE response_id IS NOT NULL;
+  `,
 ]

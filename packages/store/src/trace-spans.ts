@@ -1,7 +1,7 @@
 import type { Identity } from '@spanledger/conventions'
 
 import type { SpanLink, WrittenCall } from './batch.ts'
-import { settleTrace, type Decision, type TraceSpan } from './settle.ts'
+import { MAX_REPORTS, settleTraces, type Decision, type TraceSpan } from './settle.ts'
 import type { Sqlite } from './sqlite.ts'
 
 /** What a batch means for the traces it touches. */
@@ -15,7 +15,7 @@ export interface TraceChanges {
 }
 
 /** Spans are kept this long after they came in; what arrives later for their trace is decided on its own. */
-const TRACE_DAYS = 7
+export const TRACE_DAYS = 7
 /** A batch is decided with at most so many spans that came before; what is beyond is counted as `trace_spans_over_limit`. */
 const MAX_RELATED_SPANS = 100_000
 
@@ -28,26 +28,20 @@ export async function growTraces(
 ): Promise<TraceChanges> {
   const callOfSpan = new Map(calls.map((call) => [spanOf(call), call]))
   const fresh = [...callOfSpan.keys(), ...links.map(linkSpan)]
-  const related = await readRelated(db, fresh)
-  const known = groupByTrace(related)
+  const before = await readRelated(db, fresh)
+  const keys = new Set(before.map(keyOf))
+  const added = fresh.filter((span) => !keys.has(keyOf(span)) && keys.add(keyOf(span)))
   const decisions = new Map<WrittenCall, Decision>()
   const revised: { span: TraceSpan; decision: Decision }[] = []
-  const added: TraceSpan[] = []
-  for (const [traceId, spans] of groupByTrace(fresh)) {
-    const before = known.get(traceId) ?? []
-    const keys = new Set(before.map(keyOf))
-    const newSpans = spans.filter((span) => !keys.has(keyOf(span)) && keys.add(keyOf(span)))
-    added.push(...newSpans)
-    const was = settleTrace(before)
-    for (const [span, decision] of settleTrace([...before, ...newSpans])) {
-      const call = callOfSpan.get(span)
-      if (call !== undefined) decisions.set(call, decision)
-      const earlier = was.get(span)
-      if (earlier !== undefined && !sameDecision(earlier, decision)) revised.push({ span, decision })
-    }
+  const was = settleTraces(before)
+  for (const [span, decision] of settleTraces([...before, ...added])) {
+    const call = callOfSpan.get(span)
+    if (call !== undefined) decisions.set(call, decision)
+    const earlier = was.get(span)
+    if (earlier !== undefined && !sameDecision(earlier, decision)) revised.push({ span, decision })
   }
   await insertSpans(db, added, dayOf(nowMs))
-  return { decisions, revised, overLimit: related.length >= MAX_RELATED_SPANS }
+  return { decisions, revised, overLimit: before.length >= MAX_RELATED_SPANS }
 }
 
 /** The day of an instant, as `seen_day` counts. */
@@ -71,6 +65,7 @@ function spanOf(call: WrittenCall): TraceSpan {
     role: call.role,
     hasUsage: call.usage !== undefined,
     responseId: call.responseId,
+    ...(call.responseId === undefined ? {} : { provider: call.provider, durationMs: call.durationMs }),
     identity: { user: call.user, session: call.session, properties: call.properties },
     resourceIdentity: call.resourceIdentity,
   }
@@ -81,7 +76,7 @@ function linkSpan(link: SpanLink): TraceSpan {
 }
 
 function keyOf(span: TraceSpan): string {
-  return `${span.spanId} ${span.startMs}`
+  return `${span.traceId} ${span.spanId} ${span.startMs}`
 }
 
 export function groupByTrace<Span extends { readonly traceId: string }>(spans: readonly Span[]): Map<string, Span[]> {
@@ -108,14 +103,26 @@ type SpanRow = [
   responseId: string | null,
   identity: string | null,
   resourceIdentity: string | null,
+  provider: string | null,
+  durationMs: number | null,
 ]
 
 const spansAsJson = `json_group_array(json_array(lower(hex(t.trace_id)), lower(hex(t.span_id)), t.start_ms, lower(hex(t.parent_span_id)),
-    t.role, t.has_usage, t.response_id, t.identity, t.resource_identity)) AS spans`
+    t.role, t.has_usage, t.response_id, t.identity, t.resource_identity, t.provider, t.duration_ms)) AS spans`
+
+/**
+ * How far the spans with one response id are looked at in other traces, in the order of traces: where there are more than may
+ * report one answer, that there are is all that matters.
+ */
+const reachOf = (responseId: string): string => `ifnull((SELECT s.trace_id FROM trace_spans AS s WHERE s.response_id = ${responseId}
+    ORDER BY s.trace_id LIMIT 1 OFFSET ${MAX_REPORTS}), x'ffffffffffffffffffffffffffffffffff')`
+
+/** At least what `namesOneAnswer` lets through. */
+const isLong = (responseId: string): string => `octet_length(${responseId}) >= 16`
 
 /**
  * The spans that came before and that new ones may change, or be changed by: all above a span; all below one that is new or a
- * call; all with the same response id; and so on from each of these. The siblings below a root that is no call, which are
+ * call; all with the same response id, long ones in other traces too; and so on from each of these. The siblings below a root that is no call, which are
  * most of a long trace, are not among them. CROSS JOIN keeps SQLite from starting each step with all spans of the trace.
  */
 const relatedSpans = `
@@ -127,6 +134,8 @@ const relatedSpans = `
       UNION SELECT t.trace_id, t.span_id, t.role <> 'other' FROM fresh AS f JOIN trace_spans AS t ON t.trace_id = f.trace_id AND t.span_id = f.parent_span_id
       UNION SELECT t.trace_id, t.span_id, 1 FROM fresh AS f JOIN trace_spans AS t ON t.trace_id = f.trace_id AND t.parent_span_id = f.span_id
       UNION SELECT t.trace_id, t.span_id, 1 FROM fresh AS f JOIN trace_spans AS t ON t.trace_id = f.trace_id AND t.response_id = f.response_id
+      UNION SELECT t.trace_id, t.span_id, 1 FROM fresh AS f JOIN trace_spans AS t ON t.response_id = f.response_id
+        AND t.trace_id <= ${reachOf('f.response_id')} WHERE ${isLong('f.response_id')}
       UNION SELECT above.trace_id, above.span_id, above.role <> 'other' FROM related AS r
         CROSS JOIN trace_spans AS t ON t.trace_id = r.trace_id AND t.span_id = r.span_id
         CROSS JOIN trace_spans AS above ON above.trace_id = t.trace_id AND above.span_id = t.parent_span_id
@@ -135,6 +144,10 @@ const relatedSpans = `
       UNION SELECT same.trace_id, same.span_id, 1 FROM related AS r
         CROSS JOIN trace_spans AS t ON t.trace_id = r.trace_id AND t.span_id = r.span_id
         CROSS JOIN trace_spans AS same ON same.trace_id = t.trace_id AND same.response_id = t.response_id
+      UNION SELECT same.trace_id, same.span_id, 1 FROM related AS r
+        CROSS JOIN trace_spans AS t ON t.trace_id = r.trace_id AND t.span_id = r.span_id
+        CROSS JOIN trace_spans AS same ON same.response_id = t.response_id AND same.trace_id <= ${reachOf('t.response_id')}
+        WHERE ${isLong('t.response_id')}
       LIMIT ${MAX_RELATED_SPANS})
   SELECT ${spansAsJson} FROM (SELECT DISTINCT trace_id, span_id FROM related) AS r JOIN trace_spans AS t ON t.trace_id = r.trace_id AND t.span_id = r.span_id`
 
@@ -167,7 +180,19 @@ export async function readSpansAbove(db: Sqlite, spans: readonly { traceId: stri
 async function readSpans(db: Sqlite, sql: string, bound: string): Promise<TraceSpan[]> {
   const [row] = await db.all<{ spans: string }>(sql, bound)
   return (JSON.parse(row?.spans ?? '[]') as SpanRow[]).map(
-    ([traceId, spanId, startMs, parentSpanId, role, hasUsage, responseId, identity, resourceIdentity]): TraceSpan => ({
+    ([
+      traceId,
+      spanId,
+      startMs,
+      parentSpanId,
+      role,
+      hasUsage,
+      responseId,
+      identity,
+      resourceIdentity,
+      provider,
+      durationMs,
+    ]): TraceSpan => ({
       traceId,
       spanId,
       startMs,
@@ -175,6 +200,8 @@ async function readSpans(db: Sqlite, sql: string, bound: string): Promise<TraceS
       role,
       hasUsage: hasUsage === 1,
       responseId: responseId ?? undefined,
+      provider: provider ?? undefined,
+      durationMs: durationMs ?? undefined,
       identity: identity === null ? undefined : decodeIdentity(identity),
       resourceIdentity: resourceIdentity === null ? undefined : decodeIdentity(resourceIdentity),
     }),
@@ -184,8 +211,8 @@ async function readSpans(db: Sqlite, sql: string, bound: string): Promise<TraceS
 async function insertSpans(db: Sqlite, spans: readonly TraceSpan[], seenDay: number): Promise<void> {
   if (spans.length === 0) return
   await db.run(
-    `INSERT OR IGNORE INTO trace_spans (trace_id, span_id, start_ms, parent_span_id, role, has_usage, response_id, identity, resource_identity, seen_day)
-     SELECT unhex(value->>0), unhex(value->>1), value->>2, unhex(value->>3), value->>4, value->>5, value->>6, value->>7, value->>8, value->>9
+    `INSERT OR IGNORE INTO trace_spans (trace_id, span_id, start_ms, parent_span_id, role, has_usage, response_id, identity, resource_identity, seen_day, provider, duration_ms)
+     SELECT unhex(value->>0), unhex(value->>1), value->>2, unhex(value->>3), value->>4, value->>5, value->>6, value->>7, value->>8, value->>9, value->>10, value->>11
      FROM jsonb_each(?)`,
     JSON.stringify(
       spans.map((span) => [
@@ -199,6 +226,8 @@ async function insertSpans(db: Sqlite, spans: readonly TraceSpan[], seenDay: num
         span.identity === undefined ? null : encodeIdentity(span.identity),
         span.resourceIdentity === undefined ? null : encodeIdentity(span.resourceIdentity),
         seenDay,
+        span.provider ?? null,
+        span.durationMs ?? null,
       ]),
     ),
   )

@@ -8,15 +8,16 @@ import { inTurns } from './in-turns.ts'
 import { nobody, type Interning } from './interning.ts'
 import { forgetSaidUsers } from './move-to-user.ts'
 import { SLOTS } from './properties.ts'
+import { noteReports } from './response-ids.ts'
 import { addContribution, emptyDelta, type RollupDelta } from './rollup-delta.ts'
 import { applyDelta, rereadBounds } from './rollups.ts'
 import { costOfCall } from './saved.ts'
 import { rereadSessions, touchSessions, widenRange, type SessionRanges } from './sessions.ts'
-import type { Decision, TraceSpan } from './settle.ts'
+import { namesOneAnswer, type Decision, type TraceSpan } from './settle.ts'
 import { sideBySide } from './side-by-side.ts'
 import { columnsUsed, insertSparse, sparseText } from './sparse-rows.ts'
 import type { Sqlite } from './sqlite.ts'
-import { growTraces } from './trace-spans.ts'
+import { dayOf, growTraces } from './trace-spans.ts'
 import type { Zone } from './zone.ts'
 
 /** What writing leans on, opened once per store. */
@@ -223,7 +224,9 @@ async function decide(
   fresh: readonly WrittenCall[],
   { links = [] }: Batch,
 ): Promise<Awaited<ReturnType<typeof growTraces>>> {
-  const open = fresh.filter((call) => call.settled !== true)
+  const today = dayOf(nowMs())
+  const isMixed = await noteReports(db, fresh, today)
+  const open = fresh.filter((call) => call.settled !== true || (isMixed && namesOneAnswer(call.responseId)))
   if (open.length === 0 && links.length === 0) return { decisions: new Map(), revised: [], overLimit: false }
   return growTraces(db, { calls: open, links, nowMs: nowMs() })
 }

@@ -2,7 +2,7 @@ import type { Identity } from '@spanledger/conventions'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import { settleTrace, type TraceSpan } from '../src/index.ts'
+import { settleTraces, type TraceSpan } from '../src/index.ts'
 
 const nobody: Identity = { user: undefined, session: undefined, properties: new Map() }
 
@@ -24,7 +24,7 @@ function who(user: string): Identity {
 }
 
 function counted(spans: readonly TraceSpan[]): string[] {
-  const decisions = settleTrace(spans)
+  const decisions = settleTraces(spans)
   return spans.filter((one) => decisions.get(one)?.counted === true).map((one) => one.spanId)
 }
 
@@ -77,7 +77,7 @@ describe('whose a call is', () => {
     const below = span('below', 'middle')
     const own = span('own', 'middle', { identity: who('own') })
     const alone = span('alone', undefined, { resourceIdentity: who('resource') })
-    const decisions = settleTrace([root, middle, below, own, alone])
+    const decisions = settleTraces([root, middle, below, own, alone])
     expect([below, own, alone].map((one) => decisions.get(one)?.identity.user)).toEqual(['middle', 'own', 'resource'])
   })
 
@@ -88,7 +88,7 @@ describe('whose a call is', () => {
     })
     const root = span('root', undefined, { role: 'other', hasUsage: false, identity: of({ plan: 'free', team: 'a' }) })
     const leaf = span('leaf', 'root', { identity: of({ plan: 'pro' }) })
-    const properties = settleTrace([root, leaf]).get(leaf)?.identity.properties
+    const properties = settleTraces([root, leaf]).get(leaf)?.identity.properties
     expect([...(properties ?? [])].map(([key, { value }]) => `${key}=${value}`).sort()).toEqual(['plan=pro', 'team=a'])
   })
 })
@@ -97,8 +97,12 @@ describe('whose a call is', () => {
 function naivelyCounted(spans: readonly TraceSpan[]): string[] {
   const isAbove = (a: TraceSpan, b: TraceSpan): boolean => {
     const seen = new Set<string>()
-    for (let at = b.parentSpanId; at !== undefined && !seen.has(at); at = spans.find((one) => one.spanId === at)?.parentSpanId) {
-      if (at === a.spanId) return a !== b
+    for (
+      let at = b.parentSpanId;
+      at !== undefined && !seen.has(at);
+      at = spans.find((one) => one.spanId === at && one.traceId === b.traceId)?.parentSpanId
+    ) {
+      if (at === a.spanId) return a !== b && a.traceId === b.traceId
       seen.add(at)
     }
     return false
@@ -111,29 +115,51 @@ function naivelyCounted(spans: readonly TraceSpan[]): string[] {
   )
   const candidates = [...billed, ...requests]
   const order = (one: TraceSpan): string => `${one.hasUsage ? 0 : 1} ${String(one.startMs).padStart(9, '0')} ${one.spanId}`
-  return candidates
-    .filter(
-      (one) =>
-        !candidates.some(
-          (other) => other !== one && other.responseId !== undefined && other.responseId === one.responseId && order(other) < order(one),
-        ),
-    )
+  const areCopies = (a: TraceSpan, b: TraceSpan): boolean =>
+    a.responseId !== undefined && a.responseId === b.responseId && a.traceId === b.traceId
+  const areOneAnswer = (a: TraceSpan, b: TraceSpan): boolean =>
+    a.responseId !== undefined &&
+    a.responseId === b.responseId &&
+    a.traceId !== b.traceId &&
+    a.responseId.length >= 16 &&
+    a.provider !== undefined &&
+    a.provider === b.provider &&
+    areAtOnce(a, b)
+  const areAtOnce = (a: TraceSpan, b: TraceSpan): boolean => {
+    const [one, other] = a.startMs <= b.startMs ? [a, b] : [b, a]
+    const { durationMs: longer = 0 } = one
+    return other.durationMs === 0 || longer === 0 ? other.startMs <= one.startMs + longer : other.startMs < one.startMs + longer
+  }
+  const userOf = (one: TraceSpan): string | undefined => settleTraces([...spans]).get(one)?.identity.user
+  const isBetter = (a: TraceSpan, b: TraceSpan): boolean => {
+    const [user, theirs] = [userOf(a), userOf(b)]
+    if (user !== undefined && theirs !== undefined && user !== theirs) return false
+    if (a.hasUsage === b.hasUsage && (user === undefined) !== (theirs === undefined)) return user !== undefined
+    return order(a) < order(b)
+  }
+  const ofTraces = candidates.filter((one) => !candidates.some((other) => areCopies(one, other) && order(other) < order(one)))
+  return ofTraces
+    .filter((one) => !ofTraces.some((other) => areOneAnswer(one, other) && isBetter(other, one)))
     .map((one) => one.spanId)
     .sort()
 }
 
 const randomTrace = fc.array(
   fc.record({
+    traceId: fc.constantFrom('t', 't', 'u', 'v'),
+    provider: fc.constantFrom('openai', 'openai', 'anthropic', undefined),
     parent: fc.integer({ min: -1, max: 7 }),
     role: fc.constantFrom('other' as const, 'call' as const, 'call' as const, 'aggregate' as const),
     hasUsage: fc.boolean(),
-    responseId: fc.constantFrom(undefined, undefined, undefined, 'r1', 'r2'),
+    responseId: fc.constantFrom(undefined, undefined, 'r1', 'r2', 'chatcmpl-of-one-answer', 'msg_of_another_answer'),
     startMs: fc.integer({ min: 0, max: 3 }),
+    durationMs: fc.integer({ min: 0, max: 3 }),
+    identity: fc.constantFrom(undefined, undefined, who('ann'), who('bob')),
   }),
   { minLength: 1, maxLength: 8 },
 )
 
-it('agrees with the rule read pair by pair, on any trace, in any order', () => {
+it('agrees with the rule read pair by pair, on any traces, in any order', () => {
   fc.assert(
     fc.property(randomTrace, fc.infiniteStream(fc.nat()), (shape, order) => {
       // A parent is always an earlier span, as in every trace without circles.
