@@ -11,16 +11,16 @@ export function encodeCounts(counts: Counts): Uint8Array {
 }
 
 /** Packed counts, in hex, with each of `added` counted once more and each of `removed` once less. */
-export function mergeCounts(packedHex: string, added: readonly number[], removed: readonly number[] = []): string {
+export function mergeCounts(packedHex: string, added: readonly number[] = [], removed: readonly number[] = []): string {
   if (added.length === 0 && removed.length === 0) return packedHex
   const plus = ascending(added)
   const minus = ascending(removed)
-  const reader = { bytes: Buffer.from(packedHex, 'hex'), at: 0 }
+  const reader = { bytes: packedHex === '' ? noBytes : Buffer.from(packedHex, 'hex'), at: 0 }
   const writer = { at: 0, previous: 0 }
   let next = reader.bytes.length === 0 ? Infinity : readVarint(reader)
   for (let p = 0, m = 0; ;) {
     const key = Math.min(next, plus[p] ?? Infinity, minus[m] ?? Infinity)
-    if (key === Infinity) return scratch.toString('hex', 0, writer.at)
+    if (key === Infinity) return hexOfScratch(writer.at)
     let count = 0
     if (key === next) {
       count = readVarint(reader)
@@ -30,6 +30,17 @@ export function mergeCounts(packedHex: string, added: readonly number[], removed
     for (; minus[m] === key; m++) count--
     write(writer, key, count)
   }
+}
+
+const noBytes = new Uint8Array(0)
+const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
+/** Most counts are of one call and take three bytes, for which a call out of JavaScript costs more than the rest. */
+function hexOfScratch(end: number): string {
+  if (end > 16) return scratch.toString('hex', 0, end)
+  let hex = ''
+  for (let at = 0; at < end; at++) hex += hexOfByte[scratch[at] ?? 0] ?? ''
+  return hex
 }
 
 function ascending(keys: readonly number[]): readonly number[] {

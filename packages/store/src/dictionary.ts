@@ -56,7 +56,11 @@ export function openDictionary<Thing>(db: Sqlite, { table, id, columns, set }: D
   const insert = `INSERT INTO ${table} (${[id, ...names].join(', ')})
     SELECT ${[id, ...names].map((_, n) => `value->>${n}`).join(', ')} FROM jsonb_each(?)`
 
-  const entryOf = (thing: Thing): Value[] => readers.map((read) => read(thing))
+  const entryOf = (thing: Thing): Value[] => {
+    const entry: Value[] = []
+    for (const read of readers) entry.push(read(thing))
+    return entry
+  }
   const find = (thing: Thing): boolean => {
     let node = root.get(first(thing))
     let n = 1

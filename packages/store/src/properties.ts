@@ -201,6 +201,8 @@ interface SegmentRow {
   readonly placed: PlacedProperties
 }
 
+const noSlots: readonly (number | null)[] = Array.from({ length: SLOTS }, () => null)
+
 /** @returns undefined where a key or a value is not remembered */
 function placeOf({ properties }: Identity, keys: Keys): SegmentRow | undefined {
   const members: number[] = []
@@ -218,7 +220,7 @@ function placeOf({ properties }: Identity, keys: Keys): SegmentRow | undefined {
     if (valueId === undefined) return undefined
     if (name === 'feature') featureId = valueId
     if (key.slot === null) insertAscending(members, valueId)
-    else (slots ??= Array.from({ length: SLOTS }, () => null))[key.slot - 1] = valueId
+    else (slots ??= noSlots.slice())[key.slot - 1] = valueId
   }
   return {
     set: members.join(','),

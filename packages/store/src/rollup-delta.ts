@@ -19,10 +19,13 @@ interface RowDelta {
   firstMs: number
   lastMs: number
   /** By packed column: what is counted, once for each time it stands here. */
-  readonly added: readonly number[][]
+  readonly added: CountedLists
   /** What is counted once less; undefined where nothing was taken away. */
-  removed: readonly number[][] | undefined
+  removed: CountedLists | undefined
 }
+
+/** A list is made for its first entry: most rows are of one call, and an empty list that grows takes room for seventeen. */
+type CountedLists = (number[] | undefined)[]
 
 export function emptyDelta(): RollupDelta {
   return { users: new Map(), models: new Map() }
@@ -40,14 +43,14 @@ export function addContribution(delta: RollupDelta, call: Contribution, zone: Zo
   addRow(model, measures, sign)
   const ofUser = countsOf(user, sign)
   const ofModel = countsOf(model, sign)
-  ofUser[0]?.push(bucket)
-  ofModel[0]?.push(bucket)
+  count(ofUser, 0, bucket)
+  count(ofModel, 0, bucket)
   if (ttftBucket !== undefined) {
-    ofUser[1]?.push(ttftBucket)
-    ofModel[1]?.push(ttftBucket)
+    count(ofUser, 1, ttftBucket)
+    count(ofModel, 1, ttftBucket)
   }
-  ofUser[2]?.push(call.modelId)
-  if (call.featureId !== 0) ofUser[3]?.push(call.featureId)
+  count(ofUser, 2, call.modelId)
+  if (call.featureId !== 0) count(ofUser, 3, call.featureId)
   if (sign === -1) return
   user.firstMs = Math.min(user.firstMs, call.startMs)
   user.lastMs = Math.max(user.lastMs, call.startMs)
@@ -67,15 +70,25 @@ function emptyRow(packed: 2 | 4): RowDelta {
     costBeyond: 0n,
     firstMs: Number.MAX_SAFE_INTEGER,
     lastMs: -1,
-    added: packed === 2 ? [[], []] : [[], [], [], []],
+    added: noLists(packed),
     removed: undefined,
   }
 }
 
-function countsOf(row: RowDelta, sign: 1 | -1): readonly number[][] {
+function noLists(packed: number): CountedLists {
+  return packed === 2 ? [undefined, undefined] : [undefined, undefined, undefined, undefined]
+}
+
+function countsOf(row: RowDelta, sign: 1 | -1): CountedLists {
   if (sign === 1) return row.added
-  row.removed ??= row.added.map(() => [])
+  row.removed ??= noLists(row.added.length)
   return row.removed
+}
+
+function count(lists: CountedLists, column: number, key: number): void {
+  const list = lists[column]
+  if (list === undefined) lists[column] = [key]
+  else list.push(key)
 }
 
 const noMeasures = measureColumns.map(() => 0)
@@ -169,8 +182,10 @@ function addRows(sum: RowDelta, row: RowDelta): RowDelta {
   sum.costBeyond += row.costBeyond
   sum.firstMs = Math.min(sum.firstMs, row.firstMs)
   sum.lastMs = Math.max(sum.lastMs, row.lastMs)
-  for (const [n, keys] of row.added.entries()) for (const key of keys) sum.added[n]?.push(key)
-  for (const [n, keys] of (row.removed ?? []).entries()) for (const key of keys) countsOf(sum, -1)[n]?.push(key)
+  for (const [n, keys] of row.added.entries()) for (const key of keys ?? []) count(sum.added, n, key)
+  if (row.removed === undefined) return sum
+  const removed = countsOf(sum, -1)
+  for (const [n, keys] of row.removed.entries()) for (const key of keys ?? []) count(removed, n, key)
   return sum
 }
 
