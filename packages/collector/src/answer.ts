@@ -5,6 +5,8 @@ import { signals, type SignalName } from './signals.ts'
 
 export type Encoding = 'protobuf' | 'json'
 
+export const contentTypes: Readonly<Record<Encoding, string>> = { protobuf: 'application/x-protobuf', json: 'application/json' }
+
 /** What of a request was not taken, and why: for `partial_success`. */
 export interface Rejected {
   readonly count: number

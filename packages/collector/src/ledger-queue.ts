@@ -136,6 +136,11 @@ export class LedgerQueue {
     for (const { of } of finished) of.accept()
   }
 
+  /** Adds one to a durable counter. */
+  async count(counter: string): Promise<void> {
+    await this.#store.count(new Map([[counter, 1]]))
+  }
+
   async #count(finished: readonly Part[]): Promise<void> {
     const counts = new Map<Reason, number>()
     for (const { of } of finished) {

@@ -4,6 +4,7 @@ import type { StoreOptions } from '@spanledger/store'
 
 import { Budget } from './budget.ts'
 import { CollectorError } from './collector-error.ts'
+import { Forwarder, type ForwardEvents } from './forward/forwarder.ts'
 import { openGrpcServer } from './grpc/grpc-server.ts'
 import { isLoopback } from './guard.ts'
 import { openHttpServer } from './http/http-server.ts'
@@ -22,6 +23,11 @@ export interface CollectorOptions extends Partial<Settings> {
   readonly tokenFile?: string | undefined
   /** Further names by which it may be called where no token is asked for. */
   readonly allowedHosts?: readonly string[]
+  /** Another OTLP/HTTP endpoint that everything is passed on to, unchanged. */
+  readonly forward?: string | undefined
+  readonly forwardHeaders?: Readonly<Record<string, string>>
+  /** Where what waits to be sent on stands; by default the path of the ledger with ".forward" behind it. */
+  readonly forwardQueue?: string | undefined
   /** Hears of faults that are not the senders': a ledger that takes nothing. */
   readonly onFault?: (error: unknown) => void
 }
@@ -54,12 +60,21 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   const ledgers = new Ledgers({ ...options.store, synchronous: 'full' }, chosen)
   // A path that cannot be written is to be seen now, not by the first sender.
   if (options.tokenFile === undefined || options.token !== undefined) await ledgers.queueOf(undefined)
+  const onFault = options.onFault ?? (() => undefined)
+  const forwarder = await openForwarder(options, chosen, (counter, tenant, message) => {
+    onFault(new Error(message))
+    void countIn(ledgers, tenant, counter)
+  }).catch(async (error: unknown) => {
+    await ledgers.close()
+    throw error
+  })
   const receiver = new Receiver({
     ledgers,
     guard: { host: chosen.host, allowedHosts: options.allowedHosts ?? [], bindings },
     budget: new Budget(chosen.maxInFlightBytes),
     rateLimiter: new RateLimiter(chosen.maxRequestsPerSecond),
-    onFault: options.onFault ?? (() => undefined),
+    forwarder,
+    onFault,
   })
   const http = openHttpServer(receiver, chosen)
   const grpc = chosen.grpcPort === 'off' ? undefined : openGrpcServer(receiver, chosen)
@@ -70,6 +85,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     }, DRAIN_MS)
     await Promise.all([http.close(), grpc?.close()])
     clearTimeout(cut)
+    await forwarder?.close()
     await ledgers.close()
   }
   try {
@@ -88,6 +104,25 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+async function openForwarder(
+  { forward, forwardHeaders = {}, forwardQueue, store }: CollectorOptions,
+  { forwardMaxBytes }: Settings,
+  onLost: ForwardEvents['onLost'],
+): Promise<Forwarder | undefined> {
+  if (forward === undefined) return undefined
+  const folder = forwardQueue ?? `${store.path}.forward`
+  return Forwarder.open({ url: forward, headers: forwardHeaders, folder, maxBytes: forwardMaxBytes }, { onLost })
+}
+
+/** Best effort: it has been said by then, and what was lost is not in the ledger's own numbers. */
+async function countIn(ledgers: Ledgers, tenant: string | undefined, counter: string): Promise<void> {
+  try {
+    await (await ledgers.queueOf(tenant)).count(counter)
+  } catch {
+    // The ledger takes nothing at the moment, and whoever sends to it hears so.
   }
 }
 

@@ -1,5 +1,6 @@
-import type { Rejected } from './answer.ts'
+import { contentTypes, type Rejected } from './answer.ts'
 import type { Budget } from './budget.ts'
+import type { Forwarder } from './forward/forwarder.ts'
 import { identifySender, type Credentials, type GuardOptions, type Sender } from './guard.ts'
 import type { OtlpRequest } from './ledger-items.ts'
 import type { Ledgers } from './ledgers.ts'
@@ -16,6 +17,8 @@ export interface ReceiverOptions {
   readonly guard: GuardOptions
   readonly budget: Budget
   readonly rateLimiter: RateLimiter
+  /** Undefined where nothing is sent on. */
+  readonly forwarder: Forwarder | undefined
   /** Hears of faults that are not the sender's. */
   readonly onFault: (error: unknown) => void
 }
@@ -38,10 +41,30 @@ export class Receiver {
   }
 
   /**
-   * Resolves when all of the request is committed that can be.
+   * Resolves when all of the request is committed that can be, and on disk to be sent on.
    * @throws Refusal
    */
   async take(sender: Sender, request: ReceivedRequest): Promise<Rejected> {
+    const { signal, encoding, isGzip, body } = request
+    const rejected = await this.#keep(sender, request)
+    // After the ledger: what it refuses for now comes again, and would be sent on twice.
+    await this.#options.forwarder?.add({
+      signal,
+      contentType: contentTypes[encoding],
+      contentEncoding: isGzip ? 'gzip' : undefined,
+      tenant: sender.tenant,
+      body,
+    })
+    return rejected
+  }
+
+  /** For /healthz. */
+  state(): { forward_waiting_bytes?: number } {
+    const { forwarder } = this.#options
+    return forwarder === undefined ? {} : { forward_waiting_bytes: forwarder.waitingBytes }
+  }
+
+  async #keep(sender: Sender, request: ReceivedRequest): Promise<Rejected> {
     const { signal } = request
     // Taken, so that whoever sends all three to one place has no errors; nothing in them is of use here.
     if (signal === 'metrics') return { count: 0, message: '' }

@@ -49,6 +49,12 @@ export const settings = {
     unit: 'requests',
     says: 'How many requests each token may send a second; beyond it the answer is 429 with Retry-After 1. 0 sets no limit.',
   },
+  forwardMaxBytes: {
+    env: 'SPANLEDGER_COLLECT_FORWARD_MAX_BYTES',
+    default: 1024 * 1024 * 1024,
+    unit: 'bytes',
+    says: 'How much may wait on disk to be sent on; what comes on top is kept here, counted, and not sent on.',
+  },
 } as const satisfies Record<string, Setting>
 
 /** One row of the table of options. */

@@ -1,6 +1,6 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 
-import { encodeStatus, encodeSuccess, type Encoding } from '../answer.ts'
+import { contentTypes, encodeStatus, encodeSuccess, type Encoding } from '../answer.ts'
 import type { Receiver } from '../receiver.ts'
 import { Refusal, RETRY_AFTER_SECONDS } from '../refusal.ts'
 import { signalNames, signals } from '../signals.ts'
@@ -18,8 +18,6 @@ const REQUEST_TIMEOUT_MS = 30_000
 const KEEP_ALIVE_TIMEOUT_MS = 60_000
 const CHECK_EVERY_MS = 5000
 const MAX_HEADER_BYTES = 16 * 1024
-
-const contentTypes: Readonly<Record<Encoding, string>> = { protobuf: 'application/x-protobuf', json: 'application/json' }
 
 /** The receiver of OTLP/HTTP; not yet listening. */
 export function openHttpServer(receiver: Receiver, { maxBodyBytes, maxConnections }: HttpServerOptions): FastifyInstance {
@@ -43,7 +41,7 @@ export function openHttpServer(receiver: Receiver, { maxBodyBytes, maxConnection
     return refuse(request, reply, new Refusal(isKnown ? 'wrong_method' : 'not_found', `There are only ${known}.`))
   })
 
-  server.get('/healthz', () => ({ ok: true }))
+  server.get('/healthz', () => ({ ok: true, ...receiver.state() }))
   for (const signal of signalNames) {
     server.post(signals[signal].path, async (request, reply) => {
       const { authorization, host, 'sec-fetch-site': fetchSite } = request.headers

@@ -19,6 +19,10 @@ interface CollectOptions {
   readonly maxInFlightBytes: string
   readonly maxConnections: string
   readonly maxRequestsPerSecond: string
+  readonly forward?: string
+  readonly forwardHeader: readonly string[]
+  readonly forwardQueue?: string
+  readonly forwardMaxBytes: string
 }
 
 export function addCollect(program: Command): void {
@@ -34,6 +38,9 @@ export function addCollect(program: Command): void {
   command
     .addOption(new Option('--token <token>', 'what requests must carry, at least 32 characters').env('SPANLEDGER_COLLECT_TOKEN'))
     .addOption(new Option('--token-file <file>', 'tokens of tenants, each with a ledger of its own').env('SPANLEDGER_COLLECT_TOKEN_FILE'))
+    .addOption(new Option('--forward <url>', 'another OTLP/HTTP endpoint, to pass everything on to').env('SPANLEDGER_COLLECT_FORWARD'))
+    .option('--forward-header <name=value>', 'a header for it, such as its token; may be given several times', append, [])
+    .option('--forward-queue <folder>', 'where what waits for it stands (default: the ledger, with ".forward" behind it)')
     .option('--allow-host <list>', 'further names by which it may be called where no token is asked for')
     .addOption(new Option('--prices <file>', 'your own prices on top').env('SPANLEDGER_PRICES'))
     .addHelpText(
@@ -45,6 +52,7 @@ with 200 is in the ledger.
 Examples:
   spanledger collect
   spanledger collect --http-port 14318 --grpc-port off --store costs.db
+  spanledger collect --forward http://127.0.0.1:14318
   SPANLEDGER_COLLECT_TOKEN=$(openssl rand -hex 32) spanledger collect --host 0.0.0.0`,
     )
     .action(async () => {
@@ -83,6 +91,10 @@ async function start(io: Io, options: CollectOptions & Globals): Promise<Collect
       maxInFlightBytes: bytesOf('--max-in-flight-bytes', options.maxInFlightBytes),
       maxConnections: wholeNumber('--max-connections', options.maxConnections, { from: 1, to: 1_000_000 }),
       maxRequestsPerSecond: wholeNumber('--max-requests-per-second', options.maxRequestsPerSecond, { from: 0, to: 1_000_000 }),
+      forward: options.forward,
+      forwardHeaders: headersOf(options.forwardHeader),
+      forwardQueue: options.forwardQueue,
+      forwardMaxBytes: bytesOf('--forward-max-bytes', options.forwardMaxBytes),
       onFault: sayOnceASecond(io),
     })
   } catch (error) {
@@ -97,7 +109,23 @@ function portOf(name: string, text: string): number {
 }
 
 function bytesOf(name: string, text: string): number {
-  return wholeNumber(name, text, { from: 1024, to: 2 ** 31 })
+  return wholeNumber(name, text, { from: 1024, to: 2 ** 40 })
+}
+
+function append(value: string, values: readonly string[]): string[] {
+  return [...values, value]
+}
+
+function headersOf(pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const [, name, value] = /^([\w-]+)=(.*)$/s.exec(pair) ?? []
+      if (name === undefined || value === undefined) {
+        throw usageFailure(`--forward-header ${JSON.stringify(pair)}: give a name and a value, such as "authorization=Bearer TOKEN".`)
+      }
+      return [name.toLowerCase(), value]
+    }),
+  )
 }
 
 /** A ledger that takes nothing fails many requests a second, all for one reason. */

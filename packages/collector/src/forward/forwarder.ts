@@ -1,0 +1,140 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { CollectorError } from '../collector-error.ts'
+import { signals } from '../signals.ts'
+import { DiskQueue } from './disk-queue.ts'
+import type { ForwardedRequest } from './frame.ts'
+
+export interface ForwardOptions {
+  /** The endpoint of another receiver; `/v1/traces` and the like are put behind it. */
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly folder: string
+  readonly maxBytes: number
+}
+
+/** What becomes of requests that are sent on and are not taken. */
+export interface ForwardEvents {
+  /** The other endpoint will never take it, or the queue was full. */
+  onLost(counter: 'forward_refused' | 'forward_dropped', tenant: string | undefined, message: string): void
+}
+
+const REQUEST_TIMEOUT_MS = 10_000
+const FIRST_RETRY_MS = 500
+const LAST_RETRY_MS = 30_000
+/** A Retry-After that is longer is taken for this. */
+const MAX_RETRY_AFTER_MS = 300_000
+/** The statuses after which OTLP wants a request to be sent again (https://opentelemetry.io/docs/specs/otlp/, read 2026-11-20). */
+const retryableStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504])
+
+/**
+ * Passes requests on to another OTLP/HTTP endpoint, byte for byte and in order, from a queue on disk: through outages of
+ * either side, a request that was put into the queue arrives at least once, unless the endpoint says that it never will take it.
+ */
+export class Forwarder {
+  readonly #queue: DiskQueue
+  readonly #options: ForwardOptions
+  readonly #events: ForwardEvents
+  readonly #stop = new AbortController()
+  readonly #sending: Promise<void>
+
+  private constructor(queue: DiskQueue, options: ForwardOptions, events: ForwardEvents) {
+    this.#queue = queue
+    this.#options = options
+    this.#events = events
+    this.#sending = this.#send()
+  }
+
+  /** @throws CollectorError */
+  static async open(options: ForwardOptions, events: ForwardEvents): Promise<Forwarder> {
+    if (!/^https?:\/\//.test(options.url) || !URL.canParse(options.url)) {
+      throw new CollectorError(
+        'bad_option',
+        `--forward "${options.url}" is no http or https URL. Example: --forward http://127.0.0.1:14318`,
+      )
+    }
+    return new Forwarder(await DiskQueue.open(options), options, events)
+  }
+
+  /** Bytes that wait. */
+  get waitingBytes(): number {
+    return this.#queue.bytes
+  }
+
+  /** Resolves when the request is on disk, or could not be put there, which is counted and said. */
+  async add(request: ForwardedRequest): Promise<void> {
+    if (await this.#queue.add(request)) return
+    this.#events.onLost('forward_dropped', request.tenant, 'The forward queue is full: what comes is kept here and not sent on.')
+  }
+
+  /** Stops sending; what waits is sent by the next process. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    this.#queue.wake()
+    await this.#sending
+    await this.#queue.close()
+  }
+
+  async #send(): Promise<void> {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      // Before the look: what is added in between is not missed.
+      const added = this.#queue.added()
+      const request = await this.#queue.peek()
+      if (request === undefined) {
+        await added
+        continue
+      }
+      await this.#sendUntilTaken(request)
+      if (!signal.aborted) await this.#queue.shift()
+    }
+  }
+
+  async #sendUntilTaken(request: ForwardedRequest): Promise<void> {
+    const { signal } = this.#stop
+    for (let retryMs = FIRST_RETRY_MS; !signal.aborted; retryMs = Math.min(retryMs * 2, LAST_RETRY_MS)) {
+      const answer = await this.#post(request)
+      if (answer === 'taken') return
+      if (answer.kind === 'refused') {
+        this.#events.onLost('forward_refused', request.tenant, `The endpoint of --forward refuses a request for good: ${answer.why}.`)
+        return
+      }
+      // Half of it by chance, so that several that wait for one endpoint do not come back together.
+      const waitMs = Math.max(answer.afterMs ?? 0, retryMs * (0.5 + Math.random() / 2))
+      await sleep(waitMs, undefined, { signal }).catch(() => undefined)
+    }
+  }
+
+  async #post({ signal, contentType, contentEncoding, body }: ForwardedRequest): Promise<Answer> {
+    const headers: Record<string, string> = { ...this.#options.headers, 'content-type': contentType }
+    if (contentEncoding !== undefined) headers['content-encoding'] = contentEncoding
+    try {
+      const response = await fetch(`${this.#options.url.replace(/\/+$/, '')}${signals[signal].path}`, {
+        method: 'POST',
+        headers,
+        body: Uint8Array.from(body),
+        redirect: 'manual',
+        signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
+      })
+      await response.arrayBuffer()
+      if (response.ok) return 'taken'
+      if (!retryableStatuses.has(response.status)) return { kind: 'refused', why: `status ${response.status}` }
+      return { kind: 'later', afterMs: retryAfterMs(response.headers.get('retry-after')) }
+    } catch {
+      // No answer: it is down, or slow, or we are to stop.
+      return { kind: 'later', afterMs: undefined }
+    }
+  }
+}
+
+type Answer =
+  | 'taken'
+  | { readonly kind: 'refused'; readonly why: string }
+  | { readonly kind: 'later'; readonly afterMs: number | undefined }
+
+/** Seconds, or a date. */
+function retryAfterMs(value: string | null): number | undefined {
+  if (value === null) return undefined
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
+  return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS)
+}
