@@ -2,6 +2,8 @@ import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 
 import { benchApp } from './app.ts'
+import { benchCollector } from './collector.ts'
+import { benchCollectorFaults } from './collector-faults.ts'
 import { benchInstrumentation } from './instrumentation.ts'
 import type { Finding } from './measure.ts'
 import { benchStore } from './store.ts'
@@ -24,6 +26,14 @@ const benches: Readonly<Record<string, { full: () => Promise<Finding>; quick: ()
   'store-in-app': {
     full: () => benchStore({ calls: 100_000, batch: 512 }),
     quick: () => benchStore({ calls: 20_000, batch: 512 }),
+  },
+  collector: {
+    full: () => benchCollector({ rounds: 12, requestsPerBlock: 40, steadySeconds: 20, overloadSeconds: 60 }),
+    quick: () => benchCollector({ rounds: 3, requestsPerBlock: 20, steadySeconds: 5, overloadSeconds: 8 }),
+  },
+  'collector-faults': {
+    full: () => benchCollectorFaults({ kills: 200, payloads: 1_000_000 }),
+    quick: () => benchCollectorFaults({ kills: 10, payloads: 50_000 }),
   },
   'users-report': {
     full: () => benchUsersReport({ calls: 1_000_000 }),

@@ -1,4 +1,6 @@
 export { CollectorError, type CollectorErrorKind } from './collector-error.ts'
+export type { LedgerItem } from './decode/read-items.ts'
+export { openItems, type BodyLimits, type LedgerItems, type OtlpRequest } from './ledger-items.ts'
 export { openCollector, type Collector, type CollectorOptions } from './open-collector.ts'
 export type { LedgerItem } from './decode/read-items.ts'
 export { readJsonRequest, type JsonRefusal, type JsonRequest } from './read-json-request.ts'

@@ -43,6 +43,18 @@ export const settings = {
     unit: 'connections',
     says: 'How many connections OTLP/HTTP holds open at a time.',
   },
+  headersTimeoutMs: {
+    env: 'SPANLEDGER_COLLECT_HEADERS_TIMEOUT_MS',
+    default: 10_000,
+    unit: 'ms',
+    says: 'How long a client may take for the headers of a request; then it is cut off.',
+  },
+  requestTimeoutMs: {
+    env: 'SPANLEDGER_COLLECT_REQUEST_TIMEOUT_MS',
+    default: 30_000,
+    unit: 'ms',
+    says: 'How long a client may take for a whole request; then it is cut off.',
+  },
   maxRequestsPerSecond: {
     env: 'SPANLEDGER_COLLECT_MAX_REQUESTS_PER_SECOND',
     default: 0,
@@ -61,7 +73,7 @@ export const settings = {
 export interface Setting {
   readonly env: string
   readonly default: string | number
-  readonly unit: 'address' | 'port' | 'port or off' | 'bytes' | 'connections' | 'requests'
+  readonly unit: 'address' | 'port' | 'port or off' | 'bytes' | 'connections' | 'requests' | 'ms'
   readonly says: string
 }
 

@@ -111,7 +111,7 @@ describe('--forward passes on', () => {
     const bodies = ['ada', 'bob', 'cyd'].map(body)
     for (const one of bodies) await post(first.httpUrl, one)
     await first.close()
-    const [segment = ''] = readdirSync(`${path}.forward`).filter((name) => name.endsWith('.queue'))
+    const segment = readdirSync(`${path}.forward`).find((name) => name.endsWith('.queue')) ?? ''
     appendFileSync(join(`${path}.forward`, segment), readFileSync(join(`${path}.forward`, segment)).subarray(0, 100))
     const second = await startCollector({ path, forward: down.url })
     await post(second.httpUrl, body('dan'))

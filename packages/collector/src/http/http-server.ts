@@ -10,23 +10,29 @@ import { readBody } from './read-body.ts'
 export interface HttpServerOptions {
   readonly maxBodyBytes: number
   readonly maxConnections: number
+  readonly headersTimeoutMs: number
+  readonly requestTimeoutMs: number
 }
 
-/** What a slow or silent client is left, in ms: for the headers, for all of a request, between two requests. */
-const HEADERS_TIMEOUT_MS = 10_000
-const REQUEST_TIMEOUT_MS = 30_000
+/** How long a connection may rest between two requests. */
 const KEEP_ALIVE_TIMEOUT_MS = 60_000
+/** Timeouts are looked at this often, at least. */
 const CHECK_EVERY_MS = 5000
 const MAX_HEADER_BYTES = 16 * 1024
 
 /** The receiver of OTLP/HTTP; not yet listening. */
-export function openHttpServer(receiver: Receiver, { maxBodyBytes, maxConnections }: HttpServerOptions): FastifyInstance {
+export function openHttpServer(receiver: Receiver, options: HttpServerOptions): FastifyInstance {
+  const { maxBodyBytes, maxConnections, headersTimeoutMs, requestTimeoutMs } = options
   const server = Fastify({
     logger: false,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: requestTimeoutMs,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CHECK_EVERY_MS, maxHeaderSize: MAX_HEADER_BYTES },
+    http: {
+      headersTimeout: headersTimeoutMs,
+      connectionsCheckingInterval: Math.min(CHECK_EVERY_MS, headersTimeoutMs),
+      maxHeaderSize: MAX_HEADER_BYTES,
+    },
   })
   server.server.maxConnections = maxConnections
   // Bodies are read by the handler, once it is known whose they are and that there is room for them.

@@ -18,6 +18,8 @@ interface CollectOptions {
   readonly maxJsonBytes: string
   readonly maxInFlightBytes: string
   readonly maxConnections: string
+  readonly headersTimeoutMs: string
+  readonly requestTimeoutMs: string
   readonly maxRequestsPerSecond: string
   readonly forward?: string
   readonly forwardHeader: readonly string[]
@@ -90,6 +92,8 @@ async function start(io: Io, options: CollectOptions & Globals): Promise<Collect
       maxJsonBytes: bytesOf('--max-json-bytes', options.maxJsonBytes),
       maxInFlightBytes: bytesOf('--max-in-flight-bytes', options.maxInFlightBytes),
       maxConnections: wholeNumber('--max-connections', options.maxConnections, { from: 1, to: 1_000_000 }),
+      headersTimeoutMs: wholeNumber('--headers-timeout-ms', options.headersTimeoutMs, { from: 10, to: 3_600_000 }),
+      requestTimeoutMs: wholeNumber('--request-timeout-ms', options.requestTimeoutMs, { from: 10, to: 3_600_000 }),
       maxRequestsPerSecond: wholeNumber('--max-requests-per-second', options.maxRequestsPerSecond, { from: 0, to: 1_000_000 }),
       forward: options.forward,
       forwardHeaders: headersOf(options.forwardHeader),
