@@ -1,5 +1,4 @@
 export { CollectorError, type CollectorErrorKind } from './collector-error.ts'
-export type { LedgerItem } from './decode/read-items.ts'
 export { openItems, type BodyLimits, type LedgerItems, type OtlpRequest } from './ledger-items.ts'
 export { openCollector, type Collector, type CollectorOptions } from './open-collector.ts'
 export type { LedgerItem } from './decode/read-items.ts'

@@ -30,7 +30,7 @@ export function openHttpServer(receiver: Receiver, options: HttpServerOptions): 
     forceCloseConnections: 'idle',
     http: {
       headersTimeout: headersTimeoutMs,
-      connectionsCheckingInterval: Math.min(CHECK_EVERY_MS, headersTimeoutMs),
+      connectionsCheckingInterval: Math.min(CHECK_EVERY_MS, headersTimeoutMs, requestTimeoutMs),
       maxHeaderSize: MAX_HEADER_BYTES,
     },
   })

@@ -4,6 +4,9 @@ import type { Budget } from '../budget.ts'
 import { overloaded } from '../receiver.ts'
 import { Refusal } from '../refusal.ts'
 
+/** So much of a body is given its room before it comes. */
+const HELD_AT_ONCE_BYTES = 512 * 1024
+
 /** A body, and the room in memory that it holds until `release`. */
 export interface HeldBody {
   readonly body: Buffer
@@ -27,19 +30,17 @@ export async function readBody(request: IncomingMessage, { budget, maxBytes }: {
     held += bytes
   }
   try {
-    // All at once where the length is known: of two that both get half of their room, neither would end.
-    hold(announced)
-    const chunks: Buffer[] = []
-    let length = 0
-    // Destroying the request on an early end would close the connection before the answer is out.
-    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      length += chunk.length
-      if (length > maxBytes) throw tooLarge(maxBytes)
-      if (length > held) hold(length - held)
-      chunks.push(chunk)
+    // A request of usual size is refused before anything of it is read. Of a large one, only what has come takes room: a client
+    // that announces much and sends nothing keeps nobody out.
+    hold(Math.min(announced, HELD_AT_ONCE_BYTES))
+    const arrived = (bytes: number): void => {
+      if (bytes > maxBytes) throw tooLarge(maxBytes)
+      if (bytes > held) hold(bytes - held)
     }
-    const [first] = chunks
-    return { body: chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks), release }
+    // Destroying the request on an early end would close the connection before the answer is out.
+    const bytes = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
+    const body = announced > 0 ? await readAnnounced(bytes, announced, arrived) : await readChunked(bytes, arrived)
+    return { body, release }
   } catch (error) {
     release()
     request.resume()
@@ -47,6 +48,28 @@ export async function readBody(request: IncomingMessage, { budget, maxBytes }: {
     if (!(error instanceof Refusal)) throw new Refusal('undecodable', 'The body ended early.', { cause: error })
     throw error
   }
+}
+
+/** Into one piece of memory from the start: of two that are put together later, both would be there at once. */
+async function readAnnounced(bytes: AsyncIterable<Buffer>, announced: number, arrived: (bytes: number) => void): Promise<Buffer> {
+  const body = Buffer.allocUnsafeSlow(announced)
+  let length = 0
+  // Node lets no more through than was announced.
+  for await (const chunk of bytes) {
+    arrived(length + chunk.length)
+    length += chunk.copy(body, length)
+  }
+  return body.subarray(0, length)
+}
+
+async function readChunked(bytes: AsyncIterable<Buffer>, arrived: (bytes: number) => void): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of bytes) {
+    arrived((length += chunk.length))
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
 }
 
 function tooLarge(maxBytes: number): Refusal {
