@@ -13,6 +13,8 @@ import { readEvents } from './read-events.ts'
 import type { ReportParams } from './report-params.ts'
 import { runReport } from './reports.ts'
 import { runQuery } from './run-query.ts'
+import type { TierWords } from './people/tiers.ts'
+import { openUserLimits, type UserLimit } from './user-limits.ts'
 import { DEFAULT_MAX_USERS, openUserMetrics, type UserMetrics } from './user-metrics.ts'
 
 export interface AnalyticsOptions {
@@ -25,6 +27,8 @@ export interface AnalyticsOptions {
    * about 400 bytes, twice that while the copy is read anew, as it is each minute it is used.
    */
   readonly maxUsers?: number | undefined
+  /** Tiers with monthly limits, by name, for `checkLimit`; see `TierWords`. */
+  readonly tiers?: Readonly<Record<string, TierWords>> | undefined
 }
 
 /** Which calls or events to export. */
@@ -52,19 +56,27 @@ export interface Analytics {
   getUserMetrics(userId: string): UserMetrics
   /** Loads the copy that `getUserMetrics` answers from; resolves when it is there. */
   loadUserMetrics(): Promise<void>
+  /**
+   * Whether a user may go on, by the limits of its tier in the running month: from a copy in memory as above, never throws.
+   * Who is not known is allowed.
+   */
+  checkLimit(userId: string): UserLimit
+  /** Loads the copy that `checkLimit` answers from; resolves when it is there. */
+  loadLimits(): Promise<void>
 }
 
 /**
  * Analytics over an open store. The store stays the caller's to close.
- * @throws QueryError for an unknown time zone, or a `maxUsers` that is no whole number from 1
+ * @throws QueryError for an unknown time zone, a `maxUsers` that is no whole number from 1, or tiers that cannot be meant
  */
 export function openAnalytics(store: Store, options: AnalyticsOptions = {}): Analytics {
-  const { timeZone, now = Date.now, maxUsers = DEFAULT_MAX_USERS } = options
+  const { timeZone, now = Date.now, maxUsers = DEFAULT_MAX_USERS, tiers = {} } = options
   if (timeZone !== undefined) checkZone(timeZone)
   if (!Number.isSafeInteger(maxUsers) || maxUsers < 1)
     throw new QueryError('maxUsers must be a whole number from 1.', { given: String(maxUsers) })
   const clock = (): Clock => ({ asOfMs: now(), timeZone: timeZone ?? store.timeZone })
   const userMetrics = openUserMetrics(store, { clock, maxUsers })
+  const userLimits = openUserLimits(store, { clock, tiers })
   return {
     query: (query) =>
       Promise.resolve().then(() => runQuery(store, clock(), parseQuery(query), { schema: 'query/v1', params: { ...query } })),
@@ -74,6 +86,8 @@ export function openAnalytics(store: Store, options: AnalyticsOptions = {}): Ana
     facts: () => readLedgerFacts(store, now()),
     getUserMetrics: (userId) => userMetrics.of(userId),
     loadUserMetrics: () => userMetrics.load(),
+    checkLimit: (userId) => userLimits.of(userId),
+    loadLimits: () => userLimits.load(),
   }
 }
 

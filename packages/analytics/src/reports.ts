@@ -13,6 +13,7 @@ import { peopleReport, type PeopleAsked, type Told } from './people/people-repor
 import { checkOptions, type ReportOptionName } from './people/report-options.ts'
 import { tellAdoption, tellCohorts, tellRetentionInsights, tellThresholds } from './people/retention-reports.ts'
 import { tellSegmentMembers, tellSegments } from './people/segment-reports.ts'
+import { tellTiers } from './people/tiers-report.ts'
 import { QueryError, unknownName } from './query-error.ts'
 import { parseMetricNames } from './query.ts'
 import { parseReportParams, wholeWhere, type ReportParams, type ReportQuery } from './report-params.ts'
@@ -173,6 +174,7 @@ const reports: Readonly<Record<string, Report>> = {
   behavior: people('how users use the app: hours, features, models, sessions', tellBehavior, ['shape']),
   evolution: people('how behaviour changes week by week since users came', tellEvolution, ['weeks', 'basis', 'shape']),
   friction: people('where users struggle: abandoned sessions, rate limits, model errors', tellFriction, ['shape']),
+  tiers: people('what users used of the monthly limits of their tier: --tiers FILE', tellTiers, ['tiers']),
   anomalies: people('days on which users called far more than they used to', tellAnomalies),
   forecast: people('the rest of the month, from the weekdays of the last weeks', tellForecast, ['forecast']),
   business: people('what users paid, what they cost, and what is left, by month', tellBusiness),

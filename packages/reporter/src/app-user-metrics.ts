@@ -1,9 +1,18 @@
-import { openAnalytics, unknownUser, type Analytics, type UserMetrics } from '@spanledger/analytics'
+import {
+  openAnalytics,
+  parseTiers,
+  unknownLimit,
+  unknownUser,
+  type Analytics,
+  type TierWords,
+  type UserLimit,
+  type UserMetrics,
+} from '@spanledger/analytics'
 import { storeSetting } from '@spanledger/exporter'
 import { openStore, type Store } from '@spanledger/store'
 
 /** The ledger that `getUserMetrics` answers from; an app has one. */
-let opened: { readonly analytics: Promise<Analytics>; ready: Analytics | undefined } | undefined
+let opened: { readonly source: string | Store; readonly analytics: Promise<Analytics>; ready: Analytics | undefined } | undefined
 
 /**
  * Loads what `getUserMetrics` answers from; resolves when it is there. Call it once when the app starts, with the store
@@ -43,11 +52,47 @@ export function getUserSegment(userId: string): UserMetrics['segment'] {
   return getUserMetrics(userId).segment
 }
 
+/**
+ * Says which tiers there are and what each may use in a month, in place of any said before; then loads what `checkLimit`
+ * answers from, where there is a ledger.
+ * @throws QueryError for tiers that cannot be meant
+ */
+export async function defineTiers(tiers: Readonly<Record<string, TierWords>>): Promise<void> {
+  parseTiers(tiers)
+  defined = tiers
+  const current = open(opened?.source)
+  opened = current
+  try {
+    current.ready = await current.analytics
+    await current.ready.loadLimits()
+  } catch {
+    // Without a ledger nobody has used anything; the file may be there the next time.
+    if (opened === current) opened = undefined
+  }
+}
+
+/**
+ * Whether a user may go on, by the monthly limits of the user's tier (`defineTiers`): at once, from memory, never throws. Who
+ * is not known is allowed. Not older than about a minute while it is asked, so concurrent requests may pass a limit by
+ * what a minute holds.
+ */
+export function checkLimit(userId: string): UserLimit {
+  if (opened?.ready !== undefined) return opened.ready.checkLimit(userId)
+  if (Date.now() - limitsTriedMs > TRY_AGAIN_AFTER_MS) {
+    limitsTriedMs = Date.now()
+    loadUserMetrics().catch(() => undefined)
+  }
+  return unknownLimit(userId)
+}
+
+let defined: Readonly<Record<string, TierWords>> = {}
+let limitsTriedMs = Number.NEGATIVE_INFINITY
+
 const TRY_AGAIN_AFTER_MS = 60_000
 let triedMs = Number.NEGATIVE_INFINITY
 
 function open(store: string | Store | undefined): NonNullable<typeof opened> {
   const source = store ?? (process.env[storeSetting.env] || storeSetting.default)
   const reading = typeof source === 'string' ? openStore({ path: source, readOnly: true }) : Promise.resolve(source)
-  return { analytics: reading.then((one) => openAnalytics(one)), ready: undefined }
+  return { source, analytics: reading.then((one) => openAnalytics(one, { tiers: defined })), ready: undefined }
 }

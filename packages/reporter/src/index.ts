@@ -1,4 +1,11 @@
-export { openAnalytics, type Analytics, type AnalyticsOptions, type UserMetrics } from '@spanledger/analytics'
+export {
+  openAnalytics,
+  type Analytics,
+  type AnalyticsOptions,
+  type TierWords,
+  type UserLimit,
+  type UserMetrics,
+} from '@spanledger/analytics'
 export {
   LedgerSpanExporter,
   LedgerSpanProcessor,
@@ -32,4 +39,4 @@ export {
 export { openPriceBook, type PriceBook } from '@spanledger/pricing'
 export { openStore, StoreError, type Store, type StoreOptions } from '@spanledger/store'
 export { defineExperiments, getUserExperiment, type Experiment } from './app-experiments.ts'
-export { getUserMetrics, getUserSegment, loadUserMetrics } from './app-user-metrics.ts'
+export { checkLimit, defineTiers, getUserMetrics, getUserSegment, loadUserMetrics } from './app-user-metrics.ts'

@@ -25,9 +25,11 @@ describe('importing spanledger in an app', () => {
       'LedgerSpanProcessor',
       'LlmInstrumentation',
       'StoreError',
+      'checkLimit',
       'checkSetup',
       'currentIdentity',
       'defineExperiments',
+      'defineTiers',
       'getUserExperiment',
       'getUserMetrics',
       'getUserSegment',
@@ -158,5 +160,24 @@ describe('getUserExperiment', () => {
       ['TypeError', 'Experiment "e" has weights tha'],
       ['TypeError', 'Experiment "e" has coverage 2.'],
     ])
+  })
+})
+
+describe('checkLimit', () => {
+  it('says at once whether a user may go on, from the ledger of the app', async () => {
+    const now = new Date()
+    const at = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1, 0, 0, 0)).toISOString()
+    const path = await writeLedger(join(folder, 'limits.db'), [
+      { at, user: 'ada', properties: { plan: 'free' } },
+      { at, user: 'ada', properties: { plan: 'free' } },
+      { at, user: 'bob', properties: { plan: 'free' } },
+    ])
+    const script = `
+      import { checkLimit, defineTiers } from ${JSON.stringify(entry)}
+      const before = checkLimit('ada').allowed
+      await defineTiers({ free_tier: { where: 'plan = free', monthly_request_limit: 2 } })
+      const wrong = await defineTiers({ x: { limit: 5 } }).then(() => 'taken', ({ name }) => name)
+      console.log(JSON.stringify([before, checkLimit('ada').allowed, checkLimit('bob').remaining, checkLimit('cyd').allowed, wrong]))`
+    expect(inProcess(script, { SPANLEDGER_STORE: path })).toEqual([true, false, 1, true, 'QueryError'])
   })
 })

@@ -31,6 +31,7 @@ export const reportOptions = {
   metric: { says: 'what is compared between variants', values: ['requests', 'cost_usd', 'error_rate', 'active', 'goals'] },
   window: { says: 'how long after the first exposure counts: 72 hours, or all the time up to as_of', values: ['72h', 'end'] },
   peeking: { says: 'intervals for one look at the end, or for any number of looks (wider)', values: ['once', 'allowed'] },
+  tiers: { says: 'a JSON file of tiers with monthly limits' },
   forecast: { says: 'what is forecast', values: ['cost_usd', 'requests'] },
   adjust: { says: 'take out what the two weeks before explain (CUPED)', values: ['none', 'before'] },
 } as const satisfies Record<string, ReportOption>

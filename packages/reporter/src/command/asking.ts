@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+
 import type { Answer, Attribution, Column, Definition, Filter, Order, ReportParams } from '@spanledger/analytics'
 import { parseWhere, reportOptions, type GivenOptions } from '@spanledger/analytics'
 import type { Command } from 'commander'
@@ -77,10 +79,19 @@ export function reportParams(options: AskOptions & Pick<Globals, 'format'>): Rep
   }
 }
 
-/** The options that only some reports take. */
+/** The options that only some reports take; of tiers the file is read. */
 function reportOptionsOf(asked: AskOptions): GivenOptions {
   const options = asked as Readonly<Record<string, string | undefined>>
-  return Object.fromEntries(Object.keys(reportOptions).flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
+  const taken = Object.keys(reportOptions).flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]] as const]))
+  return Object.fromEntries(taken.map(([name, value]) => [name, name === 'tiers' ? readTiers(value) : value]))
+}
+
+function readTiers(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw usageFailure(`--tiers ${JSON.stringify(path)} cannot be read (${(cause as Error).message}). Name a file of JSON.`, { cause })
+  }
 }
 
 function parseLimit(text: string | undefined): number | undefined {

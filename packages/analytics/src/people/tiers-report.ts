@@ -1,0 +1,77 @@
+import { QueryError } from '../query-error.ts'
+import { dateOf } from '../retention/user-history.ts'
+import { timeKeyOfDay } from '../time-bucket.ts'
+import type { PeopleAsked, Told } from './people-report.ts'
+import { readTierUse } from './read-tier-use.ts'
+import { parseTiers, useOfLimit } from './tiers.ts'
+
+/** What each user used of the limits of its tier in the running month. */
+export async function tellTiers({ frame, options }: PeopleAsked): Promise<Told> {
+  const tiers = parseTiers(parseJson(options['tiers']))
+  const { users, daysLeft } = await readTierUse(frame, tiers)
+  const today = timeKeyOfDay('day', frame.zone.day(frame.clock.asOfMs))
+  return {
+    columns: {
+      user: ['User', 'string', 'users with a call in the running local month'],
+      tier: ['Tier', 'string', "the first whose filter fits the latest of the user's calls that fit any"],
+      requests: ['Requests', 'int', 'calls of the month so far'],
+      request_limit: ['Limit', 'int', 'monthly_request_limit; null for none'],
+      remaining: ['Left', 'int', 'request_limit - requests, not below 0'],
+      used_share: ['Used', 'rate', 'requests / request_limit'],
+      projected: ['Projected', 'number', 'requests, and the mean of the last seven whole days for each day of the month after today'],
+      exhausted_on: ['Reached', 'date', 'when the limit is reached at that pace; null where it is not within the month'],
+      tokens: ['Tokens', 'int', 'of the month so far'],
+      token_limit: ['Token limit', 'int', 'monthly_token_limit'],
+      cost_usd: ['Cost', 'usd', 'of the month so far'],
+      cost_limit_usd: ['Cost limit', 'number', 'monthly_cost_limit, in USD'],
+      is_over: ['Over', 'bool', 'whether any limit is used up'],
+      feature_violations: ['Violations', 'int', 'calls of the month with a feature that the tier does not have'],
+    },
+    rows: users
+      .map((one) => {
+        const { tier, requests, tokens, costNanoUsd, requestsInSevenDays } = one
+        const use = useOfLimit({ limit: tier.requests, used: requests, lastSevenDays: requestsInSevenDays, daysLeft })
+        return {
+          user: one.user,
+          tier: tier.name,
+          requests,
+          request_limit: use.limit,
+          remaining: use.remaining,
+          used_share: use.share,
+          projected: use.projected,
+          exhausted_on: use.exhaustedInDays === null || use.exhaustedInDays > daysLeft ? null : dateOf(today + use.exhaustedInDays),
+          tokens,
+          token_limit: tier.tokens,
+          cost_usd: costNanoUsd,
+          cost_limit_usd: tier.costUsd,
+          is_over: isOver(one),
+          feature_violations: one.violations,
+        }
+      })
+      .sort((a, b) => (b.used_share ?? -1) - (a.used_share ?? -1) || (a.user < b.user ? -1 : 1)),
+  }
+}
+
+/** Whether any of a tier's limits is used up. */
+export function isOver({
+  tier,
+  requests,
+  tokens,
+  costNanoUsd,
+}: Pick<Awaited<ReturnType<typeof readTierUse>>['users'][number], 'tier' | 'requests' | 'tokens' | 'costNanoUsd'>): boolean {
+  return (
+    (tier.requests !== null && requests >= tier.requests) ||
+    (tier.tokens !== null && tokens >= tier.tokens) ||
+    (tier.costUsd !== null && Number(costNanoUsd) >= tier.costUsd * 1e9)
+  )
+}
+
+function parseJson(text: string | undefined): unknown {
+  if (text === undefined)
+    throw new QueryError('The tiers report needs tiers: a file with --tiers FILE, or JSON in options.tiers.', { given: '' })
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new QueryError(`Tiers are no JSON (${(cause as Error).message}).`, { given: text.slice(0, 40) })
+  }
+}
