@@ -110,7 +110,9 @@ function applyOverride(
     const { factor } = price
     return { entries: base.entries.map((entry) => startingAt(negotiated(entry, factor), override)) }
   }
-  return { entries: [{ ...own, bands: [{ inputTokensAbove: undefined, prices: price }], provider: query.provider, model: query.model }] }
+  // As the row names them: one price for all models that a pattern fits, however many there are.
+  const named = { provider: override.provider ?? '*', model: override.label }
+  return { entries: [{ ...own, bands: [{ inputTokensAbove: undefined, prices: price }], ...named }] }
 }
 
 function negotiated(entry: TieredEntry, factor: bigint): TieredEntry {

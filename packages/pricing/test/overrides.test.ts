@@ -36,6 +36,15 @@ describe('overrides', () => {
     expect(nanoUsd([], { provider: 'ollama', model: 'llama3.3:70b' })).toBe('unknown_provider')
   })
 
+  it('are one price for all models that a pattern fits, however many names there are', () => {
+    const book = openPriceBook({ overrides: [{ pattern: '.*', usdPerMillion: { inputTokens: 1 } }] })
+    const [one, other] = ['llama-1', 'llama-2'].map((model) =>
+      book.costOf({ provider: `local-${model}`, model, usage: usageOf(million), at: october }),
+    )
+    expect(one).toMatchObject({ costNanoUsd: 1_000_000_000, price: { provider: '*', model: '.*', source: 'override' } })
+    expect(one).toEqual(other)
+  })
+
   it('let a deployment be the same as a model, by the name that was asked for too', () => {
     const overrides = [{ provider: 'azure', model: 'our-chat', sameAs: { model: 'gpt-4o' } }]
     expect(nanoUsd(overrides, { provider: 'azure.ai.openai', model: 'our-chat' })).toBe(2_500_000_000)

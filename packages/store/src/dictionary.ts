@@ -13,6 +13,17 @@ export interface DictionaryTable<Thing> {
   readonly columns: Readonly<Record<string, (thing: Thing) => Value>>
   /** Notes the id on the thing. */
   readonly set: (thing: Thing, id: number) => void
+  /** For names that an emitter may invent without end; none where absent. */
+  readonly limit?: DictionaryLimit<Thing>
+}
+
+/** Beyond so many entries a new one stands under another, which it shares with its like. */
+export interface DictionaryLimit<Thing> {
+  readonly max: number
+  /** The entry in its place, in the order of the columns; undefined where it is to have its own all the same. */
+  readonly fold: (thing: Thing, entry: readonly Value[]) => readonly Value[] | undefined
+  /** Called once for each name that stands under another, again when it was forgotten. */
+  readonly folded: () => void
 }
 
 /** The ids of a dictionary table, remembered. Ids never change, so what was read once in a committed transaction holds. */
@@ -44,7 +55,7 @@ interface Node {
 }
 
 /** @throws StoreError from `learn` */
-export function openDictionary<Thing>(db: Sqlite, { table, id, columns, set }: DictionaryTable<Thing>): Dictionary<Thing> {
+export function openDictionary<Thing>(db: Sqlite, { table, id, columns, set, limit }: DictionaryTable<Thing>): Dictionary<Thing> {
   const names = Object.keys(columns)
   const readers = Object.values(columns)
   const first = readers[0] ?? (() => '')
@@ -83,6 +94,16 @@ export function openDictionary<Thing>(db: Sqlite, { table, id, columns, set }: D
     }
     remembered++
   }
+  /** The entries that are there already of those under which things would stand beyond the limit. */
+  const findShared = async (things: readonly Thing[]): Promise<Map<string, number>> => {
+    const folds = new Set(things.map((thing) => JSON.stringify(limit?.fold(thing, entryOf(thing)))))
+    const [row] = await db.all<{ found: string }>(select, `[${[...folds].filter((fold) => fold !== undefined).join(',')}]`)
+    return new Map((JSON.parse(row?.found ?? '[]') as [number, ...Value[]][]).map(([found, ...entry]) => [JSON.stringify(entry), found]))
+  }
+  /** The entry under which a thing is to stand when there are so many. */
+  const foldOf = (thing: Thing, entry: readonly Value[], known: number): readonly Value[] | undefined =>
+    limit === undefined || known < limit.max ? undefined : limit.fold(thing, entry)
+
   return {
     find,
     learn: async (things) => {
@@ -91,13 +112,22 @@ export function openDictionary<Thing>(db: Sqlite, { table, id, columns, set }: D
       for (const [found, ...entry] of JSON.parse(row?.found ?? '[]') as [number, ...Value[]][]) remember(entry, found)
       // The transaction holds the lock for writing, so no other process gives out the next ids meanwhile.
       let next = (row?.last ?? 0) + 1
+      const shared = next + things.length > (limit?.max ?? Number.POSITIVE_INFINITY) ? await findShared(things) : new Map<string, number>()
       const added: Value[][] = []
       for (const thing of things) {
         if (find(thing)) continue
         const entry = entryOf(thing)
-        remember(entry, next)
-        set(thing, next)
-        added.push([next++, ...entry])
+        const fold = foldOf(thing, entry, next - 1)
+        const place = fold === undefined ? undefined : JSON.stringify(fold)
+        let found = place === undefined ? undefined : shared.get(place)
+        if (found === undefined) {
+          found = next++
+          added.push([found, ...(fold ?? entry)])
+          if (place !== undefined) shared.set(place, found)
+        }
+        if (fold !== undefined) limit?.folded()
+        remember(entry, found)
+        set(thing, found)
       }
       if (added.length > 0) await db.run(insert, JSON.stringify(added))
     },

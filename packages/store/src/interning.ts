@@ -1,7 +1,7 @@
 import type { Identity, LedgerEvent, LlmCall } from '@spanledger/conventions'
 import type { Cost } from '@spanledger/pricing'
 
-import { openDictionary, type Dictionary, type DictionaryTable } from './dictionary.ts'
+import { openDictionary, type Dictionary, type DictionaryLimit, type DictionaryTable } from './dictionary.ts'
 import { inTurns } from './in-turns.ts'
 import { nowhere, openProperties, type PlacedIdentity, type PlacedProperties } from './properties.ts'
 import { sideBySide } from './side-by-side.ts'
@@ -16,6 +16,8 @@ export interface Interning {
   internIdentities(identities: readonly Identity[]): Promise<IdentityIds[]>
   /** What each event is an instance of. */
   internSubjects(events: readonly LedgerEvent[]): Promise<number[]>
+  /** How many names were met since it was last asked that stand under "(other)", by counter. */
+  takeFolded(): ReadonlyMap<string, number>
   /** Forgets all ids: after a rollback they may be other ones. */
   forget(): void
 }
@@ -48,8 +50,10 @@ export interface NamedCall extends IdentityRow, PricedRow {
 export function openInterning(db: Sqlite): Interning {
   const users = openDictionary(db, userTable)
   const sessions = openDictionary(db, sessionTable)
-  const models = openDictionary(db, modelTable)
-  const kinds = openDictionary(db, kindTable)
+  let folded = new Map<string, number>()
+  const counting = (counter: string) => (): void => void folded.set(counter, (folded.get(counter) ?? 0) + 1)
+  const models = openDictionary(db, { ...modelTable, limit: { ...modelLimit, folded: counting('models_over_limit') } })
+  const kinds = openDictionary(db, { ...kindTable, limit: { ...kindLimit, folded: counting('kinds_over_limit') } })
   const prices = openDictionary(db, priceTable)
   const subjects = openDictionary(db, subjectTable)
   const properties = openProperties(db)
@@ -89,7 +93,13 @@ export function openInterning(db: Sqlite): Interning {
       return rows.map(({ subjectId }) => subjectId)
     },
     intern: (calls) => fill(calls, [models, kinds, prices]),
+    takeFolded: () => {
+      const taken = folded
+      if (taken.size > 0) folded = new Map()
+      return taken
+    },
     forget: () => {
+      folded = new Map()
       for (const one of all) one.forget()
     },
   }
@@ -129,6 +139,27 @@ const modelTable: DictionaryTable<NamedCall> = {
   set: (row, id) => void (row.modelId = id),
 }
 
+/** What stands in the place of names beyond a limit. */
+const OTHER = '(other)'
+
+/** Why a call of a provider whose prices are known has none: the name of the provider is then no invention. */
+const reasonsOfKnownProviders: ReadonlySet<string> = new Set([
+  'unknown_model',
+  'unknown_service_tier',
+  'no_price_yet',
+  'no_price_for_bucket',
+  'cost_over_limit',
+])
+
+/** Models that have a price are as many as the price book and its user name. */
+const modelLimit: Omit<DictionaryLimit<NamedCall>, 'folded'> = {
+  max: 5000,
+  fold: ({ call, cost }) => {
+    if (cost.costNanoUsd !== undefined) return undefined
+    return [OTHER, OTHER, reasonsOfKnownProviders.has(cost.reason) ? clean(call.provider) : OTHER]
+  },
+}
+
 const kindTable: DictionaryTable<NamedCall> = {
   table: 'kinds',
   id: 'kind_id',
@@ -144,6 +175,38 @@ const kindTable: DictionaryTable<NamedCall> = {
     origin: ({ call }) => call.origin,
   },
   set: (row, id) => void (row.kindId = id),
+}
+
+/** Operations of the conventions, which are no invention. */
+const knownOperations: ReadonlySet<unknown> = new Set([
+  'chat',
+  'text_completion',
+  'generate_content',
+  'embeddings',
+  'rerank',
+  'invoke_agent',
+])
+
+/** The words of emitters go; what they were read as stays, and the tier where a price depends on it. */
+const kindLimit: Omit<DictionaryLimit<NamedCall>, 'folded'> = {
+  max: 2000,
+  fold: ({ cost }, entry) => {
+    const [finishReason = '', operation = '', status = '', errorClass = '', errorType = '', tier = '', ...rest] = entry
+    return [
+      other(finishReason),
+      knownOperations.has(operation) ? operation : OTHER,
+      status,
+      errorClass,
+      other(errorType),
+      cost.costNanoUsd === undefined ? other(tier) : tier,
+      ...rest,
+    ]
+  },
+}
+
+/** Nothing said stays so. */
+function other(text: string | number): string {
+  return text === '' ? '' : OTHER
 }
 
 export const priceTable: DictionaryTable<PricedRow> = {

@@ -51,6 +51,7 @@ export async function writeBatch(context: WriteContext, batch: Batch): Promise<W
   await applyDelta(db, changes.delta)
   if (revised.length > 0) await rereadBounds(db, changes.delta, context.zone)
   const insertedEvents = await writeEvents({ ...context, maxStartMs: MAX_START_MS }, batch, counters)
+  for (const [name, count] of context.interning.takeFolded()) counters.set(name, count)
   await addCounters(db, counters)
   return {
     inserted: fresh.length,

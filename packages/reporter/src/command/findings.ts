@@ -89,6 +89,14 @@ const counterWords: Readonly<Record<string, { state: Finding['state']; words: st
   user_hashed: { state: 'ok', words: 'user ids over 512 bytes are kept as hashes' },
   session_hashed: { state: 'ok', words: 'session ids over 512 bytes are kept as hashes' },
   property_value_cut: { state: 'ok', words: 'property values were cut or mended' },
+  models_over_limit: {
+    state: 'warning',
+    words: 'names of models without a price came after 5,000 others and stand under "(other)": what sends them invents names',
+  },
+  kinds_over_limit: {
+    state: 'warning',
+    words: 'combinations of error type, finish reason, operation and tier came after 2,000 others and stand under "(other)"',
+  },
   duplicate_calls: { state: 'ok', words: 'calls arrived again and were counted once' },
 }
 
