@@ -44,7 +44,7 @@ it.runIf(!isInstalled)('skipped: the packages of test/dialects are not installed
 
 /** Runs a program to its end; nothing that it loads may speak to anybody but us. */
 async function runProgram(args: readonly string[], env: Readonly<Record<string, string>>): Promise<void> {
-  const quiet = { DO_NOT_TRACK: '1', TRACELOOP_TELEMETRY: 'false', OPENLIT_TELEMETRY: 'false', LANGFUSE_LOG_LEVEL: 'ERROR' }
+  const quiet = { DO_NOT_TRACK: '1', TRACELOOP_TELEMETRY: 'false', OPENLIT_TELEMETRY: 'false', LANGCHAIN_CALLBACKS_BACKGROUND: 'false' }
   await promisify(execFile)(process.execPath, args, { env: { PATH: process.env['PATH'], ...quiet, ...env }, timeout: 50_000 })
 }
 

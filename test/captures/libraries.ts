@@ -17,6 +17,12 @@ const openai: readonly Api[] = ['chat', 'responses', 'embeddings']
 const all: readonly Api[] = [...openai, 'messages']
 
 export const libraries: readonly Library[] = [
+  {
+    library: 'ai 4.3.19',
+    program: 'ai-4',
+    apis: all,
+    known: [{ says: 'a stream that is left early: no span', of: ['c09'], lost: true }],
+  },
   { library: 'ai 6.0.326', program: 'ai-6', apis: all, known: [{ says: 'a stream that is left early: no span', of: ['c09'], lost: true }] },
   {
     library: 'ai 7.0.173, OpenTelemetry',
@@ -63,6 +69,15 @@ export const libraries: readonly Library[] = [
       { says: 'failed calls to OpenAI: no span', of: ['c05'], lost: true },
       { says: 'a stream that is left early: no span', of: ['c09'], lost: true },
       { says: 'embeddings: no usage', of: ['c06'], usage: 'none' },
+    ],
+  },
+  {
+    library: '@arizeai/openinference-instrumentation-langchain 4.1.1',
+    program: 'langchain',
+    apis: ['chat', 'responses'],
+    known: [
+      { says: 'the model only as it was asked for', of: ['c01', 'c02', 'c03', 'c04', 'c07', 'c08'], alias: true },
+      { says: 'a stream that is left early: no span', of: ['c09'], lost: true },
     ],
   },
   {

@@ -59,3 +59,27 @@ export function anthropicWays(client, as) {
       }),
   }
 }
+
+/** The ways of the Vercel AI SDK up to 6, which is told whose a call is with the call. */
+export function vercelWays({ embed, generateText, streamText }, { openai, anthropic }) {
+  const telemetryOf = ({ user, session, plan }) => ({
+    experimental_telemetry: {
+      isEnabled: true,
+      functionId: 'ask',
+      metadata: user === undefined ? {} : { userId: user, sessionId: session, plan },
+    },
+    maxRetries: 0,
+  })
+  const ask = (model) => async (call) => {
+    const options = { model: model(call.model), prompt: promptOf(call), ...telemetryOf(call) }
+    if (call.stream !== true) return generateText(options)
+    const { textStream } = streamText(options)
+    for await (const _ of textStream) if (call.leave === true) break
+  }
+  return {
+    chat: ask((model) => openai.chat(model)),
+    responses: ask((model) => openai.responses(model)),
+    messages: ask((model) => anthropic(model)),
+    embeddings: (call) => embed({ model: openai.embedding(call.model), value: promptOf(call), ...telemetryOf(call) }),
+  }
+}

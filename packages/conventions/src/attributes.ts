@@ -150,6 +150,7 @@ export const olderAttributes = {
   cacheWriteInputTokens: [
     'gen_ai.usage.cache_creation.input_tokens',
     'gen_ai.usage.cache_creation_input_tokens',
+    'gen_ai.usage.cache_write_input_tokens',
     'gen_ai.usage.prompt_tokens_details.cache_write',
   ],
   reasoningOutputTokens: [
@@ -181,7 +182,6 @@ export const olderAttributes = {
     'ai.settings.context.user_id',
     'langsmith.metadata.user_id',
     'langsmith.metadata.userId',
-    'traceloop.association.properties.customer_id',
     'llm.user',
     'gen_ai.request.user',
   ],

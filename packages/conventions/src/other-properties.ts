@@ -11,20 +11,29 @@ const featureNames = ['traceloop.workflow.name', 'ai.telemetry.functionId', 'lan
 export function otherProperties(attributes: SpanRecord['attributes']): [name: string, value: unknown][] {
   const pairs: [string, unknown][] = []
   for (const name of featureNames) if (attributes[name] !== undefined) pairs.push(['feature', attributes[name]])
-  for (const name of tagNames) if (attributes[name] !== undefined) pairs.push(['tags', tagsAsText(attributes[name])])
+  for (const name of tagNames) if (attributes[name] !== undefined) pairs.push(['tags', tagList(attributes[name])])
   // `metadata` is a word that anybody may use; here it is the attributes of OpenInference.
   if (attributes['metadata'] === undefined || attributes['openinference.span.kind'] === undefined) return pairs
   const metadata = readJsonObject(attributes['metadata'])
-  if (metadata !== undefined) for (const name of Object.keys(metadata)) pairs.push([name, metadata[name]])
+  if (metadata === undefined) return pairs
+  const isLangchain = metadata['ls_provider'] !== undefined || metadata['ls_model_type'] !== undefined
+  for (const name of Object.keys(metadata)) {
+    if (!isLangchain || !(isLangchainNote(name) || name === 'versions')) pairs.push([name, metadata[name]])
+  }
   return pairs
 }
 
-/** Tags as one value, sorted, so that their order does not make two. */
-function tagsAsText(value: unknown): unknown {
+/** Whether a key is what LangChain and LangSmith note for themselves among the app's metadata. */
+export function isLangchainNote(key: string): boolean {
+  return /^(?:ls_|lc_|langgraph_|LANGSMITH_|LANGCHAIN_|(?:revision_id|usage_metadata|invocation_params|checkpoint_ns|thread_ts)$)/.test(key)
+}
+
+/** Tags as a list, which reports can count under each of its values; sorted, so that their order does not make two. */
+function tagList(value: unknown): unknown {
   const list = typeof value === 'string' ? tagsOf(value) : value
   if (!Array.isArray(list)) return undefined
   const tags = new Set(list.filter((tag): tag is string => typeof tag === 'string' && tag !== ''))
-  return tags.size === 0 ? undefined : [...tags].sort().join(', ')
+  return tags.size === 0 ? undefined : [...tags].sort()
 }
 
 function tagsOf(text: string): unknown {

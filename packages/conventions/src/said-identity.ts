@@ -1,5 +1,5 @@
 import { attributes as names, olderAttributes, otherPropertyPrefixes, PROPERTY_PREFIX } from './attributes.ts'
-import { otherProperties } from './other-properties.ts'
+import { isLangchainNote, otherProperties } from './other-properties.ts'
 import type { SpanRecord } from './span.ts'
 
 /** Whose a span says it is, as raw values: under our names, the conventions', or those of other libraries. */
@@ -67,11 +67,6 @@ const idNames = new Set<string>([...olderAttributes.userId, ...olderAttributes.s
 function propertyOfOthers(name: string): string | undefined {
   const prefix = otherPropertyPrefixes.find((one) => name.startsWith(one))
   if (prefix === undefined || idNames.has(name)) return undefined
-  // What LangChain and LangSmith note for themselves among the app's metadata.
-  if (
-    prefix === 'langsmith.metadata.' &&
-    /^(?:ls_|lc_|langgraph_|LANGSMITH_|LANGCHAIN_|revision_id|usage_metadata|invocation_params)/.test(name.slice(prefix.length))
-  )
-    return undefined
+  if (prefix === 'langsmith.metadata.' && isLangchainNote(name.slice(prefix.length))) return undefined
   return name.slice(prefix.length).replace(/^helicone-property-/i, '')
 }

@@ -104,10 +104,16 @@ describe('OpenInference', () => {
       session: 's',
     })
     expect([...call.properties].map(([key, { value }]) => [key, value])).toEqual([
-      ['tags', 'a, b'],
+      ['tags', '["a","b"]'],
       ['plan', 'pro'],
       ['seats', '3'],
     ])
+  })
+
+  it('keeps what LangChain notes for itself out of the properties', () => {
+    const metadata = { plan: 'pro', ls_provider: 'openai', ls_model_type: 'chat', versions: { core: '1' } }
+    const call = read({ 'openinference.span.kind': 'LLM', 'llm.model_name': 'gpt-4o', metadata: JSON.stringify(metadata) })
+    expect([...call.properties.keys()]).toEqual(['plan'])
   })
 
   it('finds the provider in the model under LangChain, which names none', () => {
@@ -259,14 +265,33 @@ describe('Langfuse', () => {
     )
   })
 
-  it('is read where the app hands on what OpenAI gave it', () => {
-    const details = {
-      prompt_tokens: 2006,
-      completion_tokens: 300,
-      total_tokens: 2306,
-      prompt_tokens_details: { cached_tokens: 1920 },
-      completion_tokens_details: { reasoning_tokens: 100 },
-    }
+  it.each([
+    [
+      {
+        prompt_tokens: 2006,
+        completion_tokens: 300,
+        total_tokens: 2306,
+        prompt_tokens_details: { cached_tokens: 1920 },
+        completion_tokens_details: { reasoning_tokens: 100 },
+      },
+    ],
+    [
+      {
+        input_tokens: 2006,
+        output_tokens: 300,
+        input_tokens_details: { cached_tokens: 1920 },
+        output_tokens_details: { reasoning_tokens: 100 },
+      },
+    ],
+    [
+      {
+        input_tokens: 2006,
+        output_tokens: 300,
+        input_token_details: { cached_tokens: 1920 },
+        output_token_details: { reasoning_tokens: 100 },
+      },
+    ],
+  ])('is read where the app hands on what OpenAI gave it: %j', (details) => {
     expect(usage(details).usage).toEqual(usageOf({ inputTokens: 86, cacheReadTokens: 1920, outputTokens: 200, reasoningTokens: 100 }))
   })
 
@@ -300,7 +325,7 @@ describe('Langfuse', () => {
       timeToFirstTokenMs: 250,
       reportedCostNanoUsd: 2_000_000,
     })
-    expect([...call.properties.values()].map(({ value }) => value)).toEqual(['a, b', 'pro'])
+    expect([...call.properties.values()].map(({ value }) => value)).toEqual(['["a","b"]', 'pro'])
   })
 })
 

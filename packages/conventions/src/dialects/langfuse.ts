@@ -58,14 +58,18 @@ const none: RawCounts = {
   webSearches: undefined,
 }
 
+/** Where OpenAI's two APIs, and Langfuse's SDK for Python, put the parts of a count. */
+const inputParts = ['prompt_tokens_details', 'input_tokens_details', 'input_token_details'] as const
+const outputParts = ['completion_tokens_details', 'output_tokens_details', 'output_token_details'] as const
+
 /** Details as the app got them from OpenAI: parts inside the counts. */
 function speaksOpenai(details: JsonObject): boolean {
-  return details['prompt_tokens'] !== undefined || details['input_tokens_details'] !== undefined
+  return details['prompt_tokens'] !== undefined || [...inputParts, ...outputParts].some((name) => details[name] !== undefined)
 }
 
 function countsOfOpenai(details: JsonObject): Partial<RawCounts> {
-  const input = asObject(details['prompt_tokens_details'] ?? details['input_tokens_details'])
-  const output = asObject(details['completion_tokens_details'] ?? details['output_tokens_details'])
+  const [input] = inputParts.flatMap((name) => readObjects(details[name]))
+  const [output] = outputParts.flatMap((name) => readObjects(details[name]))
   return {
     input: details['prompt_tokens'] ?? details['input_tokens'],
     output: details['completion_tokens'] ?? details['output_tokens'],
@@ -75,6 +79,11 @@ function countsOfOpenai(details: JsonObject): Partial<RawCounts> {
     audioInput: input?.['audio_tokens'],
     audioOutput: output?.['audio_tokens'],
   }
+}
+
+function readObjects(value: unknown): JsonObject[] {
+  const object = asObject(value)
+  return object === undefined ? [] : [object]
 }
 
 /** What the names of the parts mean; all others that begin with `input` or `output` are plain input or output. */
