@@ -66,10 +66,10 @@ export interface DefinedColumn extends Column {
   readonly says: string
 }
 
-export type Cell = string | number | boolean | null
+export type Cell = string | number | boolean | readonly number[] | null
 export type Row = Readonly<Record<string, Cell>>
 
-/** A row whose money is still bigint and whose times are still ms, for sorting. */
+/** A row whose money is still bigint and whose times are still ms, for sorting; lists of counts are their JSON. */
 export type RawRow = ReadonlyMap<string, Amount | string>
 
 /** What an answer is called, and what was asked, as the caller wrote it. */
@@ -112,6 +112,7 @@ function formatRow(row: RawRow, columns: readonly Column[]): Row {
 }
 
 function formatCell(value: Amount | string, type: ColumnType): Cell {
+  if (type === 'counts' && typeof value === 'string') return JSON.parse(value) as number[]
   if (value === null || typeof value === 'string') return value
   if (type === 'bool') return Number(value) === 1
   if (type === 'usd') return formatUsd(value)

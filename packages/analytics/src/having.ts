@@ -23,6 +23,7 @@ export function checkHaving(node: FilterNode, columns: readonly Column[]): void 
       advice: 'having looks at rows; what is to hold of calls goes into where.',
     })
   if (node.kind === 'presence') return
+  if (column.type === 'counts') throw new QueryError(`"${node.name}" is a list of numbers: having cannot compare it.`, { given: node.name })
   if (node.kind === 'number' && !numeric.has(column.type))
     throw new QueryError(`"${node.name}" is no number: having may compare it with =, !=, ~, !~ and ^=.`, { given: node.name })
   const operator = node.kind === 'text' ? node.operator : 'is'

@@ -3,8 +3,8 @@ import { divideHalfEven } from '@spanledger/conventions'
 import type { Durations } from './durations.ts'
 import type { Opinion } from './scope.ts'
 
-/** How a column's values are to be read and shown. `usd` is decimal text, `rate` is 0..1, `date` and `time` are ISO 8601. */
-export type ColumnType = 'string' | 'int' | 'number' | 'rate' | 'usd' | 'ms' | 's' | 'date' | 'time' | 'bool'
+/** How a column's values are to be read and shown. `usd` is decimal text, `rate` 0..1, `date` and `time` ISO 8601, `counts` a list. */
+export type ColumnType = 'string' | 'int' | 'number' | 'rate' | 'usd' | 'ms' | 's' | 'date' | 'time' | 'bool' | 'counts'
 
 /** What is summed over calls; names as in the ledger's rollups. */
 export const sumNames = [

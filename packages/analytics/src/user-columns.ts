@@ -3,7 +3,7 @@ import { addDays, type Store } from '@spanledger/store'
 import { filterSql } from './compile-filter.ts'
 import type { Dimension } from './dimensions.ts'
 import { raw, sql, type Fragment } from './fragment.ts'
-import type { Frame } from './frame.ts'
+import { scopeOf, type Frame } from './frame.ts'
 import { metricTable, type Amount, type ColumnType, type Group, type MetricName } from './metrics.ts'
 import { readPackedCounts } from './packed-counts.ts'
 import { daysBetween } from './period.ts'
@@ -11,6 +11,7 @@ import { readGroups, type FoundGroup } from './read-groups.ts'
 import type { Scope } from './scope.ts'
 import { readFirstSeen } from './seen-users.ts'
 import { readColumns, readRows } from './snapshot.ts'
+import { timeKeyOfDay } from './time-bucket.ts'
 
 /** Columns of the users report that are no metrics of calls. */
 export const userColumns = {
@@ -29,6 +30,11 @@ export const userColumns = {
     type: 'string',
     says: 'the value of property "feature" with most requests; of equals the first by name',
   },
+  sparkline: {
+    label: 'Last 14 days',
+    type: 'counts',
+    says: 'requests on each of the 14 local days up to the end of the period, or as_of, the oldest first, in the period or before',
+  },
   cost_share: { label: 'Cost %', type: 'rate', says: 'cost_usd / cost of all' },
   cost_percentile: { label: 'Cost percentile', type: 'number', says: 'midrank percentile of cost_usd among users, 0 to 100' },
   segment: { label: 'Segment', type: 'string', says: 'power, casual, new, at_risk or churned, at as_of' },
@@ -38,6 +44,7 @@ export type UserColumn = keyof typeof userColumns
 
 const USER: Dimension = { kind: 'column', name: 'user' }
 const MODEL: Dimension = { kind: 'column', name: 'model' }
+const DAY: Dimension = { kind: 'time', step: 'day' }
 const FEATURE: Dimension = { kind: 'property', key: 'feature' }
 
 /** Reads metrics and columns of some users, each from the smallest source that has it. */
@@ -57,6 +64,7 @@ export async function fillUsers(
   const firsts = columns.some((column) => needFirst.has(column)) ? await readFirstSeen(frame.store, userIds) : new Map<number, number>()
   const lasts = wanted.has('last_seen') && fromRollups ? await readLastSeen(frame, scope) : undefined
   const tops = await readTops(frame, scope, { fromRollups, columns })
+  const sparklines = wanted.has('sparkline') ? await readSparklines(frame, scope) : undefined
   const segmentFor = wanted.has('segment') ? await (await frame.segments()).read(userIds) : undefined
 
   return new Map(
@@ -73,6 +81,7 @@ export async function fillUsers(
         models: tops.models.get(userId)?.size ?? 0,
         top_model: topOf(tops.models.get(userId)),
         top_feature: topOf(tops.features.get(userId)),
+        sparkline: sparklines === undefined ? null : JSON.stringify(sparklines.get(userId) ?? noDays()),
         segment: userId === 0 || firstMs === undefined ? null : (segmentFor?.(userId, firstMs) ?? null),
       }
       for (const column of columns) cells.set(column, facts[column] ?? null)
@@ -82,6 +91,28 @@ export async function fillUsers(
 }
 
 const needFirst = new Set<UserColumn>(['first_seen', 'requests_per_calendar_day', 'segment'])
+
+const SPARKLINE_DAYS = 14
+
+function noDays(): number[] {
+  return Array.from({ length: SPARKLINE_DAYS }, () => 0)
+}
+
+/** Requests of each user on each of the last days of a scope, also where its period is shorter. */
+async function readSparklines(frame: Frame, { period: { toMs }, userIds }: Scope): Promise<ReadonlyMap<number, readonly number[]>> {
+  const firstDay = addDays(frame.zone.day(toMs - 1), 1 - SPARKLINE_DAYS)
+  const scope = { ...(await scopeOf(frame, { fromMs: frame.zone.startOfDay(firstDay), toMs })), userIds }
+  const groups = await readGroups(frame.store, scope, { dimensions: [USER, DAY], metrics: ['requests'] })
+  const firstKey = timeKeyOfDay('day', firstDay)
+  const counts = new Map<number, number[]>()
+  for (const { keys, group } of groups) {
+    const userId = Number(keys[0] ?? 0)
+    const ofUser = counts.get(userId) ?? noDays()
+    ofUser[Number(keys[1]) - firstKey] = group.sums.get('requests') ?? 0
+    counts.set(userId, ofUser)
+  }
+  return counts
+}
 
 /** Whether a scope has all calls of each of its users in the period: its filter, if any, only chooses users. */
 export function isOfWholeUsers(scope: Scope): boolean {

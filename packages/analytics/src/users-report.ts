@@ -6,7 +6,7 @@ import { columnDimensions, NONE } from './dimensions.ts'
 import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame } from './frame.ts'
 import { checkHaving, havingColumns, rowPasses } from './having.ts'
 import { keptId } from './kept-id.ts'
-import { isMetric, metricNames, type Group, type MetricName } from './metrics.ts'
+import { isMetric, metricNames, type Amount, type Group, type MetricName } from './metrics.ts'
 import { decodeCursor, pageOf, type Place } from './page.ts'
 import { readPopulation, type Population } from './population.ts'
 import { checkOrder, metricColumn, withComparison } from './query-columns.ts'
@@ -49,6 +49,7 @@ const columnKeys = [
   'missing_usage_requests',
   'first_seen',
   'last_seen',
+  'sparkline',
   'active_days',
   'requests_per_active_day',
   'requests_per_calendar_day',
@@ -175,7 +176,7 @@ async function readWholePage(
   )
   const { order, after } = plan
   const placeOf = ({ row }: UserRow): Place => ({
-    values: order.map(([column]) => row.get(column) ?? null),
+    values: order.map(([column]) => (column === 'sparkline' ? sumOf(row.get(column)) : (row.get(column) ?? null))),
     names: [String(row.get('user'))],
   })
   const { items: listed, next } = pageOf(rows, placeOf, { order, after, limit })
@@ -183,6 +184,11 @@ async function readWholePage(
   const selected = scopeOfSome(scope, population, passing)
   const total = await readUsersTotal(frame, selected, { population, selection: passing, metrics: plan.metrics })
   return { listed, next, before, passing, selected, total }
+}
+
+/** Lists of counts are sorted by what they come to. */
+function sumOf(counts: Amount | string | undefined): number {
+  return (JSON.parse(String(counts ?? '[]')) as number[]).reduce((sum, count) => sum + count, 0)
 }
 
 /** A scope of all users is not narrowed: rollups of models can answer it too. */

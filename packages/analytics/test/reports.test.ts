@@ -89,6 +89,7 @@ describe('the users report', () => {
       missing_usage_requests: 0,
       first_seen: '2026-01-05T10:00:00.000Z',
       last_seen: '2026-01-07T10:00:00.000Z',
+      sparkline: [0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1, 0, 0],
       active_days: 2,
       requests_per_active_day: 1.5,
       requests_per_calendar_day: 3 / 5,

@@ -46,6 +46,34 @@ function answerOf(...plans: string[]): Answer {
 
 const plain = { decorated: false, header: true }
 
+describe('counts by day', () => {
+  const answer: Answer = {
+    ...answerOf(),
+    columns: [
+      { key: 'plan', type: 'string', label: 'Plan' },
+      { key: 'days', type: 'counts', label: 'Days' },
+    ],
+    rows: [
+      { plan: 'pro', days: [0, 1, 2, 3, 4, 5, 6, 7, 70] },
+      { plan: 'free', days: [5, 5, 5] },
+      { plan: 'team', days: null },
+    ],
+    totals: {},
+  }
+
+  it('are drawn for people, low to high, in ASCII where blocks are not wanted', () => {
+    expect(formatAnswer(answer, 'table', plain)).toBe(['Plan  Days', 'pro   ▁▁▁▁▁▂▂▂█', 'free  ▁▁▁', 'team  -', ''].join('\n'))
+    expect(formatAnswer(answer, 'table', { ...plain, ascii: true })).toContain('pro   .....:::@\nfree  ...\n')
+    expect(formatAnswer(answer, 'md', plain)).toContain('| pro | ▁▁▁▁▁▂▂▂█ |')
+    expect(formatAnswer(answer, 'html', plain)).toContain('<td>▁▁▁▁▁▂▂▂█</td>')
+  })
+
+  it('are numbers for programs', () => {
+    expect(formatAnswer(answer, 'csv', plain)).toBe('plan,days\r\npro,0 1 2 3 4 5 6 7 70\r\nfree,5 5 5\r\nteam,\r\n')
+    expect(formatAnswer(answer, 'ndjson', plain)).toContain('{"plan":"free","days":[5,5,5]}\n')
+  })
+})
+
 describe('all other rows', () => {
   const other = { rows: 40, values: { requests: 5, cost_usd: '0.000000001', error_rate: 0.5 } }
   const answer = { ...answerOf('pro'), other }

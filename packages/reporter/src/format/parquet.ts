@@ -11,7 +11,7 @@ export interface ParquetRows {
 /** How the values of a type of column are kept. Money stays exact: nano-USD as a decimal of nine places. */
 const kinds = {
   string: { element: { type: 'BYTE_ARRAY', converted_type: 'UTF8' }, value: String },
-  int: { element: { type: 'INT64' }, value: (cell) => BigInt(cell) },
+  int: { element: { type: 'INT64' }, value: (cell) => BigInt(Number(cell)) },
   number: { element: { type: 'DOUBLE' }, value: Number },
   rate: { element: { type: 'DOUBLE' }, value: Number },
   ms: { element: { type: 'DOUBLE' }, value: Number },
@@ -22,10 +22,11 @@ const kinds = {
   },
   bool: { element: { type: 'BOOLEAN' }, value: Boolean },
   date: { element: { type: 'BYTE_ARRAY', converted_type: 'UTF8' }, value: String },
+  counts: { element: { type: 'BYTE_ARRAY', converted_type: 'JSON' }, value: (cell) => JSON.stringify(cell) },
   time: { element: { type: 'INT64', converted_type: 'TIMESTAMP_MILLIS' }, value: (cell) => BigInt(Date.parse(String(cell))) },
 } as const satisfies Record<
   string,
-  { element: Omit<SchemaElement, 'name'>; value: (cell: string | number | boolean) => string | number | bigint | boolean }
+  { element: Omit<SchemaElement, 'name'>; value: (cell: Exclude<Cell, null>) => string | number | bigint | boolean }
 >
 
 /** `out` is given the bytes of the file, in order. */

@@ -34,6 +34,7 @@ function lines(columns: Sheet['columns'], rows: Sheet['rows'], { header, separat
 
 function cellText(value: Cell | undefined, { type }: Column): string {
   if (value === null || value === undefined) return ''
+  if (typeof value === 'object') return value.join(' ')
   if (typeof value !== 'string') return String(value)
   return type === 'string' ? guarded(value) : value
 }

@@ -20,7 +20,8 @@ export function summaryLines({ rows, totals, other }: Sheet): { readonly label: 
     other === null || other === undefined
       ? []
       : [{ label: `(other) ${other.rows} ${other.rows === 1 ? 'row' : 'rows'}`, values: other.values }]
-  return totals === undefined || rows.length + lines.length < 2 ? lines : [...lines, { label: 'total', values: totals }]
+  const hasTotals = totals !== undefined && Object.keys(totals).length > 0
+  return !hasTotals || rows.length + lines.length < 2 ? lines : [...lines, { label: 'total', values: totals }]
 }
 
 /** Definitions as rows of a sheet of their own. */

@@ -1,8 +1,15 @@
 import type { Cell, Column } from '@spanledger/analytics'
 
+import { sparkline } from './sparkline.ts'
+
 /** A value as people read it, in tables, Markdown and HTML; programs read JSON and CSV. */
-export function shown(value: Cell | undefined, { key, type }: Pick<Column, 'key' | 'type'>): string {
+export function shown(
+  value: Cell | undefined,
+  { key, type }: Pick<Column, 'key' | 'type'>,
+  { ascii = false }: { ascii?: boolean | undefined } = {},
+): string {
   if (value === null || value === undefined) return '-'
+  if (typeof value === 'object') return sparkline(value, { ascii })
   if (typeof value === 'boolean') return value ? 'yes' : 'no'
   if (typeof value === 'string')
     return type === 'usd' ? shownUsd(value) : type === 'time' ? `${value.slice(0, 16).replace('T', ' ')}Z` : value
@@ -22,7 +29,7 @@ export function shown(value: Cell | undefined, { key, type }: Pick<Column, 'key'
 
 /** Whether a column's values stand at the right. */
 export function isNumeric({ type }: Pick<Column, 'type'>): boolean {
-  return type !== 'string' && type !== 'date' && type !== 'time' && type !== 'bool'
+  return type !== 'string' && type !== 'date' && type !== 'time' && type !== 'bool' && type !== 'counts'
 }
 
 /** USD with two decimals from 1 on and four below, rounded half up; small but not nothing is never shown as nothing. */

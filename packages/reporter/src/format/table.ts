@@ -11,6 +11,8 @@ export interface TableStyle {
   /** Bold heads and dim totals, for terminals that show colours. */
   readonly decorated: boolean
   readonly header: boolean
+  /** Nothing but characters that every terminal has. */
+  readonly ascii?: boolean
   /** Longer texts are cut; 48 characters by default. */
   readonly maxText?: number
 }
@@ -42,7 +44,8 @@ export function formatTable({ definitions, ...sheet }: Sheet, style: TableStyle)
   return `${table}\n${formatRows(definitionSheet(definitions), { ...style, maxText: Number.POSITIVE_INFINITY })}`
 }
 
-function formatRows(sheet: Sheet, { decorated, header, maxText = MAX_TEXT }: TableStyle): string {
+function formatRows(sheet: Sheet, style: TableStyle): string {
+  const { decorated, header } = style
   const { columns, rows } = sheet
   const colors = pc.createColors(decorated)
   const table = new Table({
@@ -51,11 +54,11 @@ function formatRows(sheet: Sheet, { decorated, header, maxText = MAX_TEXT }: Tab
     colAligns: columns.map((column) => (isNumeric(column) ? 'right' : 'left')),
   })
   if (header) table.push(columns.map(({ label }) => colors.bold(cleanText(label))))
-  for (const row of rows) table.push(columns.map((column) => cellText(row[column.key], column, maxText)))
+  for (const row of rows) table.push(columns.map((column) => cellText(row[column.key], column, style)))
   for (const { label, values } of summaryLines(sheet)) {
     table.push(
       columns.map((column, n) =>
-        colors.dim(n === 0 && values[column.key] === undefined ? label : totalText(values[column.key], column, maxText)),
+        colors.dim(n === 0 && values[column.key] === undefined ? label : totalText(values[column.key], column, style)),
       ),
     )
   }
@@ -68,12 +71,13 @@ function formatRows(sheet: Sheet, { decorated, header, maxText = MAX_TEXT }: Tab
         .join('\n')}\n`
 }
 
-function cellText(value: Cell | undefined, column: Column, maxText: number): string {
-  const text = cleanText(shown(value, column))
+function cellText(value: Cell | undefined, column: Column, { ascii = false, maxText = MAX_TEXT }: TableStyle): string {
+  const text = cleanText(shown(value, column, { ascii }))
   const characters = Array.from(text)
-  return characters.length > maxText ? `${characters.slice(0, maxText - 1).join('')}…` : text
+  const mark = ascii ? '...' : '…'
+  return characters.length > maxText ? `${characters.slice(0, maxText - mark.length).join('')}${mark}` : text
 }
 
-function totalText(value: Cell | undefined, column: Column, maxText: number): string {
-  return value === undefined ? '' : cellText(value, column, maxText)
+function totalText(value: Cell | undefined, column: Column, style: TableStyle): string {
+  return value === undefined ? '' : cellText(value, column, style)
 }
