@@ -217,4 +217,30 @@ export const migrations: readonly string[] = [
   DROP INDEX trace_spans_by_response;
   CREATE INDEX trace_spans_by_response ON trace_spans (response_id, trace_id) WHERE response_id IS NOT NULL;
   `,
+  `
+  -- Rows in the order in which spans were seen, so that those to be forgotten are in front. All that leads to them is in order
+  -- of ids, which are random: each index costs a page of log a span.
+  CREATE TABLE seen_spans (
+    trace_id BLOB NOT NULL,
+    span_id BLOB NOT NULL,
+    start_ms INTEGER NOT NULL,
+    parent_span_id BLOB,
+    role TEXT NOT NULL CHECK (role IN ('other', 'call', 'aggregate')),
+    has_usage INTEGER NOT NULL CHECK (has_usage IN (0, 1)),
+    response_id TEXT,
+    identity TEXT,
+    resource_identity TEXT,
+    seen_day INTEGER NOT NULL,
+    provider TEXT,
+    duration_ms INTEGER
+  ) STRICT;
+  INSERT INTO seen_spans
+    SELECT trace_id, span_id, start_ms, parent_span_id, role, has_usage, response_id, identity, resource_identity, seen_day, provider, duration_ms
+    FROM trace_spans ORDER BY seen_day;
+  DROP TABLE trace_spans;
+  ALTER TABLE seen_spans RENAME TO trace_spans;
+  CREATE UNIQUE INDEX trace_spans_by_span ON trace_spans (trace_id, span_id, start_ms);
+  CREATE INDEX trace_spans_by_parent ON trace_spans (trace_id, parent_span_id) WHERE parent_span_id IS NOT NULL;
+  CREATE INDEX trace_spans_by_response ON trace_spans (response_id, trace_id) WHERE response_id IS NOT NULL;
+  `,
 ]

@@ -79,6 +79,12 @@ export function settleTraces(spans: readonly TraceSpan[]): ReadonlyMap<TraceSpan
   return new Map(calls.map((call) => [call, { counted: counted.has(call), identity: identities.get(call) ?? nobody }]))
 }
 
+/** What `settleTraces` says of a span alone. */
+export function settleAlone({ role, hasUsage, identity, resourceIdentity }: TraceSpan): Decision {
+  const identities = [identity, resourceIdentity].filter((one) => one !== undefined)
+  return { counted: hasUsage || role === 'call', identity: mergeIdentities(identities) }
+}
+
 type SpansById = ReadonlyMap<string, TraceSpan>
 
 const noSpans: SpansById = new Map()

@@ -1,7 +1,8 @@
 import type { Identity } from '@spanledger/conventions'
 
 import type { SpanLink, WrittenCall } from './batch.ts'
-import { MAX_REPORTS, settleTraces, type Decision, type TraceSpan } from './settle.ts'
+import { MAX_REPORTS, settleAlone, settleTraces, type Decision, type TraceSpan } from './settle.ts'
+import { columnsUsed, insertSparse, nothing, sparseText, zero, type SparseColumn } from './sparse-rows.ts'
 import type { Sqlite } from './sqlite.ts'
 
 /** What a batch means for the traces it touches. */
@@ -28,13 +29,19 @@ export async function growTraces(
 ): Promise<TraceChanges> {
   const callOfSpan = new Map(calls.map((call) => [spanOf(call), call]))
   const fresh = [...callOfSpan.keys(), ...links.map(linkSpan)]
-  const before = await readRelated(db, fresh)
+  const related = await findRelated(db, fresh)
+  const before = await readRelated(db, related)
   const keys = new Set(before.map(keyOf))
   const added = fresh.filter((span) => !keys.has(keyOf(span)) && keys.add(keyOf(span)))
+  const { alone, together } = partAlone(added, new Set(related))
   const decisions = new Map<WrittenCall, Decision>()
   const revised: { span: TraceSpan; decision: Decision }[] = []
+  for (const span of alone) {
+    const call = callOfSpan.get(span)
+    if (call !== undefined) decisions.set(call, settleAlone(span))
+  }
   const was = settleTraces(before)
-  for (const [span, decision] of settleTraces([...before, ...added])) {
+  for (const [span, decision] of settleTraces([...before, ...together])) {
     const call = callOfSpan.get(span)
     if (call !== undefined) decisions.set(call, decision)
     const earlier = was.get(span)
@@ -44,16 +51,36 @@ export async function growTraces(
   return { decisions, revised, overLimit: before.length >= MAX_RELATED_SPANS }
 }
 
+/** Spans that nothing else has to do with, neither of those that came before nor of the batch; most of what a collector gets. */
+function partAlone(spans: readonly TraceSpan[], related: ReadonlySet<TraceSpan>): { alone: TraceSpan[]; together: TraceSpan[] } {
+  const times = new Map<string, number>()
+  const count = (id: string): void => void times.set(id, (times.get(id) ?? 0) + 1)
+  for (const { traceId, responseId } of spans) {
+    count(traceId)
+    if (responseId !== undefined) count(responseId)
+  }
+  const isAlone = (span: TraceSpan): boolean =>
+    !related.has(span) && times.get(span.traceId) === 1 && (span.responseId === undefined || times.get(span.responseId) === 1)
+  const parts: { alone: TraceSpan[]; together: TraceSpan[] } = { alone: [], together: [] }
+  for (const span of spans) parts[isAlone(span) ? 'alone' : 'together'].push(span)
+  return parts
+}
+
 /** The day of an instant, as `seen_day` counts. */
 export function dayOf(nowMs: number): number {
   return Math.floor(nowMs / DAY_MS)
 }
 
+/** How many rows are forgotten at a time. */
+const FORGET_STEP = 5000
+
 /** Forgets the spans and open events that have had their days. Inside a transaction. */
 export async function forgetOldTraces(db: Sqlite, nowMs: number): Promise<void> {
   const oldest = dayOf(nowMs) - TRACE_DAYS
-  await db.run('DELETE FROM trace_spans WHERE seen_day < ?', oldest)
   await db.run('DELETE FROM open_events WHERE seen_day < ?', oldest)
+  // The rows that were seen first are in front: this looks at no more of the young ones than a step.
+  const step = `DELETE FROM trace_spans WHERE rowid IN (SELECT rowid FROM trace_spans ORDER BY rowid LIMIT ${FORGET_STEP}) AND seen_day < ?`
+  for (let deleted = FORGET_STEP; deleted === FORGET_STEP;) deleted = await db.run(step, oldest)
 }
 
 function spanOf(call: WrittenCall): TraceSpan {
@@ -66,7 +93,7 @@ function spanOf(call: WrittenCall): TraceSpan {
     hasUsage: call.usage !== undefined,
     responseId: call.responseId,
     ...(call.responseId === undefined ? {} : { provider: call.provider, durationMs: call.durationMs }),
-    identity: { user: call.user, session: call.session, properties: call.properties },
+    identity: call,
     resourceIdentity: call.resourceIdentity,
   }
 }
@@ -151,7 +178,19 @@ const relatedSpans = `
       LIMIT ${MAX_RELATED_SPANS})
   SELECT ${spansAsJson} FROM (SELECT DISTINCT trace_id, span_id FROM related) AS r JOIN trace_spans AS t ON t.trace_id = r.trace_id AND t.span_id = r.span_id`
 
+/** Those spans of a batch of whose trace, or with whose response id, some span came before. The others are related to none. */
+async function findRelated(db: Sqlite, fresh: readonly TraceSpan[]): Promise<TraceSpan[]> {
+  const [row] = await db.all<{ found: string }>(
+    `SELECT json_group_array(j.key) AS found FROM jsonb_each(?) AS j
+     WHERE EXISTS (SELECT 1 FROM trace_spans AS t WHERE t.trace_id = unhex(j.value->>0))
+       OR EXISTS (SELECT 1 FROM trace_spans AS t WHERE t.response_id = j.value->>1)`,
+    JSON.stringify(fresh.map(({ traceId, responseId }) => (responseId === undefined ? [traceId] : [traceId, responseId]))),
+  )
+  return (JSON.parse(row?.found ?? '[]') as number[]).flatMap((n) => fresh[n] ?? [])
+}
+
 async function readRelated(db: Sqlite, fresh: readonly TraceSpan[]): Promise<TraceSpan[]> {
+  if (fresh.length === 0) return []
   return readSpans(
     db,
     relatedSpans,
@@ -208,29 +247,41 @@ async function readSpans(db: Sqlite, sql: string, bound: string): Promise<TraceS
   )
 }
 
+/** A span to be remembered. */
+interface SeenSpan {
+  readonly span: TraceSpan
+  readonly seenDay: number
+}
+
+const unhex = (json: string): string => `unhex(${json})`
+
+const columns: readonly SparseColumn<SeenSpan>[] = [
+  { name: 'trace_id', of: ({ span }) => span.traceId, read: unhex },
+  { name: 'span_id', of: ({ span }) => span.spanId, read: unhex },
+  { name: 'start_ms', of: ({ span }) => span.startMs },
+  { name: 'parent_span_id', of: ({ span }) => span.parentSpanId ?? null, read: unhex, empty: nothing },
+  { name: 'role', of: ({ span }) => span.role },
+  { name: 'has_usage', of: ({ span }) => (span.hasUsage ? 1 : 0), empty: zero },
+  { name: 'response_id', of: ({ span }) => span.responseId ?? null, empty: nothing },
+  { name: 'identity', of: ({ span }) => identityText(span.identity), empty: nothing },
+  { name: 'resource_identity', of: ({ span }) => identityText(span.resourceIdentity), empty: nothing },
+  { name: 'seen_day', of: ({ seenDay }) => seenDay },
+  { name: 'provider', of: ({ span }) => span.provider ?? null, empty: nothing },
+  { name: 'duration_ms', of: ({ span }) => span.durationMs ?? null, empty: nothing },
+]
+
 async function insertSpans(db: Sqlite, spans: readonly TraceSpan[], seenDay: number): Promise<void> {
   if (spans.length === 0) return
-  await db.run(
-    `INSERT OR IGNORE INTO trace_spans (trace_id, span_id, start_ms, parent_span_id, role, has_usage, response_id, identity, resource_identity, seen_day, provider, duration_ms)
-     SELECT unhex(value->>0), unhex(value->>1), value->>2, unhex(value->>3), value->>4, value->>5, value->>6, value->>7, value->>8, value->>9, value->>10, value->>11
-     FROM jsonb_each(?)`,
-    JSON.stringify(
-      spans.map((span) => [
-        span.traceId,
-        span.spanId,
-        span.startMs,
-        span.parentSpanId ?? null,
-        span.role,
-        span.hasUsage ? 1 : 0,
-        span.responseId ?? null,
-        span.identity === undefined ? null : encodeIdentity(span.identity),
-        span.resourceIdentity === undefined ? null : encodeIdentity(span.resourceIdentity),
-        seenDay,
-        span.provider ?? null,
-        span.durationMs ?? null,
-      ]),
-    ),
-  )
+  const seen = spans.map((span): SeenSpan => ({ span, seenDay }))
+  const sparse = columnsUsed(columns, seen)
+  // What is known is not among them, unless it was beyond the limit of what is looked at.
+  await db.run(insertSparse('trace_spans', sparse).replace('INSERT', 'INSERT OR IGNORE'), await sparseText(sparse, seen))
+}
+
+function identityText(identity: Identity | undefined): string | null {
+  if (identity === undefined) return null
+  const isEmpty = identity.user === undefined && identity.session === undefined && identity.properties.size === 0
+  return isEmpty ? null : encodeIdentity(identity)
 }
 
 /** Properties in the order of their keys, so that equal identities are equal texts. */
