@@ -91,7 +91,7 @@ function countRow(tally: Tally, columns: readonly Column[], file: string): Row {
 function sayWhy(io: Io, { files, totals }: ImportSummary, dryRun: DryRun | undefined): void {
   for (const { file, refusals } of files) {
     for (const { reason, count, first } of refusals) {
-      const lines = first.map(({ line, detail }) => `line ${line}: ${cleanText(detail)}`).join('; ')
+      const lines = first.map(({ line, detail }) => `line ${line}${detail === '' ? '' : `: ${cleanText(detail)}`}`).join('; ')
       io.say(`refused ${count} of ${file} (${reason}): ${lines}${count > first.length ? '; …' : ''}`)
     }
   }

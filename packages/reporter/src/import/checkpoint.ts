@@ -24,7 +24,15 @@ export function markName(identity: string): string {
 
 export function checkpointAfter({ to, whole }: RawRecord, tally: Tally): Checkpoint {
   const before = whole === undefined ? Buffer.alloc(0) : whole.subarray(-MAX_BEFORE_BYTES)
-  return { place: to, tally, before: { length: before.length, sha256: sha256(before) } }
+  return { place: to, tally: withoutDetails(tally), before: { length: before.length, sha256: sha256(before) } }
+}
+
+/** Details show values of records, and the ledger keeps no text of them. */
+function withoutDetails(tally: Tally): Tally {
+  return {
+    ...tally,
+    refusals: tally.refusals.map(({ reason, count, first }) => ({ reason, count, first: first.map(({ line }) => ({ line, detail: '' })) })),
+  }
 }
 
 /** Where an import that was interrupted goes on; undefined where there is no such place, or the file was changed before it. */

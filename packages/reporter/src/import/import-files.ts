@@ -63,7 +63,7 @@ export async function importFiles(
         reject: refused.add,
         see,
       })
-      if (!done) throw interrupted(path, tally)
+      if (!done) throw store === undefined ? interruptedReading : interrupted(path, tally)
       files.push({ file: path, ...tally })
       addTally(totals, tally)
       bytesBefore += sizeBytes
@@ -75,6 +75,8 @@ export async function importFiles(
     bar.end()
   }
 }
+
+const interruptedReading = new CommandFailure(exitCodes.interrupted, 'Interrupted.')
 
 function interrupted(path: string, { records, imported, already_there: alreadyThere }: Tally): CommandFailure {
   return new CommandFailure(

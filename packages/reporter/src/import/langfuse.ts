@@ -99,14 +99,15 @@ function toSpan({ own, trace }: Observation, zone: TimeRules['zone']): SpanRecor
 /** As Langfuse's SDK writes them into spans (conventions, dialects/langfuse.ts). */
 function attributesOf(own: Fields, trace: Fields | undefined, startMs: number, completionMs: number | undefined): Record<string, unknown> {
   const ttftMs = (numberIn(get(own, 'timeToFirstToken')) ?? 0) * 1000
-  const firstMs = completionMs ?? (ttftMs > 0 ? startMs + ttftMs : undefined)
+  const firstMs = completionMs ?? (ttftMs > 0 ? startMs + ttftMs : Number.NaN)
   const said: Record<string, unknown> = {
     'langfuse.observation.type': textIn(own.get('type'))?.toLowerCase(),
     'langfuse.observation.model.name': textIn(own.get('model')) ?? textIn(get(own, 'providedModelName')),
     'langfuse.observation.model.parameters': asJson(get(own, 'modelParameters')),
     'langfuse.observation.usage_details': asJson(usageOf(own)),
     'langfuse.observation.cost_details': asJson(get(own, 'costDetails')),
-    'langfuse.observation.completion_start_time': firstMs === undefined ? undefined : new Date(firstMs).toISOString(),
+    'langfuse.observation.completion_start_time':
+      firstMs >= startMs && firstMs < MAX_START_MS ? new Date(firstMs).toISOString() : undefined,
     'langfuse.observation.level': get(own, 'level'),
     'langfuse.observation.status_message': get(own, 'statusMessage'),
     'langfuse.trace.name': textIn(get(own, 'traceName')) ?? textIn(trace?.get('name')),

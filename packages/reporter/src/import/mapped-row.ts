@@ -59,7 +59,7 @@ export function readMappedRow(fields: Fields, { map, times, provider: fixedProvi
       serviceTier: text('service_tier'),
       finishReason: text('finish_reason'),
       streamed: /^(?:true|t|yes|y|1)$/i.test(text('streamed') ?? ''),
-      timeToFirstTokenMs: lengthMs(cell('ttft_ms'), cell('ttft_s')),
+      timeToFirstTokenMs: notNegative(lengthMs(cell('ttft_ms'), cell('ttft_s'))),
       counts: countsOf(cell),
       counting,
       reportedCostUsd: text('cost')?.replace(/^\$/, ''),
@@ -84,6 +84,10 @@ function endOf(startMs: number, cell: Cell, times: TimeRules): number {
 function lengthMs(ms: unknown, s: unknown): number | undefined {
   const seconds = numberIn(s)
   return numberIn(ms) ?? (seconds === undefined ? undefined : seconds * 1000)
+}
+
+function notNegative(ms: number | undefined): number | undefined {
+  return ms !== undefined && ms >= 0 ? ms : undefined
 }
 
 function countsOf(cell: Cell): DialectCall['counts'] {

@@ -17,7 +17,7 @@ export function readJsonRecord({ bytes }: RawRecord): Fields | Refusal {
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return fieldsOfObject(value as Record<string, unknown>)
     return refuse('no_object', `a record is an object, this is ${Array.isArray(value) ? 'a list' : JSON.stringify(value).slice(0, 40)}`)
   } catch (error) {
-    return refuse('no_json', (error as Error).message.slice(0, 200))
+    return refuse('no_json', withoutQuotation((error as Error).message))
   }
 }
 
@@ -66,7 +66,7 @@ function readRow({ bytes }: RawRecord, delimiter: string): readonly string[] | R
     const [cells = [], ...more] = parse(text, csvOptions(delimiter))
     return more.length === 0 ? cells : refuse('csv_quotes', 'quotes do not fit')
   } catch (error) {
-    return refuse('csv_quotes', (error as Error).message.replace(/ at line \d+/, '').slice(0, 200))
+    return refuse('csv_quotes', quoteFaults[(error as { code?: string }).code ?? ''] ?? 'quotes do not fit')
   }
 }
 
@@ -77,6 +77,18 @@ function csvOptions(delimiter: string): {
   skip_empty_lines: false
 } {
   return { delimiter, relax_column_count: true, record_delimiter: ['\r\n', '\n'], skip_empty_lines: false }
+}
+
+/** By the codes of csv-parse, whose messages quote what is in the cell. */
+const quoteFaults: Readonly<Record<string, string>> = {
+  CSV_INVALID_CLOSING_QUOTE: 'text behind a closing quote',
+  INVALID_OPENING_QUOTE: 'a quote inside a cell that does not begin with one',
+  CSV_QUOTE_NOT_CLOSED: 'a quote is not closed',
+}
+
+/** What V8 says of a fault in JSON, without the part of the text that it quotes: that may be what somebody wrote. */
+function withoutQuotation(message: string): string {
+  return message.replace(/, (?:\.\.\.)?".*"(?:\.\.\.)? is not valid JSON$/s, '').slice(0, 200)
 }
 
 function textOf(bytes: Buffer | undefined): string | Refusal {
