@@ -4,7 +4,9 @@ import { gzipSync } from 'node:zlib'
 
 import { afterAll, describe, expect, it } from 'vitest'
 
-import { fileOf, folder, heliconeRequest, imported, lines, newLedger } from './import-kit.ts'
+import { openFile } from '../src/import/open-file.ts'
+import { openRejects } from '../src/import/rejects.ts'
+import { fileOf, folder, helicone, heliconeRequest, imported, lines, newLedger } from './import-kit.ts'
 import { run } from './run-command.ts'
 
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -15,6 +17,7 @@ const other = JSON.stringify(heliconeRequest({ request_id: '2', request_created_
 describe('of a file with something wrong in it, all else is imported', () => {
   it.each([
     ['half a line at the end', `${good}\n${other.slice(0, 80)}`, 'no_json'],
+    ['half a line at the begin', `${other.slice(0, 80)}\n${good}`, 'no_json', 1],
     ['a line that is no JSON', `${good}\nhello\n`, 'no_json'],
     ['a line that is no object', `${good}\n[1,2]\n`, 'no_object'],
     ['a number', `${good}\n12\n`, 'no_object'],
@@ -35,10 +38,10 @@ describe('of a file with something wrong in it, all else is imported', () => {
       `${good}\n${JSON.stringify(heliconeRequest({ request_created_at: '2200-01-01T00:00:00Z' }))}\n`,
       'time_out_of_range',
     ],
-  ])('%s', async (_what, content, reason) => {
+  ])('%s', async (_what, content, reason, line = 2) => {
     const { calls, tallies } = await imported([fileOf(content)])
     expect(calls).toHaveLength(1)
-    expect(tallies[0]).toMatchObject({ records: 2, imported: 1, refused: 1, refusals: [{ reason, count: 1, first: [{ line: 2 }] }] })
+    expect(tallies[0]).toMatchObject({ records: 2, imported: 1, refused: 1, refusals: [{ reason, count: 1, first: [{ line }] }] })
   })
 
   it.each([
@@ -149,6 +152,25 @@ describe('spanledger import', () => {
     expect(err).toContain('(no_time): line 3')
     expect(readFileSync(rejects, 'utf8')).toBe('request_id,request_created_at\nb,never\n,1767607200\n')
     expect(statSync(rejects).mode & 0o777).toBe(0o600)
+  })
+
+  it('adds to what it refused before where it goes on, and begins anew otherwise', async () => {
+    const rejects = join(folder, 'kept.csv')
+    const text = 'request_id,request_created_at\na,never\n'
+    await ask(fileOf(text, '.csv'), '--rejects', rejects)
+    await ask(fileOf(text, '.csv'), '--rejects', rejects)
+    expect(readFileSync(rejects, 'utf8')).toBe(text)
+    const source = await helicone(await openFile(fileOf(text, '.csv')))
+    const going = openRejects(rejects, [])
+    going.keep()
+    going.add(
+      { bytes: Buffer.from('b,never'), whole: undefined, line: 3, from: { offset: 0, line: 3 }, to: { offset: 0, line: 3 } },
+      source,
+    )
+    going.close()
+    expect(readFileSync(rejects, 'utf8')).toBe(`${text}b,never\n`)
+    await ask(fileOf(good), '--rejects', rejects)
+    expect(readFileSync(rejects, 'utf8')).toBe('')
   })
 
   it('does not write what it refuses over what it reads, or into a folder', async () => {

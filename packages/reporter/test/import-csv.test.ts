@@ -119,6 +119,16 @@ describe('a row of a table', () => {
     ])
   })
 
+  it('says nothing in cells that hold what databases write for nothing', async () => {
+    const text = 'time,who,plan,in\n1767607200,None,\\N,NULL\n1767607201, null ,nan,12.0\n'
+    const { calls, tallies } = await imported([fileOf(text, '.csv')], csv('time=time,user=who,property:plan=plan,input=in'))
+    expect(calls).toMatchObject([
+      { user: null, properties: '{}', input_tokens: null },
+      { user: null, properties: '{}', input_tokens: 12 },
+    ])
+    expect(tallies[0]).toMatchObject({ mended: {} })
+  })
+
   it('is read with another separator, and at the local time of a zone', async () => {
     expect(
       await callsOf(
@@ -193,6 +203,12 @@ describe('a call counts once', () => {
       { imported: 2, already_there: 1 },
       { imported: 0, already_there: 3 },
     ])
+    const path = newLedger()
+    const store = await openStore({ path })
+    const file = fileOf('time,a,b\n1767607200,1,2\n', '.csv')
+    expect(await importInto(store, file, { open: csv('time=time,property:a=a,property:b=b') })).toMatchObject({ imported: 1 })
+    expect(await importInto(store, file, { open: csv('property:b=b,property:a=a,time=time') })).toMatchObject({ already_there: 1 })
+    await store.close()
   })
 })
 

@@ -119,7 +119,7 @@ describe('whatever stands in the fields of a record, an import goes on to the en
       fc.asyncProperty(fc.array(hostile, { minLength: 1, maxLength: 20 }), (some) =>
         check(lines([...some, good]), helicone, '.jsonl', some.length + 1),
       ),
-      { numRuns: 40 },
+      { numRuns: 25 },
     )
   })
 
@@ -137,7 +137,7 @@ describe('whatever stands in the fields of a record, an import goes on to the en
       fc.asyncProperty(fc.array(record([...langfuseFields, ...moreLangfuseFields], base), { minLength: 1, maxLength: 20 }), (some) =>
         check(lines([...some, good]), langfuse, '.jsonl', some.length + 1),
       ),
-      { numRuns: 40 },
+      { numRuns: 25 },
     )
   })
 
@@ -154,7 +154,7 @@ describe('whatever stands in the fields of a record, an import goes on to the en
       fc.asyncProperty(fc.array(hostile, { minLength: 1, maxLength: 20 }), (some) =>
         check([columns.join(','), ...some, good].join('\n'), table, '.csv', some.length + 1),
       ),
-      { numRuns: 40 },
+      { numRuns: 25 },
     )
   })
 })

@@ -66,7 +66,7 @@ const expected = {
   output_tokens: 12,
   reasoning_tokens: 8,
   cost_usd: '0.000370000',
-  properties: '{"feature":"support-chat","tags":"a, beta"}',
+  properties: JSON.stringify({ feature: 'support-chat', tags: '["a","beta"]' }),
 }
 
 describe('observations of Langfuse', () => {

@@ -1,6 +1,6 @@
 import { CommandFailure, exitCodes } from '../command/failure.ts'
 import type { CsvColumns } from './fields.ts'
-import type { ImportFile } from './open-file.ts'
+import { HEAD_BYTES, MARK_BYTES, type ImportFile } from './open-file.ts'
 import { rawRecords, type Place } from './raw-records.ts'
 import { readHeader } from './read-record.ts'
 import { isRefusal } from './refusal.ts'
@@ -22,8 +22,9 @@ export async function csvHeader(file: ImportFile, delimiter: string): Promise<Cs
     if (first === undefined) continue
     const columns = readHeader(first, delimiter)
     if (isRefusal(columns)) throw wrongHeader(file, columns.detail)
-    if (first.to.offset - start.offset === file.head.length && !first.whole?.includes('\n') && file.head.includes('\r')) {
-      throw wrongHeader(file, 'its lines end in CR alone; save it with LF or CRLF')
+    if (first.to.offset - start.offset === file.head.length && !first.whole?.includes('\n')) {
+      if (file.head.includes('\r')) throw wrongHeader(file, 'its lines end in CR alone; save it with LF or CRLF')
+      if (file.head.length >= HEAD_BYTES - MARK_BYTES) throw wrongHeader(file, 'it is longer than 64 KiB')
     }
     return { columns, start: first.to, bytes: first.bytes ?? Buffer.alloc(0) }
   }

@@ -28,7 +28,7 @@ export function readMappedRow(fields: Fields, { map, times, provider: fixedProvi
   const provider = canonicalProvider(text('provider') ?? fixedProvider)
   const responseId = text('response_id')
   const { status, ...statusSaid } = statusOf(text('status'), text('error'))
-  const properties = map.properties.map(({ name, column }) => [name, fields.get(column)] as const)
+  const properties = map.properties.map(({ name, column }) => [name, textIn(fields.get(column))] as const)
   const parentSpanId = text('parent_span_id')
   const call = importedCall({
     key: callKey('csv', {
@@ -36,13 +36,11 @@ export function readMappedRow(fields: Fields, { map, times, provider: fixedProvi
       spanId: text('span_id'),
       answer: responseId === undefined ? undefined : { provider, responseId },
       recordId: text('id'),
-      content: () =>
-        JSON.stringify(
-          [...map.columns.keys()]
-            .sort()
-            .map((target) => [target, text(target)])
-            .concat(properties.map(([name, value]) => [name, textIn(value)])),
-        ),
+      content: () => {
+        const cells = [...map.columns.keys()].map((target) => [target, text(target)])
+        // In an order that does not depend on the map's.
+        return JSON.stringify([cells.sort(byFirst), properties.map((pair) => [...pair]).sort(byFirst)])
+      },
     }),
     parentSpanId: parentSpanId === undefined ? undefined : spanIdOf(parentSpanId),
     startMs,
@@ -63,14 +61,18 @@ export function readMappedRow(fields: Fields, { map, times, provider: fixedProvi
       counts: countsOf(cell),
       counting,
       reportedCostUsd: text('cost')?.replace(/^\$/, ''),
-      user: cell('user'),
-      session: cell('session'),
+      user: text('user'),
+      session: text('session'),
       properties,
     },
     message: text('error'),
   })
   if (isRefusal(call)) return call
   return { calls: [call], mended: status === undefined ? ['status_not_understood'] : [] }
+}
+
+function byFirst([a = '']: readonly (string | undefined)[], [b = '']: readonly (string | undefined)[]): number {
+  return a < b ? -1 : Number(a > b)
 }
 
 type Cell = (target: Target) => unknown

@@ -18,7 +18,9 @@ export interface ImportFile {
   readonly head: Buffer
 }
 
-const HEAD_BYTES = 64 * 1024
+export const HEAD_BYTES = 64 * 1024
+/** A byte order mark in UTF-8. */
+export const MARK_BYTES = 3
 const PIECE_BYTES = 256 * 1024
 
 /**
@@ -33,7 +35,7 @@ export async function openFile(path: string): Promise<ImportFile> {
   if ((head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff)) {
     throw new CommandFailure(exitCodes.failed, `${JSON.stringify(path)} is text in UTF-16. Save it as UTF-8.`)
   }
-  const markBytes = head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf ? 3 : 0
+  const markBytes = head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf ? MARK_BYTES : 0
   return { path, sizeBytes: size, packed, markBytes, head: head.subarray(markBytes) }
 }
 
@@ -66,12 +68,13 @@ export async function* bytesOf(
   }
 }
 
-/** What JSON a file is by its first bytes: an array or one object over several lines is read value by value. */
+/**
+ * What JSON a file is by its first bytes: an array, or objects over several lines, are read value by value. All else is read line by
+ * line, so that a line that is broken off takes none of the others along.
+ */
 export function jsonFraming(head: Buffer): Framing {
   const text = head.toString().trimStart()
-  if (text.startsWith('[')) return 'values'
-  const firstLine = text.slice(0, text.indexOf('\n') + 1 || undefined).trim()
-  return firstLine.startsWith('{') && !firstLine.endsWith('}') && text.includes('\n') ? 'values' : 'lines'
+  return text.startsWith('[') || /^\{[ \t]*\r?\n/.test(text) ? 'values' : 'lines'
 }
 
 /** The same for the same content read in the same way, wherever the file lies; beyond the head also while more is appended to it. */
