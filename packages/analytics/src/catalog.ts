@@ -10,8 +10,16 @@ export interface PropertyKey {
   readonly slot: number | null
 }
 
+/** What holds for users: how it is spelled, and under which id. */
+export interface TraitKey {
+  readonly keyId: number
+  readonly key: string
+  readonly name: string
+}
+
 export interface Catalog {
   readonly keys: ReadonlyMap<string, PropertyKey>
+  readonly traits: ReadonlyMap<string, TraitKey>
   /** True when calls may carry keys that have no row of their own, because there are too many. */
   readonly keysLeftOut: boolean
 }
@@ -21,5 +29,10 @@ const MAX_KEYS = 1000
 
 export async function readCatalog(store: Store): Promise<Catalog> {
   const keys = await store.all<PropertyKey>('SELECT key_id AS keyId, key, name, place, slot FROM property_keys ORDER BY key')
-  return { keys: new Map(keys.map((key) => [key.key, key])), keysLeftOut: keys.length >= MAX_KEYS }
+  const traits = await store.all<TraitKey>('SELECT key_id AS keyId, key, name FROM trait_keys ORDER BY key')
+  return {
+    keys: new Map(keys.map((key) => [key.key, key])),
+    traits: new Map(traits.map((trait) => [trait.key, trait])),
+    keysLeftOut: keys.length >= MAX_KEYS,
+  }
 }

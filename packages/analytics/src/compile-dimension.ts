@@ -3,6 +3,7 @@ import { NONE, type ColumnDimension, type Dimension } from './dimensions.ts'
 import { raw, sql, type Fragment } from './fragment.ts'
 import type { ListPart } from './list-values.ts'
 import { hasRows, type Scope, type Source } from './scope.ts'
+import { traitValue } from './traits.ts'
 import { isShort, type TimeStep, type ZoneOffset } from './time-bucket.ts'
 
 /** Tells whether a text is meant, given SQL that yields it. */
@@ -68,6 +69,8 @@ export function dimensionSql(dimension: Dimension, source: Source, scope: Scope)
       return columnSql(dimension.name, source)
     case 'property':
       return propertySql(dimension.key, source, scope)
+    case 'trait':
+      return traitSql(dimension.key, source, scope)
     case 'segment':
       return segmentSql(source, scope)
     case 'time':
@@ -136,6 +139,21 @@ function listSql(name: string, key: PropertyKey | undefined, scope: Scope): Dime
   }
 }
 
+function traitSql(name: string, source: Source, scope: Scope): DimensionSql | undefined {
+  const value = traitOf(name, source, scope)
+  return value === undefined ? undefined : { key: sql`nullif(${value}, ${NONE})`, label: raw, joins: [] }
+}
+
+/** The value of the trait of the user of a row; undefined where the source does not know the user, or not when. */
+function traitOf(name: string, source: Source, { catalog, traitTimes }: Scope): Fragment | undefined {
+  const user = users.pointers[source]
+  const key = catalog.traits.get(name)
+  const time = traitTimes.get(name)
+  if (user === undefined) return undefined
+  if (key === undefined || time === undefined) return raw('NULL')
+  return time === 'start' && !hasRows(source) ? undefined : traitValue(key, time, { user, start: 'c.start_ms' })
+}
+
 function segmentSql(source: Source, { segmentOfUser }: Scope): DimensionSql | undefined {
   const pointer = users.pointers[source]
   if (pointer === undefined) return undefined
@@ -186,6 +204,12 @@ export function matchSql(
   { source, scope, test, exactly = false }: { source: Source; scope: Scope; test: TextTest; exactly?: boolean },
 ): Fragment | undefined {
   if (dimension.kind === 'property') return matchProperty(dimension.key, { source, scope, test })
+  if (dimension.kind === 'trait') {
+    const value = traitOf(dimension.key, source, scope)
+    return value === undefined
+      ? undefined
+      : sql`EXISTS (SELECT 1 FROM (SELECT ${value} AS value) AS t WHERE ifnull(t.value, ${NONE}) <> ${NONE} AND ${test(raw('t.value'))})`
+  }
   if (dimension.kind !== 'column') return undefined
   const { dictionary, text, alsoIs } = columns[dimension.name]
   const pointer = dictionary.pointers[source]

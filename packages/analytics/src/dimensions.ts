@@ -8,6 +8,7 @@ import { timeSteps, type TimeStep } from './time-bucket.ts'
 export type Dimension =
   | { readonly kind: 'column'; readonly name: ColumnDimension }
   | { readonly kind: 'property'; readonly key: string }
+  | { readonly kind: 'trait'; readonly key: string }
   | { readonly kind: 'segment' }
   | { readonly kind: 'time'; readonly step: TimeStep }
 
@@ -35,6 +36,7 @@ export type ColumnDimension = keyof typeof columnDimensions
 export const otherDimensions = {
   feature: 'the property "feature"',
   'property:KEY': 'any property, by its name in any spelling',
+  'trait:KEY': 'what holds for the user, as imported: a plan, a region',
   segment: 'the automatic segment of the user: power, casual, new, at_risk, churned',
   'time:minute': 'when the call started, by the minute; at most two weeks of them',
   'time:hour': 'when the call started, by the hour',
@@ -49,7 +51,6 @@ export const NONE = '(none)'
 /** Why a dimension of other tools is not one here. */
 const notKept: Readonly<Record<string, string>> = {
   prompt: 'Prompts are not stored. Attach a property to the calls, e.g. property:prompt_version, and split by that.',
-  trait: 'Traits are not available in this version. Attach what you need as a property.',
   experiment: 'Experiments are not available in this version. Attach the variant as a property.',
 }
 
@@ -69,6 +70,7 @@ export function resolveDimension(name: string, catalog: Catalog): Dimension {
   const reason = Object.hasOwn(notKept, prefix.toLowerCase()) ? notKept[prefix.toLowerCase()] : undefined
   if (reason !== undefined) throw new QueryError(`${JSON.stringify(name)} is no dimension. ${reason}`, { given: name, allowed: names })
   if (rest.length > 0 && prefix.toLowerCase() === 'property') return propertyOf(rest.join(':'), name)
+  if (rest.length > 0 && prefix.toLowerCase() === 'trait') return { ...propertyOf(rest.join(':'), name), kind: 'trait' }
   if (rest.length > 0 && prefix.toLowerCase() === 'time') {
     const step = timeSteps.find((known) => known === rest.join(':').toLowerCase())
     if (step === undefined) throw unknownName('step of time', name, { allowed: timeSteps.map((known) => `time:${known}`) })
@@ -89,8 +91,12 @@ function propertyOf(name: string, given: string): Dimension & { kind: 'property'
   return { kind: 'property', key }
 }
 
-/** What to say of a property that no call of the ledger has, or undefined where some has. */
+/** What to say of a property or trait that nothing in the ledger has, or undefined where something has. */
 export function unknownProperty(dimension: Dimension, catalog: Catalog): string | undefined {
+  if (dimension.kind === 'trait' && !catalog.traits.has(dimension.key)) {
+    const known = [...catalog.traits.keys()]
+    return `no user has trait ${JSON.stringify(dimension.key)}; ${known.length === 0 ? 'import some: spanledger traits import FILE.csv' : `there are: ${known.join(', ')}`}`
+  }
   if (dimension.kind !== 'property' || catalog.keys.has(dimension.key) || catalog.keysLeftOut) return undefined
   const near = nearest(dimension.key, [...catalog.keys.keys()])
   return `no call has property ${JSON.stringify(dimension.key)}${near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`}`
@@ -102,6 +108,7 @@ export function columnKey(dimension: Dimension): string {
     case 'column':
       return dimension.name
     case 'property':
+    case 'trait':
       return dimension.key
     case 'segment':
       return 'segment'
@@ -117,6 +124,8 @@ export function columnSays(dimension: Dimension, catalog: Catalog): string {
       return columnDimensions[dimension.name].says
     case 'property':
       return `the call's property ${JSON.stringify(catalog.keys.get(dimension.key)?.name ?? dimension.key)}; ${NONE} for calls without it`
+    case 'trait':
+      return `what holds for the user as ${JSON.stringify(catalog.traits.get(dimension.key)?.name ?? dimension.key)}: when the call was made, or with traits "current" at as_of`
     case 'segment':
       return otherDimensions.segment
     case 'time':
@@ -130,6 +139,8 @@ export function columnLabel(dimension: Dimension, catalog: Catalog): string {
       return columnDimensions[dimension.name].label
     case 'property':
       return catalog.keys.get(dimension.key)?.name ?? dimension.key
+    case 'trait':
+      return catalog.traits.get(dimension.key)?.name ?? dimension.key
     case 'segment':
       return 'Segment'
     case 'time':

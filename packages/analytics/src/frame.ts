@@ -13,6 +13,7 @@ import { QueryError } from './query-error.ts'
 import { readGroups } from './read-groups.ts'
 import { readSegments, segmentsOfUsers, type UserSegments } from './read-segments.ts'
 import type { Scope } from './scope.ts'
+import { traitTime, type TraitMode, type TraitTime } from './traits.ts'
 import { checkSteps, endOfLastBucket, zoneOffsets } from './time-bucket.ts'
 
 /** When and where a question is asked. */
@@ -34,6 +35,7 @@ export interface Frame {
   readonly where: FilterNode | undefined
   readonly segmentOfUser: ReadonlyMap<number, string>
   readonly attribution: Attribution | undefined
+  readonly traits: TraitMode
   readonly lists: Scope['lists']
   /** The automatic segments at `as_of`; read once, when first asked for. */
   readonly segments: () => Promise<UserSegments>
@@ -43,6 +45,7 @@ export interface Frame {
 export interface FrameWords extends PeriodWords {
   readonly by: readonly string[]
   readonly attribution?: Attribution | undefined
+  readonly traits?: TraitMode | undefined
   readonly where: FilterNode | undefined
 }
 
@@ -71,6 +74,7 @@ export async function openFrame(store: Store, clock: Clock, words: FrameWords): 
     where: words.where,
     segmentOfUser: named.includes('segment') ? await segmentsOfUsers(store, await userSegments(), clock.asOfMs) : new Map(),
     attribution: words.attribution,
+    traits: words.traits ?? 'as-of',
     lists: words.attribution === undefined ? new Map() : await readLists(store, { catalog, dimensions, where: words.where }),
     segments: userSegments,
   }
@@ -80,9 +84,8 @@ async function readLists(
   store: Store,
   { catalog, dimensions, where }: Pick<Frame, 'catalog' | 'dimensions' | 'where'>,
 ): Promise<Scope['lists']> {
-  const named = where === undefined ? [] : namesIn(where).filter((name) => !Object.hasOwn(numberFields, name))
   const lists = new Map<string, readonly ListPart[]>()
-  for (const dimension of [...dimensions, ...named.map((name) => resolveDimension(name, catalog))]) {
+  for (const dimension of [...dimensions, ...namedDimensions(where, catalog)]) {
     if (dimension.kind !== 'property' || lists.has(dimension.key)) continue
     lists.set(dimension.key, await readListParts(store, dimension.key, catalog.keys.get(dimension.key)))
   }
@@ -112,9 +115,28 @@ export async function scopeOf(frame: Frame, period: Period, restrict: { userIds?
     offsets: zoneOffsets(frame.zone.name, known),
     buckets: await bucketsOf(frame.store, known, frame.zone),
     segmentOfUser: frame.segmentOfUser,
+    traitTimes: await readTraitTimes(frame, known),
     attribution: frame.attribution,
     lists: frame.lists,
   }
+}
+
+async function readTraitTimes(
+  { store, clock, catalog, dimensions, where, traits: mode }: Frame,
+  known: { fromMs: number; toMs: number },
+): Promise<Scope['traitTimes']> {
+  const times = new Map<string, TraitTime>()
+  for (const dimension of [...dimensions, ...namedDimensions(where, catalog)]) {
+    const key = dimension.kind === 'trait' ? catalog.traits.get(dimension.key) : undefined
+    if (key !== undefined && !times.has(key.key)) times.set(key.key, await traitTime(store, key, { mode, ...known, asOfMs: clock.asOfMs }))
+  }
+  return times
+}
+
+/** The dimensions that a filter names. */
+function namedDimensions(where: FilterNode | undefined, catalog: Catalog): Dimension[] {
+  const named = where === undefined ? [] : namesIn(where).filter((name) => !Object.hasOwn(numberFields, name))
+  return named.map((name) => resolveDimension(name, catalog))
 }
 
 const totalMetrics: readonly MetricName[] = [
@@ -216,7 +238,7 @@ async function listWarnings({ store, catalog, attribution, lists }: Frame, key: 
 }
 
 function unknownInFilter(name: string, catalog: Catalog): string[] {
-  if (!/^property:/i.test(name.trim())) return []
+  if (!/^(?:property|trait):/i.test(name.trim())) return []
   const unknown = unknownProperty(resolveDimension(name, catalog), catalog)
   return unknown === undefined ? [] : [unknown]
 }

@@ -1,6 +1,7 @@
 export type { Answer, AnswerMeta, Cell, Column, Definition, OtherRows, Row } from './answer.ts'
 export { segments, type Segment } from './automatic-segments.ts'
 export { attributions, type Attribution } from './list-values.ts'
+export { traitModes, type TraitMode } from './traits.ts'
 export { numberFields } from './compile-filter.ts'
 export { columnDimensions, NONE, otherDimensions } from './dimensions.ts'
 export type { Filter } from './filter.ts'

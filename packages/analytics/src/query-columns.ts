@@ -12,17 +12,20 @@ export function columnsOf({ dimensions, catalog }: Frame, metrics: readonly Metr
   const byDimension = dimensions.map((dimension): DefinedColumn => {
     const key = columnKey(dimension)
     // A property may be called like a metric or another dimension; then its column keeps the prefix.
-    const taken =
-      keys.has(key) || dimensions.some((other) => other !== dimension && columnKey(other) === key && dimension.kind === 'property')
+    const taken = keys.has(key) || dimensions.some((other) => other !== dimension && columnKey(other) === key && isKeyed(dimension))
     keys.add(key)
     return {
-      key: taken ? `property:${key}` : key,
+      key: taken ? `${dimension.kind}:${key}` : key,
       type: typeOf(dimension),
       label: columnLabel(dimension, catalog),
       says: columnSays(dimension, catalog),
     }
   })
   return [...byDimension, ...metrics.map(metricColumn)]
+}
+
+function isKeyed({ kind }: Dimension): boolean {
+  return kind === 'property' || kind === 'trait'
 }
 
 function typeOf(dimension: Dimension): 'string' | 'date' | 'time' {

@@ -2,6 +2,7 @@ import { parseFilter, type Filter, type FilterNode } from './filter.ts'
 import { attributions, type Attribution } from './list-values.ts'
 import { isMetric, metricNames, type MetricName } from './metrics.ts'
 import { QueryError, unknownName } from './query-error.ts'
+import { traitModes, type TraitMode } from './traits.ts'
 import { parseWhere } from './where.ts'
 
 /** A question as data. */
@@ -18,6 +19,8 @@ export interface Query {
   readonly compare?: 'previous' | undefined
   /** Counts calls whose property is a list under each of its values: whole, or with an equal share of cost and tokens. */
   readonly attribution?: Attribution | undefined
+  /** Which value of a trait a call is asked by: the one of its time (`as-of`, the default), or the one at `as_of` (`current`). */
+  readonly traits?: TraitMode | undefined
   /** A filter on rows: 'cost_usd > 5 and requests < 10'. Totals are of the rows that pass. */
   readonly having?: Filter | string | undefined
   /** The rows after this place: `meta.next` of the page before. */
@@ -42,6 +45,7 @@ export interface ParsedQuery {
   readonly limit: number | undefined
   readonly compare: 'previous' | undefined
   readonly attribution: Attribution | undefined
+  readonly traits: TraitMode | undefined
   readonly having: FilterNode | undefined
   readonly after: string | undefined
   readonly other: boolean
@@ -59,6 +63,7 @@ const fields = [
   'limit',
   'compare',
   'attribution',
+  'traits',
   'having',
   'after',
   'other',
@@ -93,7 +98,8 @@ export function parseQuery(data: unknown): ParsedQuery {
     orderBy: parseOrder(query['order_by'] ?? []),
     limit: parseLimit(query['limit']),
     compare,
-    attribution: parseAttribution(query['attribution']),
+    attribution: oneOf('attribution', query['attribution'], attributions),
+    traits: oneOf('traits', query['traits'], traitModes),
     having: parseWhereField(query['having'], 'having'),
     after: optionalText('after', query['after']),
     other: flag('other', query['other']),
@@ -149,10 +155,10 @@ function textList(field: string, data: unknown): string[] {
   throw new QueryError(`${field} must be a list of texts.`, { given: JSON.stringify(data) ?? 'nothing' })
 }
 
-function parseAttribution(data: unknown): Attribution | undefined {
+function oneOf<Word extends string>(field: string, data: unknown, allowed: readonly Word[]): Word | undefined {
   if (data === undefined || data === null) return undefined
-  const found = attributions.find((one) => one === data)
-  if (found === undefined) throw unknownName('attribution', String(data), { allowed: attributions })
+  const found = allowed.find((one) => one === data)
+  if (found === undefined) throw unknownName(field, String(data), { allowed })
   return found
 }
 

@@ -4,6 +4,7 @@ import type { Filter, FilterNode } from './filter.ts'
 import type { GivenOptions } from './people/report-options.ts'
 import { QueryError, unknownName } from './query-error.ts'
 import type { Attribution } from './list-values.ts'
+import type { TraitMode } from './traits.ts'
 import { parseQuery, parseWhereField, type Order } from './query.ts'
 
 /** What a report may be asked with; names as on the command line. */
@@ -22,6 +23,7 @@ export interface ReportParams {
   readonly limit?: number | undefined
   readonly compare?: 'previous' | undefined
   readonly attribution?: Attribution | undefined
+  readonly traits?: TraitMode | undefined
   readonly having?: Filter | string | undefined
   readonly after?: string | undefined
   readonly other?: boolean | undefined
@@ -45,6 +47,7 @@ export interface ReportQuery {
   readonly limit: number | undefined
   readonly compare: 'previous' | undefined
   readonly attribution: Attribution | undefined
+  readonly traits: TraitMode | undefined
   readonly having: FilterNode | undefined
   readonly after: string | undefined
   readonly other: boolean
@@ -69,6 +72,7 @@ const fields = [
   'other',
   'compare',
   'attribution',
+  'traits',
   'explain',
   'options',
 ]

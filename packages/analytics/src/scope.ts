@@ -4,6 +4,7 @@ import type { FilterNode } from './filter.ts'
 import type { Attribution, ListPart } from './list-values.ts'
 import type { Period } from './period.ts'
 import type { TimeStep, ZoneOffset } from './time-bucket.ts'
+import type { TraitTime } from './traits.ts'
 
 /** Where an answer can be read from: sums by user, sums by model, the calls themselves, or what users said beside them. */
 export type Source = 'users' | 'models' | 'calls' | Opinion
@@ -47,6 +48,8 @@ export interface Scope {
   readonly buckets: Buckets | undefined
   /** The automatic segment of each user at `as_of`, by user id; only read where the question names segments. */
   readonly segmentOfUser: ReadonlyMap<number, string>
+  /** When the values of the traits that the question names are read, by key. */
+  readonly traitTimes: ReadonlyMap<string, TraitTime>
   /** How calls of several values are counted; undefined where a value is what is stored, lists too. */
   readonly attribution: Attribution | undefined
   /** The lists among the values of the properties that the question names, by canonical key; empty without attribution. */

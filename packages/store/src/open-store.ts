@@ -16,6 +16,7 @@ import { rereadSessions } from './sessions.ts'
 import { StoreError, toStoreError } from './store-error.ts'
 import type { Store, StoreOptions } from './store.ts'
 import { forgetOldTraces } from './trace-spans.ts'
+import { readTraits, writeTraits } from './traits.ts'
 import { verifyLedger } from './verify.ts'
 import { addCounters, writeBatch, type WriteContext } from './write.ts'
 import { openZone, type Zone } from './zone.ts'
@@ -207,6 +208,8 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
     alias: (from, to) => inTurn(() => makeAlias(aliasing(), { from, to })),
     undoAlias: (from, to) => inTurn(() => undoAlias(aliasing(), { from, to })),
     aliases: () => readAliases(all),
+    traits: () => readTraits(all),
+    writeTraits: (traits) => inTurn(() => writeTraits(db, traits, Date.now())),
     verify: () => {
       const turn = tail.then(() => verifyLedger(db, zone))
       tail = turn.catch(() => undefined)

@@ -3,6 +3,7 @@ import { eventsSchema } from './events-schema.ts'
 import { rateLimitedSchema } from './rate-limited.ts'
 import { savedSchema } from './saved.ts'
 import { firstMeasures, usageColumns } from './measures.ts'
+import { traitsSchema } from './traits-schema.ts'
 
 /**
  * The schema, step by step; step n takes a file from version n to n + 1. Steps are only ever appended: a file of any age
@@ -243,4 +244,5 @@ export const migrations: readonly string[] = [
   CREATE INDEX trace_spans_by_parent ON trace_spans (trace_id, parent_span_id) WHERE parent_span_id IS NOT NULL;
   CREATE INDEX trace_spans_by_response ON trace_spans (response_id, trace_id) WHERE response_id IS NOT NULL;
   `,
+  traitsSchema,
 ]

@@ -5,6 +5,7 @@ import type { Batch, WriteOutcome } from './batch.ts'
 import type { Repricing } from './reprice-log.ts'
 import type { RepriceOptions, RepriceOutcome } from './reprice.ts'
 import type { SqliteValue } from './sqlite.ts'
+import type { KnownTrait, Trait, TraitsOutcome } from './traits.ts'
 import type { Verification } from './verify.ts'
 
 /** Where and how to open a ledger. */
@@ -67,6 +68,9 @@ export interface Store {
   undoAlias(from: string, to: string): Promise<AliasOutcome>
   /** Every alias ever made, those taken back too, the latest first. */
   aliases(): Promise<readonly Alias[]>
+  /** Writes what holds for users rather than for calls, each from an instant on. Writing the same again changes nothing. */
+  writeTraits(traits: readonly Trait[]): Promise<TraitsOutcome>
+  traits(): Promise<readonly KnownTrait[]>
   /** Checks the file against itself: integrity, references, rollups against calls. Reads only. */
   verify(): Promise<Verification>
   /** Waits for running writes, then closes. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-import type { Answer, Attribution, Column, Definition, Filter, Order, ReportParams } from '@spanledger/analytics'
+import type { Answer, Attribution, Column, Definition, Filter, Order, ReportParams, TraitMode } from '@spanledger/analytics'
 import { parseWhere, reportOptions, type GivenOptions } from '@spanledger/analytics'
 import type { Command } from 'commander'
 
@@ -32,6 +32,7 @@ export interface AskOptions extends ShowOptions {
   readonly metrics?: string
   readonly compare?: 'previous'
   readonly attribution?: Attribution
+  readonly traits?: TraitMode
   readonly having?: string
   readonly after?: string
   /** Undefined is the format's choice: people are shown that there is more. */
@@ -69,6 +70,7 @@ export function reportParams(options: AskOptions & Pick<Globals, 'format'>): Rep
     order_by: options.sort === undefined ? undefined : parseSort(options.sort),
     limit: parseLimit(options.limit) ?? (forPeople ? SHOWN_ROWS : undefined),
     attribution: options.attribution,
+    traits: options.traits,
     having: given('--having', options.having),
     after: options.after,
     // Rows of csv, tsv and ndjson are all that those formats have.

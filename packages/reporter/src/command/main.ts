@@ -20,6 +20,7 @@ import { addReport } from './report.ts'
 import { addReprice } from './reprice.ts'
 import { addServe } from './serve.ts'
 import { addTokens } from './tokens.ts'
+import { addTraits } from './traits.ts'
 import { addVerify } from './verify.ts'
 
 /** Runs the command `spanledger` and sets the exit code of the process. */
@@ -68,6 +69,7 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 wr
     addReprice,
     addImport,
     addAlias,
+    addTraits,
     addExport,
     addBackup,
     addVerify,

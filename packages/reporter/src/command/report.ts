@@ -1,4 +1,4 @@
-import { attributions, reportList, reportOptions } from '@spanledger/analytics'
+import { attributions, reportList, reportOptions, traitModes } from '@spanledger/analytics'
 import { Option, type Command } from 'commander'
 
 import { formatSheet } from '../format/write-answer.ts'
@@ -51,6 +51,7 @@ export function addReport(program: Command): void {
     .option('--after <cursor>', 'the rows after a page: "next" of its meta data')
     .option('--other', 'with json: what all rows that are not listed are together; other formats for people have it anyway')
     .option('--no-other', 'leave it out')
+    .addOption(new Option('--traits <when>', 'the value of a trait: when each call was made, or at --as-of').choices(traitModes))
     .addOption(new Option('--attribution <how>', 'count calls whose property is a list under each of its values').choices(attributions))
     .addOption(new Option('--compare <with>', 'add columns of the period before').choices(['previous']))
   for (const [name, { says, ...option }] of Object.entries(reportOptions)) {

@@ -1,4 +1,4 @@
-import { QueryError, type Analytics, type Query } from '@spanledger/analytics'
+import { QueryError, type Analytics, type Query, type TraitMode } from '@spanledger/analytics'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 
 import { listOf } from '../command/globals.ts'
@@ -122,6 +122,7 @@ const paramNames = [
   'other',
   'compare',
   'attribution',
+  'traits',
   'explain',
 ]
 
@@ -150,6 +151,7 @@ function reportParams(query: Record<string, unknown>): Parameters<Analytics['rep
     order_by: sort === undefined ? undefined : parseSort(sort),
     limit,
     attribution: text('attribution') as 'full' | 'split' | undefined,
+    traits: text('traits') as TraitMode | undefined,
     having: text('having'),
     after: text('after'),
     other: flagOf('other', text('other')),
