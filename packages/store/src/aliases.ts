@@ -1,6 +1,6 @@
 import { readId } from '@spanledger/conventions'
 
-import type { Batch } from './batch.ts'
+import type { Batch, WrittenEvent } from './batch.ts'
 import { moveToUser, type RowKey } from './move-to-user.ts'
 import type { Sqlite } from './sqlite.ts'
 import { StoreError } from './store-error.ts'
@@ -79,12 +79,13 @@ export async function readAliases(read: <Row>(sql: string) => Promise<Row[]>): P
 
 /**
  * Puts what a batch wrote for users with an alias under whom they are. Inside the transaction of the batch, after it: it
- * wrote everything under whom it said.
+ * wrote everything under whom it said. `revised`: calls that were there before, and that it put under whom they say now.
  */
-export async function applyAliases({ db, zone }: Omit<AliasContext, 'nowMs'>, batch: Batch): Promise<void> {
+export async function applyAliases({ db, zone }: Omit<AliasContext, 'nowMs'>, batch: Batch, revised: readonly RowKey[]): Promise<void> {
   const [any] = await db.all<{ found: number }>('SELECT EXISTS (SELECT 1 FROM aliases WHERE undone_ms IS NULL) AS found')
   if (any?.found !== 1) return
-  const keys = JSON.stringify([...batch.calls, ...(batch.events ?? [])].map(({ startMs, spanId, traceId }) => [startMs, spanId, traceId]))
+  const calls = JSON.stringify([...keysOf(batch.calls), ...revised])
+  const events = JSON.stringify(keysOf(batch.events ?? []))
   const traces = JSON.stringify([
     ...new Set([...(batch.links ?? []), ...batch.calls.filter(({ settled }) => settled !== true)].map(({ traceId }) => traceId)),
   ])
@@ -92,7 +93,7 @@ export async function applyAliases({ db, zone }: Omit<AliasContext, 'nowMs'>, ba
     db,
     `${touched} SELECT json_group_array(json_array(r.start_ms, lower(hex(r.span_id)), lower(hex(r.trace_id)), r.is_event, r.user_id,
        (${resolved('r.user_id')}))) AS rows FROM touched AS r JOIN aliases AS a ON a.from_user_id = r.user_id AND a.undone_ms IS NULL`,
-    [keys, traces],
+    [calls, events, traces],
   )
   for (const toUserId of new Set(rows.map((row) => row[5]))) {
     const own = rows.filter((row) => row[5] === toUserId)
@@ -100,17 +101,24 @@ export async function applyAliases({ db, zone }: Omit<AliasContext, 'nowMs'>, ba
   }
 }
 
-/** Calls and events that a batch wrote, or whose trace it decided anew, each once. */
-const touched = `WITH
-  given AS (SELECT value->>0 AS start_ms, unhex(value->>1) AS span_id, unhex(value->>2) AS trace_id FROM jsonb_each(?1)),
-  traces AS (SELECT unhex(value) AS trace_id FROM json_each(?2)),
-  touched AS (
+type Named = Pick<WrittenEvent, 'startMs' | 'spanId' | 'traceId'>
+
+function keysOf(rows: readonly Named[]): RowKey[] {
+  return rows.map(({ startMs, spanId, traceId }) => [startMs, spanId, traceId])
+}
+
+const keysIn = (parameter: string): string =>
+  `SELECT value->>0 AS start_ms, unhex(value->>1) AS span_id, unhex(value->>2) AS trace_id FROM jsonb_each(${parameter})`
+
+/** Calls and events that a batch wrote or changed, each once: of the traces that it brings spans of, all events that are open. */
+const touched = `WITH touched AS (
     SELECT c.start_ms, c.span_id, c.trace_id, 0 AS is_event, c.user_id
-    FROM (SELECT * FROM given UNION SELECT t.start_ms, t.span_id, t.trace_id FROM traces CROSS JOIN trace_spans AS t ON t.trace_id = traces.trace_id WHERE t.role <> 'other') AS k
+    FROM (SELECT DISTINCT * FROM (${keysIn('?1')})) AS k
     CROSS JOIN llm_calls AS c ON c.start_ms = k.start_ms AND c.span_id = k.span_id AND c.trace_id = k.trace_id
     UNION ALL
     SELECT e.start_ms, e.span_id, e.trace_id, 1, e.user_id
-    FROM (SELECT * FROM given UNION SELECT o.start_ms, o.span_id, o.trace_id FROM traces CROSS JOIN open_events AS o ON o.trace_id = traces.trace_id) AS k
+    FROM (${keysIn('?2')} UNION SELECT o.start_ms, o.span_id, o.trace_id
+          FROM json_each(?3) AS j CROSS JOIN open_events AS o ON o.trace_id = unhex(j.value)) AS k
     CROSS JOIN events AS e ON e.start_ms = k.start_ms AND e.span_id = k.span_id AND e.trace_id = k.trace_id)`
 
 /** Whom a user is, through aliases of aliases. */

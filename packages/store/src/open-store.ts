@@ -171,9 +171,9 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
           forgottenMs = nowMs
           await forgetOldTraces(db, nowMs)
         }
-        const written = await writeBatch(writing(), { ...batch, calls: withoutSaved(batch.calls) })
+        const { outcome: written, revised } = await writeBatch(writing(), { ...batch, calls: withoutSaved(batch.calls) })
         await writeSaved(db, batch.calls, writing().priceBook)
-        await applyAliases({ db, zone }, batch)
+        await applyAliases({ db, zone }, batch, revised)
         if (batch.marks !== undefined) await writeMarks(db, batch.marks(written))
         return written
       })

@@ -6,7 +6,7 @@ import { contributionColumns, toContribution, type Contribution } from './contri
 import { writeEvents } from './events.ts'
 import { inTurns } from './in-turns.ts'
 import { nobody, type Interning } from './interning.ts'
-import { forgetSaidUsers } from './move-to-user.ts'
+import { forgetSaidUsers, type RowKey } from './move-to-user.ts'
 import { SLOTS } from './properties.ts'
 import { noteReports } from './response-ids.ts'
 import { addContribution, emptyDelta, type RollupDelta } from './rollup-delta.ts'
@@ -35,8 +35,14 @@ const MAX_START_MS = Date.UTC(2200, 0, 1)
 /** Calls are inserted this many at a time, within one transaction: what is made for them dies young. */
 const SLICE = 1024
 
+/** A batch that is written, and the calls that were there before and that it changed. */
+interface Written {
+  readonly outcome: WriteOutcome
+  readonly revised: readonly RowKey[]
+}
+
 /** Writes a batch. Inside a transaction: dedup, the verdict on its traces, calls and rollups become visible together. */
-export async function writeBatch(context: WriteContext, batch: Batch): Promise<WriteOutcome> {
+export async function writeBatch(context: WriteContext, batch: Batch): Promise<Written> {
   const { db } = context
   const counters = new Map<string, number>()
   const fresh = await freshCalls(db, batch.calls, counters)
@@ -53,7 +59,7 @@ export async function writeBatch(context: WriteContext, batch: Batch): Promise<W
   const insertedEvents = await writeEvents({ ...context, maxStartMs: MAX_START_MS }, batch, counters)
   for (const [name, count] of context.interning.takeFolded()) counters.set(name, count)
   await addCounters(db, counters)
-  return {
+  const outcome = {
     inserted: fresh.length,
     duplicates: counters.get('duplicate_calls') ?? 0,
     uncounted: changes.uncounted,
@@ -61,6 +67,7 @@ export async function writeBatch(context: WriteContext, batch: Batch): Promise<W
     unpriced: changes.unpriced,
     insertedEvents,
   }
+  return { outcome, revised: revised.map(({ span }) => [span.startMs, span.spanId, span.traceId]) }
 }
 
 /** What follows from the calls of a batch, beside their rows. */

@@ -149,6 +149,18 @@ describe('an alias', () => {
     await expected.close()
   })
 
+  it('holds for a call that a batch of another trace decides anew', async () => {
+    const one = { user: 'anon', responseId: 'resp_0123456789abcdefghij', settled: false }
+    const [later, earlier] = [call({ n: 2, ...one }), call({ n: 1, ...one })]
+    const store = await ledger([{ calls: [later] }])
+    await store.alias('anon', 'ann')
+    expect(await store.write({ calls: [earlier] })).toMatchObject({ revised: 1 })
+    const expected = await ledger([{ calls: [{ ...later, user: 'ann' }] }, { calls: [{ ...earlier, user: 'ann' }] }])
+    expect(await seen(store)).toEqual(await seen(expected))
+    await store.close()
+    await expected.close()
+  })
+
   it('is refused for what is no user, for a user that is an alias of another already, and for a circle', async () => {
     const store = await ledger(history())
     await store.alias('anon', 'ann')
@@ -197,7 +209,6 @@ describe('an alias', () => {
 })
 
 describe('aliases, writes of traces in parts, and undoing', () => {
-  const trace = 'a'.repeat(32)
   const id = (n: number): string => n.toString(16).padStart(16, '0')
   const startMs = Date.UTC(2026, 0, 15)
   const names = ['anon', 'ann', 'bob', 'cyd'] as const
@@ -209,6 +220,8 @@ describe('aliases, writes of traces in parts, and undoing', () => {
         parent: fc.integer({ min: -1, max: 5 }),
         user: fc.constantFrom(undefined, ...names),
         session: fc.constantFrom(undefined, 's'),
+        trace: fc.constantFrom('a', 'b'),
+        hasResponseId: fc.boolean(),
       }),
     },
     {
@@ -223,14 +236,16 @@ describe('aliases, writes of traces in parts, and undoing', () => {
     if (!('parent' in one)) return undefined
     const user = one.user === undefined ? undefined : called(one.user)
     const parentSpanId = one.parent < 0 || one.parent >= n ? undefined : id(one.parent)
-    const place = { traceId: trace, spanId: id(n), parentSpanId, startMs: startMs + n }
+    const place = { traceId: one.trace.repeat(32), spanId: id(n), parentSpanId, startMs: startMs + n }
     if (one.kind === 'link') {
       const link: SpanLink = { ...place, identity: user === undefined ? undefined : { user, session: one.session, properties: new Map() } }
       return { calls: [], links: [link] }
     }
     if (one.kind === 'event')
       return { calls: [], events: [event(n, { ...place, attributes: { 'user.id': user, 'session.id': one.session } })] }
-    const written: WrittenCall = call({ ...place, user, session: one.session, settled: one.kind === 'settled' })
+    // Two who turn out to be one person never reported one answer before: who is charged is decided by what was said then.
+    const responseId = one.hasResponseId && one.user !== undefined ? `the answer to ${one.user}` : undefined
+    const written: WrittenCall = call({ ...place, user, session: one.session, settled: one.kind === 'settled', responseId })
     return { calls: [written] }
   }
 
