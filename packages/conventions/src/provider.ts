@@ -6,12 +6,22 @@ const canonicalByAlias: ReadonlyMap<string, string> = new Map(
   Object.entries({
     openai: ['openai.chat', 'openai.responses', 'openai.embedding', 'openai.completion', 'open_ai'],
     anthropic: ['anthropic.messages', 'claude'],
-    'aws.bedrock': ['bedrock', 'amazon-bedrock', 'aws_bedrock', 'aws'],
+    'aws.bedrock': ['bedrock', 'amazon-bedrock', 'amazon_bedrock', 'amazon_bedrock_converse', 'aws_bedrock', 'aws', 'bedrock.anthropic'],
     'azure.ai.openai': ['az.ai.openai', 'azure_openai', 'azure-openai', 'azure', 'azure-openai.chat'],
     'azure.ai.inference': ['az.ai.inference'],
     'gcp.gemini': ['gemini', 'google', 'google.generative-ai', 'google_genai', 'google-gla'],
     'gcp.gen_ai': [],
-    'gcp.vertex_ai': ['vertex_ai', 'vertexai', 'vertex', 'google-vertex', 'google.vertex', 'google.vertex.chat'],
+    'gcp.vertex_ai': [
+      'vertex_ai',
+      'vertexai',
+      'vertex',
+      'google-vertex',
+      'google.vertex',
+      'google_vertexai',
+      'vertex.anthropic',
+      'google.vertex.anthropic',
+      'gcp.vertex.agent',
+    ],
     mistral_ai: ['mistral', 'mistralai', 'mistral.chat'],
     x_ai: ['xai', 'xai.chat', 'grok'],
     moonshot_ai: ['moonshot', 'moonshotai'],
@@ -32,12 +42,15 @@ const canonicalByAlias: ReadonlyMap<string, string> = new Map(
   }).flatMap(([id, aliases]) => [id, ...aliases].map((alias) => [alias, id] as const)),
 )
 
+/** What the Vercel AI SDK puts behind a provider's name: which of its APIs was called. */
+const apiOfProvider = /\.(?:chat|responses|messages|completions?|(?:text-?)?embeddings?|image|speech|transcription)$/
+
 /** A provider's canonical id; a name that is not known is kept in lower case; `unknown` where there is none. */
 export function canonicalProvider(name: unknown): string {
   if (typeof name !== 'string') return 'unknown'
   const lower = name.trim().toLowerCase().slice(0, 64)
   if (lower === '') return 'unknown'
-  return canonicalByAlias.get(lower) ?? lower
+  return canonicalByAlias.get(lower) ?? canonicalByAlias.get(lower.replace(apiOfProvider, '')) ?? lower
 }
 
 /** Hosts of provider APIs, for emitters and clients that name no provider. A host matches itself and what ends in it. */

@@ -189,6 +189,23 @@ describe('the Vercel AI SDK', () => {
     })
   })
 
+  it.each([
+    ['anthropic.messages', 'anthropic'],
+    ['vertex.anthropic.messages', 'gcp.vertex_ai'],
+    ['amazon-bedrock', 'aws.bedrock'],
+  ])('of version 5 leaves cached tokens of %s out', (named, provider) => {
+    const usage = {
+      'ai.usage.inputTokens': 5000,
+      'ai.usage.outputTokens': 1,
+      'ai.usage.totalTokens': 5001,
+      'ai.usage.cachedInputTokens': 400,
+    }
+    expect(read({ ...doGenerate, 'ai.model.provider': named, ...usage }, ai)).toMatchObject({
+      provider,
+      usage: usageOf({ inputTokens: 5000, cacheReadTokens: 400, outputTokens: 1 }),
+    })
+  })
+
   it('of version 6 counts everything in, Bedrock too', () => {
     const counts = { 'ai.usage.inputTokens': 20_141, 'ai.usage.outputTokens': 393, 'ai.usage.inputTokenDetails.cacheReadTokens': 18_872 }
     const written = { 'ai.usage.inputTokenDetails.cacheWriteTokens': 1248, 'ai.usage.inputTokenDetails.noCacheTokens': 21 }

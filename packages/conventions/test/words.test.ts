@@ -32,6 +32,12 @@ describe('a provider', () => {
   it.each([
     ['openai', 'openai'],
     ['OpenAI.Responses', 'openai'],
+    ['azure.responses', 'azure.ai.openai'],
+    ['xai.responses', 'x_ai'],
+    ['vertex.anthropic.messages', 'gcp.vertex_ai'],
+    ['google.generative-ai.embedding', 'gcp.gemini'],
+    ['mistral.textEmbedding', 'mistral_ai'],
+    ['our.chat', 'our.chat'],
     ['az.ai.openai', 'azure.ai.openai'],
     ['azure', 'azure.ai.openai'],
     ['vertex_ai', 'gcp.vertex_ai'],

@@ -1,7 +1,7 @@
 /** The makers of models that are sold under one family of names; prefixes of the names as their APIs take them. */
 const providerByPrefix: readonly (readonly [RegExp, string])[] = [
   [/^(?:[a-z]{2,4}\.)?(?:anthropic|amazon|meta|cohere|mistral|ai21)\./, 'aws.bedrock'],
-  [/^(?:gpt-|chatgpt-|o\d|text-embedding-|davinci|babbage|whisper|dall-e|tts-|codex-|computer-use)/, 'openai'],
+  [/^(?:gpt-(?!oss)|chatgpt-|o\d|text-embedding-|davinci|babbage|whisper|dall-e|tts-|codex-|computer-use)/, 'openai'],
   [/^claude/, 'anthropic'],
   [/^(?:models\/)?(?:gemini|gemma|text-bison|chat-bison)/, 'gcp.gemini'],
   [/^(?:mistral|ministral|codestral|magistral|pixtral|devstral|open-mi[sx]tral)/, 'mistral_ai'],

@@ -1,6 +1,5 @@
 import { readAnthropicMessages } from '../answers/anthropic-messages.ts'
 import { attributes as names } from '../attributes.ts'
-import { canonicalProvider } from '../provider.ts'
 import { readTokenCount } from '../token-count.ts'
 import type { SpanRecord } from '../span.ts'
 import type { Counting } from '../disjoint-usage.ts'
@@ -30,7 +29,7 @@ function read(span: SpanRecord): DialectCall | 'none' | undefined {
   const operation = Object.hasOwn(operationOfCall, doing) ? operationOfCall[doing] : undefined
   if (operation === undefined && !hasUsage(attributes)) return 'none'
   const said = genaiCall(span, operation === undefined ? 'aggregate' : 'call')
-  const provider = canonicalProvider(attributes['ai.model.provider'] ?? said.provider)
+  const provider = attributes['ai.model.provider'] ?? said.provider
   const metadata = readJsonObject(attributes['ai.response.providerMetadata'])
   const requestedModel = attributes['ai.model.id'] ?? said.requestedModel
   const responseModel = attributes['ai.response.model'] ?? said.responseModel
@@ -38,7 +37,7 @@ function read(span: SpanRecord): DialectCall | 'none' | undefined {
     ...said,
     ...(operation === undefined ? undefined : readOwnUsage(metadata, responseModel ?? requestedModel)),
     operation: operation ?? 'invoke_agent',
-    provider: said.provider ?? provider,
+    provider,
     requestedModel,
     responseModel,
     responseId: attributes['ai.response.id'] ?? said.responseId,
@@ -47,7 +46,7 @@ function read(span: SpanRecord): DialectCall | 'none' | undefined {
     timeToFirstTokenMs: milliseconds(attributes['ai.response.msToFirstChunk'] ?? attributes['ai.stream.msToFirstChunk']),
     finishReason: attributes['ai.response.finishReason'] ?? said.finishReason,
     counts: readCounts(attributes, metadata, said.counts),
-    counting: countingOf(attributes, provider),
+    counting: countingOf(attributes, text(provider)?.toLowerCase() ?? ''),
   }
 }
 
@@ -119,7 +118,7 @@ function countingOf(attributes: SpanRecord['attributes'], provider: string): Cou
     attributes['ai.usage.inputTokenDetails.cacheReadTokens'] !== undefined ||
     attributes['ai.usage.outputTokenDetails.textTokens'] !== undefined
   if (unified) return { inputIncludesCache: true, outputIncludesReasoning: true }
-  if (/^anthropic|^aws\.bedrock|^vertex\.anthropic/.test(provider)) return { inputIncludesCache: false }
-  if (provider.startsWith('gcp.') || provider.startsWith('google')) return { outputIncludesReasoning: false }
+  if (/anthropic|bedrock/.test(provider)) return { inputIncludesCache: false }
+  if (/^(?:google|vertex|gcp)/.test(provider)) return { outputIncludesReasoning: false }
   return {}
 }
