@@ -1,10 +1,11 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 
+import { attributes as names, readCall } from '@spanledger/conventions'
 import { openStore } from '@spanledger/store'
 import { afterAll, describe, expect, it } from 'vitest'
 
-import { fileOf, folder, heliconeRequest, imported, importInto, lines, newLedger } from './import-kit.ts'
+import { contentsOf, fileOf, folder, heliconeRequest, imported, importInto, lines, newLedger } from './import-kit.ts'
 
 afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -206,9 +207,9 @@ describe('an export of Helicone', () => {
     heliconeRequest({ request_id: '2', request_created_at: '2026-01-05 11:00:00.5', request_user_id: 'bob, "the" other' }),
   ]
   const csvOf = (records: readonly Record<string, unknown>[]): string => {
-    const names = Object.keys(records[0] ?? {})
+    const columns = Object.keys(records[0] ?? {})
     const cell = (value: unknown): string => `"${(typeof value === 'string' ? value : JSON.stringify(value)).replaceAll('"', '""')}"`
-    return [names.join(','), ...records.map((record) => names.map((name) => cell(record[name])).join(','))].join('\r\n') + '\r\n'
+    return [columns.join(','), ...records.map((record) => columns.map((name) => cell(record[name])).join(','))].join('\r\n') + '\r\n'
   }
 
   it('gives the same ledger as JSON lines, as an array, as CSV, and packed', async () => {
@@ -233,6 +234,43 @@ describe('an export of Helicone', () => {
       ),
     ]
     for (const path of forms) expect(await imported([path])).toEqual(expected)
+  })
+
+  it('counts a call once that the app reported itself, where the body says which answer it was', async () => {
+    const store = await openStore({ path: newLedger() })
+    const responseId = 'chatcmpl-0123456789abcdef'
+    const startMs = Date.UTC(2026, 0, 5, 10)
+    const span = {
+      traceId: '5b8efff798038103d269b633813fc60c',
+      spanId: 'eee19b7ec3c1b174',
+      parentSpanId: undefined,
+      name: 'chat gpt-4o',
+      // The app waits for Helicone, which waits for the provider.
+      startMs,
+      endMs: startMs + 2000,
+      statusCode: 0,
+      statusMessage: undefined,
+      scopeName: '',
+      scopeVersion: '',
+      attributes: {
+        [names.operationName]: 'chat',
+        [names.providerName]: 'openai',
+        [names.requestModel]: 'gpt-4o',
+        [names.responseId]: responseId,
+        [names.userId]: 'ada',
+        [names.inputTokens]: 100,
+        [names.outputTokens]: 20,
+      },
+      resourceAttributes: {},
+      droppedAttributes: 0,
+    }
+    const own = readCall(span, 'otlp')
+    await store.write({ calls: own === undefined ? [] : [own] })
+    const tally = await importInto(store, fileOf(lines([heliconeRequest({ response_body: { ...openaiBody, id: responseId } })])))
+    expect(tally).toMatchObject({ imported: 1, repeated: 1 })
+    const { calls } = await contentsOf(store)
+    expect(calls).toMatchObject([{ origin: 'otlp', user: 'ada' }])
+    await store.close()
   })
 
   it('changes nothing when it comes again, with more beside it, or with bodies this time', async () => {
