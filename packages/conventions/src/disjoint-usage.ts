@@ -93,7 +93,9 @@ function cacheWriteTokens({ cacheWrite, cacheWrite5m = 0, cacheWrite1h = 0 }: To
   return Math.max(cacheWrite ?? 0, cacheWrite1h + (cacheWrite === undefined ? cacheWrite5m : 0))
 }
 
+/** Whether any count but the total was given; nearly always the first two tell. */
 function says(counts: TokenCounts): boolean {
+  if (counts.input !== undefined || counts.output !== undefined) return true
   for (const name in counts) if (name !== 'total' && counts[name as keyof TokenCounts] !== undefined) return true
   return false
 }
