@@ -1,24 +1,16 @@
-import { readCall, usageOf, type LlmCall, type SpanRecord } from '@spanledger/conventions'
+import { readCall, usageOf } from '@spanledger/conventions'
 import { describe, expect, it } from 'vitest'
 
-import { spanOf, startMs } from './spans.ts'
+import { cached, callOf, spanOf } from './spans.ts'
 
 // Payloads made by hand after what the libraries' sources and documentation say. Those that libraries really sent are read in
 // test/captures.
-
-function read(attributes: Record<string, unknown>, more: Partial<SpanRecord> = {}): LlmCall {
-  const call = readCall(spanOf(attributes, more), 'otlp')
-  if (call === undefined) throw new Error('not read as a call')
-  return call
-}
-
-const cached = usageOf({ inputTokens: 21, cacheReadTokens: 18_872, cacheWrite5mTokens: 1248, outputTokens: 393 })
 
 describe('OpenLLMetry', () => {
   const python = { scopeName: 'opentelemetry.instrumentation.openai.v1', scopeVersion: '0.40.0' }
 
   it('is read under its older names of Python', () => {
-    const call = read(
+    const call = callOf(
       {
         'llm.request.type': 'chat',
         'gen_ai.system': 'OpenAI',
@@ -50,14 +42,14 @@ describe('OpenLLMetry', () => {
     ['embedding', 'embeddings'],
     ['rerank', 'rerank'],
   ])('calls a %s %s', (type, operation) => {
-    expect(read({ 'llm.request.type': type, 'gen_ai.request.model': 'm' }, python)).toMatchObject({ operation })
+    expect(callOf({ 'llm.request.type': type, 'gen_ai.request.model': 'm' }, python)).toMatchObject({ operation })
   })
 
   it.each([
     ['0.27.0', usageOf({ inputTokens: 5000, cacheReadTokens: 400, outputTokens: 1 }), 'emitter'],
     ['0.28.0', usageOf({ inputTokens: 4600, cacheReadTokens: 400, outputTokens: 1 }), 'conventions'],
   ])('of version %s counts cached tokens of Anthropic as that version does', (scopeVersion, usage, by) => {
-    const call = read(
+    const call = callOf(
       {
         'gen_ai.operation.name': 'chat',
         'gen_ai.provider.name': 'anthropic',
@@ -74,7 +66,7 @@ describe('OpenLLMetry', () => {
 
 describe('OpenInference', () => {
   it('is read with all that it has', () => {
-    const call = read({
+    const call = callOf({
       'openinference.span.kind': 'LLM',
       'llm.system': 'anthropic',
       'llm.request.model_name': 'claude-sonnet-4-5',
@@ -112,243 +104,22 @@ describe('OpenInference', () => {
 
   it('keeps what LangChain notes for itself out of the properties', () => {
     const metadata = { plan: 'pro', ls_provider: 'openai', ls_model_type: 'chat', versions: { core: '1' } }
-    const call = read({ 'openinference.span.kind': 'LLM', 'llm.model_name': 'gpt-4o', metadata: JSON.stringify(metadata) })
+    const call = callOf({ 'openinference.span.kind': 'LLM', 'llm.model_name': 'gpt-4o', metadata: JSON.stringify(metadata) })
     expect([...call.properties.keys()]).toEqual(['plan'])
   })
 
   it('finds the provider in the model under LangChain, which names none', () => {
-    expect(read({ 'openinference.span.kind': 'LLM', 'llm.model_name': 'gpt-4o-mini' })).toMatchObject({ provider: 'openai' })
-    expect(read({ 'openinference.span.kind': 'EMBEDDING', 'embedding.model_name': 'voyage-3' })).toMatchObject({
+    expect(callOf({ 'openinference.span.kind': 'LLM', 'llm.model_name': 'gpt-4o-mini' })).toMatchObject({ provider: 'openai' })
+    expect(callOf({ 'openinference.span.kind': 'EMBEDDING', 'embedding.model_name': 'voyage-3' })).toMatchObject({
       operation: 'embeddings',
       provider: 'voyage',
     })
   })
 })
 
-describe('the Vercel AI SDK', () => {
-  const doGenerate = { 'ai.operationId': 'ai.generateText.doGenerate', 'ai.model.id': 'm' }
-  const ai = { scopeName: 'ai', scopeVersion: '' }
-
-  it("of version 5 leaves cached tokens of Anthropic out, and keeps Anthropic's own usage in its metadata", () => {
-    const usage = {
-      input_tokens: 21,
-      output_tokens: 393,
-      cache_read_input_tokens: 18_872,
-      cache_creation_input_tokens: 1248,
-      cache_creation: { ephemeral_5m_input_tokens: 248, ephemeral_1h_input_tokens: 1000 },
-    }
-    const said = { 'ai.model.provider': 'anthropic.messages', 'ai.usage.promptTokens': 21, 'ai.usage.completionTokens': 393 }
-    const call = read({ ...doGenerate, ...said, 'ai.response.providerMetadata': JSON.stringify({ anthropic: { usage } }) }, ai)
-    expect(call.usage).toEqual({ ...cached, cacheWrite5mTokens: 248, cacheWrite1hTokens: 1000 })
-  })
-
-  it('is read with the parts of a call that several models of Anthropic served', () => {
-    const iterations = [
-      { type: 'message', input_tokens: 9, output_tokens: 3 },
-      { type: 'advisor_message', model: 'claude-opus-4-7', input_tokens: 20, output_tokens: 8 },
-    ]
-    const metadata = { anthropic: { usage: { input_tokens: 9, output_tokens: 3, iterations } } }
-    const call = read(
-      { ...doGenerate, 'ai.model.provider': 'anthropic.messages', 'ai.response.providerMetadata': JSON.stringify(metadata) },
-      ai,
-    )
-    expect(call).toMatchObject({
-      usage: usageOf({ inputTokens: 29, outputTokens: 11 }),
-      parts: [{ model: 'm' }, { model: 'claude-opus-4-7' }],
-    })
-  })
-
-  it('of version 4 says cached tokens of Anthropic in its metadata only', () => {
-    const metadata = { anthropic: { cacheCreationInputTokens: 1248, cacheReadInputTokens: 18_872 } }
-    const usage = { 'ai.usage.promptTokens': 21, 'ai.usage.completionTokens': 393 }
-    const call = read(
-      { ...doGenerate, 'ai.model.provider': 'anthropic.messages', ...usage, 'ai.response.providerMetadata': JSON.stringify(metadata) },
-      ai,
-    )
-    expect(call.usage).toEqual(cached)
-  })
-
-  it('of version 4 says cached tokens and reasoning of OpenAI in its metadata only', () => {
-    const metadata = { openai: { cachedPromptTokens: 1920, reasoningTokens: 100 } }
-    const usage = { 'ai.usage.promptTokens': 2006, 'ai.usage.completionTokens': 300 }
-    const call = read(
-      { ...doGenerate, 'ai.model.provider': 'openai.chat', ...usage, 'ai.response.providerMetadata': JSON.stringify(metadata) },
-      ai,
-    )
-    expect(call.usage).toEqual(usageOf({ inputTokens: 86, cacheReadTokens: 1920, outputTokens: 200, reasoningTokens: 100 }))
-  })
-
-  it.each([
-    ['5', {}, usageOf({ inputTokens: 9, outputTokens: 28, reasoningTokens: 20 })],
-    ['6', { 'ai.usage.outputTokenDetails.textTokens': 8 }, usageOf({ inputTokens: 9, outputTokens: 8, reasoningTokens: 20 })],
-  ])('of version %s counts thoughts of Gemini as that version does', (_version, details, usage) => {
-    const counts = { 'ai.usage.inputTokens': 9, 'ai.usage.outputTokens': 28, 'ai.usage.reasoningTokens': 20 }
-    expect(read({ ...doGenerate, 'ai.model.provider': 'google.generative-ai', ...counts, ...details }, ai)).toMatchObject({
-      provider: 'gcp.gemini',
-      usage,
-    })
-  })
-
-  it.each([
-    ['anthropic.messages', 'anthropic'],
-    ['vertex.anthropic.messages', 'gcp.vertex_ai'],
-    ['amazon-bedrock', 'aws.bedrock'],
-  ])('of version 5 leaves cached tokens of %s out', (named, provider) => {
-    const usage = {
-      'ai.usage.inputTokens': 5000,
-      'ai.usage.outputTokens': 1,
-      'ai.usage.totalTokens': 5001,
-      'ai.usage.cachedInputTokens': 400,
-    }
-    expect(read({ ...doGenerate, 'ai.model.provider': named, ...usage }, ai)).toMatchObject({
-      provider,
-      usage: usageOf({ inputTokens: 5000, cacheReadTokens: 400, outputTokens: 1 }),
-    })
-  })
-
-  it('of version 6 counts everything in, Bedrock too', () => {
-    const counts = { 'ai.usage.inputTokens': 20_141, 'ai.usage.outputTokens': 393, 'ai.usage.inputTokenDetails.cacheReadTokens': 18_872 }
-    const written = { 'ai.usage.inputTokenDetails.cacheWriteTokens': 1248, 'ai.usage.inputTokenDetails.noCacheTokens': 21 }
-    const call = read({ ...doGenerate, 'ai.model.provider': 'amazon-bedrock', ...counts, ...written }, ai)
-    expect(call).toMatchObject({ provider: 'aws.bedrock', usage: cached, cacheVerdict: { by: 'emitter' } })
-  })
-
-  it('is read after OpenLLMetry has renamed its attributes', () => {
-    const renamed = {
-      'ai.operationId': 'ai.streamText.doStream',
-      'gen_ai.provider.name': 'openai',
-      'gen_ai.request.model': 'gpt-4o',
-      'gen_ai.usage.input_tokens': 5,
-      'gen_ai.usage.output_tokens': 6,
-      'traceloop.association.properties.userId': 'ann',
-    }
-    expect(read(renamed, ai)).toMatchObject({ model: 'gpt-4o', streamed: true, user: 'ann', usage: { inputTokens: 5, outputTokens: 6 } })
-  })
-
-  it('of version 7 is read by its scope, with its reasoning and its time to the first chunk', () => {
-    const call = read(
-      {
-        'gen_ai.operation.name': 'chat',
-        'gen_ai.provider.name': 'openai',
-        'gen_ai.request.model': 'o4-mini',
-        'gen_ai.usage.input_tokens': 10,
-        'gen_ai.usage.output_tokens': 30,
-        'ai.usage.outputTokenDetails.reasoningTokens': 20,
-        'gen_ai.client.operation.time_to_first_chunk': 0.5,
-        'ai.settings.context.userId': 'ann',
-        'ai.settings.context.plan': 'pro',
-      },
-      { scopeName: 'gen_ai', scopeVersion: '' },
-    )
-    expect(call).toMatchObject({
-      usage: usageOf({ inputTokens: 10, outputTokens: 10, reasoningTokens: 20 }),
-      timeToFirstTokenMs: 500,
-      user: 'ann',
-    })
-    expect(call.properties.get('plan')?.value).toBe('pro')
-  })
-})
-
-describe('Langfuse', () => {
-  const generation = { 'langfuse.observation.type': 'generation', 'langfuse.observation.model.name': 'gpt-4o-mini' }
-  const usage = (details: unknown): LlmCall => read({ ...generation, 'langfuse.observation.usage_details': JSON.stringify(details) })
-
-  it('is read with each part beside the others', () => {
-    const details = {
-      input: 80,
-      output: 100,
-      total: 2306,
-      input_cached_tokens: 1920,
-      input_audio_tokens: 6,
-      output_reasoning_tokens: 150,
-      output_audio_tokens: 40,
-      output_rejected_prediction_tokens: 10,
-    }
-    expect(usage(details).usage).toEqual(
-      usageOf({
-        inputTokens: 80,
-        cacheReadTokens: 1920,
-        audioInputTokens: 6,
-        outputTokens: 110,
-        reasoningTokens: 150,
-        audioOutputTokens: 40,
-      }),
-    )
-  })
-
-  it('is read with cache writes of both durations, also where they are fewer than the input', () => {
-    expect(usage({ input: 5000, input_cache_creation_5m: 30, input_cache_creation_1h: 70, input_cache_read: 9, output: 1 }).usage).toEqual(
-      usageOf({ inputTokens: 5000, cacheReadTokens: 9, cacheWrite5mTokens: 30, cacheWrite1hTokens: 70, outputTokens: 1 }),
-    )
-  })
-
-  it.each([
-    [
-      {
-        prompt_tokens: 2006,
-        completion_tokens: 300,
-        total_tokens: 2306,
-        prompt_tokens_details: { cached_tokens: 1920 },
-        completion_tokens_details: { reasoning_tokens: 100 },
-      },
-    ],
-    [
-      {
-        input_tokens: 2006,
-        output_tokens: 300,
-        input_tokens_details: { cached_tokens: 1920 },
-        output_tokens_details: { reasoning_tokens: 100 },
-      },
-    ],
-    [
-      {
-        input_tokens: 2006,
-        output_tokens: 300,
-        input_token_details: { cached_tokens: 1920 },
-        output_token_details: { reasoning_tokens: 100 },
-      },
-    ],
-  ])('is read where the app hands on what OpenAI gave it: %j', (details) => {
-    expect(usage(details).usage).toEqual(usageOf({ inputTokens: 86, cacheReadTokens: 1920, outputTokens: 200, reasoningTokens: 100 }))
-  })
-
-  it('refuses what is no count, and keeps the rest', () => {
-    expect(usage({ input: -5, input_text: 3, output: 7, unit: 'TOKENS' })).toMatchObject({
-      usage: usageOf({ outputTokens: 7 }),
-      usageQuality: 'partial',
-      faults: ['token_count_refused'],
-    })
-  })
-
-  it('is read with its error, its first token and its cost', () => {
-    const call = read(
-      {
-        ...generation,
-        'langfuse.observation.level': 'ERROR',
-        'langfuse.observation.status_message': 'Error: 429 Rate limit reached',
-        'langfuse.observation.completion_start_time': JSON.stringify(new Date(startMs + 250)),
-        'langfuse.observation.cost_details': '{"total":0.002}',
-        'langfuse.trace.tags': ['b', 'a', 'a'],
-        'langfuse.trace.metadata.plan': 'pro',
-        'langfuse.observation.metadata.tools': '[]',
-      },
-      { name: 'OpenAI.chat' },
-    )
-    expect(call).toMatchObject({
-      provider: 'openai',
-      status: 'error',
-      errorClass: 'rate_limit',
-      streamed: true,
-      timeToFirstTokenMs: 250,
-      reportedCostNanoUsd: 2_000_000,
-    })
-    expect([...call.properties.values()].map(({ value }) => value)).toEqual(['["a","b"]', 'pro'])
-  })
-})
-
 describe('LangSmith', () => {
   it('is read by the kind of its run, with the details of its usage', () => {
-    const call = read({
+    const call = callOf({
       'langsmith.span.kind': 'llm',
       'gen_ai.operation.name': 'chat',
       'gen_ai.system': 'langchain',
@@ -398,7 +169,7 @@ describe('OpenLIT', () => {
     [{ scopeName: '@openlit/instrumentation-anthropic' }],
     [{ scopeName: 'x', resourceAttributes: { 'telemetry.sdk.name': 'openlit' } }],
   ])('leaves cached tokens of Anthropic out: %j', (more) => {
-    expect(read(anthropic, more)).toMatchObject({
+    expect(callOf(anthropic, more)).toMatchObject({
       usage: usageOf({ inputTokens: 5000, cacheReadTokens: 400, outputTokens: 1 }),
       reportedCostNanoUsd: undefined,
     })
@@ -414,7 +185,7 @@ describe('OpenLIT', () => {
       'gen_ai.usage.completion_tokens_details.reasoning': 100,
       'gen_ai.usage.cost': 0.5,
     }
-    expect(read(older, { scopeName: '@openlit/instrumentation-openai' })).toMatchObject({
+    expect(callOf(older, { scopeName: '@openlit/instrumentation-openai' })).toMatchObject({
       usage: usageOf({ inputTokens: 86, cacheReadTokens: 1920, outputTokens: 200, reasoningTokens: 100 }),
       reportedCostNanoUsd: 500_000_000,
     })
@@ -425,7 +196,7 @@ describe('the Anthropic SDK', () => {
   const anthropic = { scopeName: 'com.anthropic.sdk.typescript', scopeVersion: '1.14.0' }
 
   it('is read with what its compactions used, which stand in no other count', () => {
-    const call = read(
+    const call = callOf(
       {
         'gen_ai.operation.name': 'chat',
         'gen_ai.provider.name': 'anthropic',
@@ -452,7 +223,7 @@ describe('the Anthropic SDK', () => {
 
 describe('Pydantic AI', () => {
   it('counts tokens once that it says twice', () => {
-    const call = read(
+    const call = callOf(
       {
         'gen_ai.operation.name': 'chat',
         'gen_ai.system': 'anthropic',
@@ -484,7 +255,7 @@ describe('Logfire', () => {
 
   it('is read by the usage that Anthropic gave it, whatever its sum', () => {
     for (const usage of [raw, JSON.stringify(raw)]) {
-      expect(read({ ...said, 'gen_ai.usage.raw': usage, 'operation.cost': 0.01 }, { scopeName: 'logfire.anthropic' })).toMatchObject({
+      expect(callOf({ ...said, 'gen_ai.usage.raw': usage, 'operation.cost': 0.01 }, { scopeName: 'logfire.anthropic' })).toMatchObject({
         usage: cached,
         reportedCostNanoUsd: 10_000_000,
       })
@@ -495,7 +266,7 @@ describe('Logfire', () => {
     [{ prompt_tokens: 10, completion_tokens: 5, prompt_tokens_details: { cached_tokens: 4 } }],
     [{ input_tokens: 10, output_tokens: 5, input_tokens_details: { cached_tokens: 4 } }],
   ])('is read by the usage that OpenAI gave it: %j', (usage) => {
-    const call = read({ ...said, 'gen_ai.provider.name': 'openai', 'gen_ai.usage.raw': usage }, { scopeName: 'logfire.openai' })
+    const call = callOf({ ...said, 'gen_ai.provider.name': 'openai', 'gen_ai.usage.raw': usage }, { scopeName: 'logfire.openai' })
     expect(call.usage).toEqual(usageOf({ inputTokens: 6, cacheReadTokens: 4, outputTokens: 5 }))
   })
 
@@ -503,14 +274,14 @@ describe('Logfire', () => {
     const head = { 'gen_ai.operation.name': 'chat', 'gen_ai.request.model': 'gpt-4o', 'logfire.span_type': 'span' }
     const openai = { scopeName: 'logfire.openai' }
     expect(readCall(spanOf(head, openai), 'otlp')).toBeUndefined()
-    expect(read({ ...head, 'logfire.span_type': 'log', 'gen_ai.usage.input_tokens': 5 }, openai)).toMatchObject({ streamed: true })
-    expect(read(head, { ...openai, statusCode: 2 })).toMatchObject({ status: 'error' })
+    expect(callOf({ ...head, 'logfire.span_type': 'log', 'gen_ai.usage.input_tokens': 5 }, openai)).toMatchObject({ streamed: true })
+    expect(callOf(head, { ...openai, statusCode: 2 })).toMatchObject({ status: 'error' })
   })
 })
 
 describe('Claude Code', () => {
   it('is read in the spans of its beta traces', () => {
-    const call = read(
+    const call = callOf(
       {
         'span.type': 'llm_request',
         model: 'claude-sonnet-4-5',
