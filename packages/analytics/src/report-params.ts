@@ -5,7 +5,8 @@ import type { GivenOptions } from './people/report-options.ts'
 import { QueryError, unknownName } from './query-error.ts'
 import type { Attribution } from './list-values.ts'
 import type { TraitMode } from './traits.ts'
-import { parseQuery, parseWhereField, type Order } from './query.ts'
+import type { MetricName } from './metrics.ts'
+import { parseMetricNames, parseQuery, parseWhereField, type Order } from './query.ts'
 
 /** What a report may be asked with; names as on the command line. */
 export interface ReportParams {
@@ -19,6 +20,8 @@ export interface ReportParams {
   readonly user_prefix?: string | undefined
   readonly segment?: string | undefined
   readonly metrics?: readonly string[] | undefined
+  /** Metrics beside those that the report has anyway. */
+  readonly more_metrics?: readonly string[] | undefined
   readonly order_by?: readonly Order[] | undefined
   readonly limit?: number | undefined
   readonly compare?: 'previous' | undefined
@@ -43,6 +46,7 @@ export interface ReportQuery {
   readonly userPrefix: string | undefined
   readonly segment: string | undefined
   readonly metrics: readonly string[] | undefined
+  readonly moreMetrics: readonly MetricName[]
   readonly orderBy: readonly Order[]
   readonly limit: number | undefined
   readonly compare: 'previous' | undefined
@@ -65,6 +69,7 @@ const fields = [
   'user_prefix',
   'segment',
   'metrics',
+  'more_metrics',
   'having',
   'order_by',
   'limit',
@@ -80,7 +85,7 @@ const fields = [
 /** @throws QueryError that names the param, what it holds and what it may hold */
 export function parseReportParams(params: ReportParams): ReportQuery {
   for (const field of Object.keys(params)) if (!fields.includes(field)) throw unknownName('param of a report', field, { allowed: fields })
-  const { user, user_prefix: userPrefix, segment, metrics, options = {}, ...rest } = params
+  const { user, user_prefix: userPrefix, segment, metrics, more_metrics: more = [], options = {}, ...rest } = params
   const { metrics: _, ...query } = parseQuery({ ...rest, metrics: ['requests'] })
   if (user === '') throw new QueryError('user must not be empty; calls without a user are "(none)".', { given: '' })
   if (userPrefix === '') throw new QueryError('user_prefix must not be empty. Leave it out to ask for all users.', { given: '' })
@@ -88,7 +93,7 @@ export function parseReportParams(params: ReportParams): ReportQuery {
     throw unknownName('segment', segment, { allowed: segments })
   }
   if (metrics !== undefined && metrics.length === 0) throw new QueryError('metrics must name at least one column.', { given: '' })
-  return { ...query, user, userPrefix, segment, metrics, options }
+  return { ...query, user, userPrefix, segment, metrics, moreMetrics: parseMetricNames(more), options }
 }
 
 /** The filter of a report together with its user and its segment, for reports whose rows are not users. */

@@ -95,7 +95,7 @@ function breakdown(
         {
           ...query,
           by: [...by, ...query.by],
-          metrics: query.metrics === undefined ? metrics : parseMetricNames(query.metrics),
+          metrics: [...new Set([...(query.metrics === undefined ? metrics : parseMetricNames(query.metrics)), ...query.moreMetrics])],
           where: only === undefined ? where : where === undefined ? only : { kind: 'group', operator: 'and', parts: [only, where] },
           orderBy: query.orderBy.length > 0 ? query.orderBy : ordered(query, by, metrics),
         },

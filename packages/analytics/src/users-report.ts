@@ -118,7 +118,7 @@ interface Plan {
 }
 
 function planOf(query: ReportQuery): Plan {
-  const chosen = columnsFor(query.metrics)
+  const chosen = columnsFor(query.metrics, query.moreMetrics)
   const own = chosen.map(columnOf)
   const columns = query.compare === undefined ? own : withComparison(own)
   const order: readonly Order[] = query.orderBy.length > 0 ? query.orderBy : [['cost_usd', 'desc']]
@@ -231,16 +231,13 @@ function columnOf(key: ColumnKey): DefinedColumn {
  * The columns of the report in their order, or those asked for; behind them metrics that only are read where asked for,
  * because only the calls know them. @throws QueryError with the nearest name, for one that is neither
  */
-function columnsFor(wanted: readonly string[] | undefined): ColumnKey[] {
-  if (wanted === undefined) return [...columnKeys]
+function columnsFor(wanted: readonly string[] | undefined, more: readonly MetricName[]): ColumnKey[] {
   const own: readonly string[] = columnKeys
-  for (const name of wanted)
+  for (const name of wanted ?? [])
     if (!own.includes(name) && !isMetric(name))
       throw unknownName('column of the users report', name, { allowed: [...columnKeys, ...metricNames] })
-  return [
-    ...columnKeys.filter((key) => key === 'user' || wanted.includes(key)),
-    ...new Set(wanted.filter((name) => !own.includes(name)).filter(isMetric)),
-  ]
+  const shown = columnKeys.filter((key) => key === 'user' || wanted === undefined || wanted.includes(key))
+  return [...new Set([...shown, ...(wanted ?? []).filter(isMetric), ...more])]
 }
 
 /** The positions of the users that a report is about. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 
 import type { Answer, Attribution, Column, Definition, Filter, Order, ReportParams, TraitMode } from '@spanledger/analytics'
-import { parseWhere, reportOptions, type GivenOptions } from '@spanledger/analytics'
+import { metricNames, parseWhere, reportOptions, type GivenOptions } from '@spanledger/analytics'
 import type { Command } from 'commander'
 
 import { formatAnswer, notesOf, readByPeople, type Format } from '../format/write-answer.ts'
@@ -67,6 +67,7 @@ export function reportParams(options: AskOptions & Pick<Globals, 'format'>): Rep
     user_prefix: options.userPrefix,
     segment: options.segment,
     metrics: listOf(options.metrics),
+    more_metrics: metricsAmong(options.columns),
     order_by: options.sort === undefined ? undefined : parseSort(options.sort),
     limit: parseLimit(options.limit) ?? (forPeople ? SHOWN_ROWS : undefined),
     attribution: options.attribution,
@@ -96,6 +97,12 @@ function readTiers(path: string): string {
   }
 }
 
+/** Metrics that are to be shown are to be computed too, be they none that the report has anyway. */
+function metricsAmong(columns: string | undefined): string[] | undefined {
+  const names: readonly string[] = metricNames
+  return listOf(columns)?.filter((name) => names.includes(name))
+}
+
 function parseLimit(text: string | undefined): number | undefined {
   return text === undefined ? undefined : wholeNumber('--limit', text, { from: 1, to: 10_000_000 })
 }
@@ -123,7 +130,13 @@ export async function writeAnswer(
   const shown = columns === answer.columns ? answer : withColumns(answer, columns)
   // Before anything is written: a fault in the expression is the asker's, and is to be the only thing that is said.
   const why = options.failOn === undefined ? undefined : tripped(parseThreshold(options.failOn), answer)
-  await io.out(formatAnswer(shown, globals.format, { decorated: io.decorated, header: globals.header }))
+  await io.out(
+    formatAnswer(shown, globals.format, {
+      decorated: io.decorated,
+      header: globals.header,
+      ascii: globals.ascii === true,
+    }),
+  )
   if (globals.format === 'table') {
     if (shown.rows.length === 0) io.say('No calls in this period.')
     const hidden = answer.columns.length - columns.length

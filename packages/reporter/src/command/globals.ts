@@ -7,7 +7,7 @@ import { Option, type Command } from 'commander'
 
 import { formats, type Format } from '../format/write-answer.ts'
 import { CommandFailure, exitCodes, usageFailure } from './failure.ts'
-import { openIo, type Io } from './io.ts'
+import { colorChoices, openIo, type ColorChoice, type Io } from './io.ts'
 import { OutFailure } from './out-file.ts'
 
 /** Options that every command takes. */
@@ -18,6 +18,8 @@ export interface Globals {
   readonly format: Format
   readonly out?: string
   readonly header: boolean
+  readonly color?: ColorChoice
+  readonly ascii?: boolean
   readonly quiet?: boolean
   readonly verbose?: boolean
 }
@@ -30,6 +32,8 @@ export function addGlobals(program: Command): Command {
     .addOption(new Option('--format <format>', 'how data is written').choices([...formats, PARQUET]).default('table'))
     .option('--out <file>', 'write data to a file instead of stdout')
     .option('--no-header', 'leave out the line of column names (table, csv, tsv) or the title (md)')
+    .addOption(new Option('--color <when>', 'colours: on a terminal, always or never').choices(colorChoices).default('auto'))
+    .option('--ascii', 'draw tables with characters that every terminal has')
     .option('--quiet', 'say nothing on stderr but errors')
     .option('--verbose', 'show where an error comes from')
 }
@@ -48,7 +52,7 @@ export function optionsOf<Options>(command: Command): Globals & Options {
 /** Runs with the output that the options say. A file of `--out` is replaced when all of it is there, and never by half of it. */
 export async function withIo<Result>(globals: Globals, work: (io: Io) => Promise<Result>): Promise<Result> {
   if (globals.out !== undefined) checkOutIsNotStore(globals.out, globals.store)
-  const io = openIo({ out: globals.out, quiet: globals.quiet === true })
+  const io = openIo({ out: globals.out, quiet: globals.quiet === true, color: globals.color })
   try {
     const result = await work(io)
     await io.close()

@@ -8,6 +8,7 @@ import { Command, CommanderError } from 'commander'
 import { addAlias } from './alias.ts'
 import { addBackup } from './backup.ts'
 import { addCollect } from './collect.ts'
+import { addCompletion } from './completion.ts'
 import { addDemo } from './demo.ts'
 import { addDoctor } from './doctor.ts'
 import { addExport } from './export.ts'
@@ -74,6 +75,7 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 wr
     addBackup,
     addVerify,
     addDoctor,
+    addCompletion,
   ])
     add(program)
   for (const command of program.commands) {

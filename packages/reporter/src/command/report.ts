@@ -3,9 +3,10 @@ import { Option, type Command } from 'commander'
 
 import { formatSheet } from '../format/write-answer.ts'
 import { addPeriodOptions, addShowOptions, reportParams, writeAnswer, type AskOptions } from './asking.ts'
-import { optionsOf, withIo, withLedger, type Globals } from './globals.ts'
+import { optionsOf, withIo, withLedger, type Globals, type Reading } from './globals.ts'
 import type { Io } from './io.ts'
 import { spoolFiles, spoolFolder } from './spool-folder.ts'
+import { repeat, watchMs, type WatchOptions } from './watch.ts'
 
 /** What fits on a screen; the other columns are there for the asking. */
 const preferredColumns: Readonly<Record<string, readonly string[]>> = {
@@ -58,6 +59,7 @@ export function addReport(program: Command): void {
     const given = new Option(`--${name} <${name}>`, says)
     command.addOption('values' in option ? given.choices(option.values) : given)
   }
+  command.option('--watch <interval>', 'show it again and again: 5s, 1m; until interrupted, or a threshold trips')
   addShowOptions(addPeriodOptions(command))
     .addHelpText(
       'after',
@@ -69,9 +71,10 @@ Examples:
   spanledger report users --last 4w --compare previous --format json`,
     )
     .action(async (name: string | undefined) => {
-      const options = optionsOf<AskOptions>(command)
+      const options = optionsOf<AskOptions & WatchOptions>(command)
+      const everyMs = options.watch === undefined ? undefined : watchMs(options.watch, options)
       if (name === undefined) await withIo(options, (io) => listReports(io, options))
-      else await showReport(name, options)
+      else await withLedger(options, (reading) => repeat(everyMs, reading.io, () => showReport(reading, name, options)))
     })
 }
 
@@ -86,19 +89,17 @@ async function listReports(io: Io, { format, header }: Globals): Promise<void> {
   else await io.out(formatSheet({ title: 'Reports', columns, rows, notes: [] }, format, { decorated: false, header }))
 }
 
-async function showReport(name: string, options: Globals & AskOptions): Promise<void> {
-  await withLedger(options, async (reading) => {
-    sayWhatWaits(reading.io, spoolFolder({ store: options.store }))
-    const answer = await reading.analytics.report(name, reportParams(options))
-    const own = answer.columns
-      .slice(
-        0,
-        answer.columns.findIndex(({ key }) => key === 'requests'),
-      )
-      .map(({ key }) => key)
-    const preferred = options.metrics === undefined ? (preferredColumns[name] ?? [...own, ...breakdownColumns]) : undefined
-    await writeAnswer(reading, answer, { globals: options, options, ...(preferred === undefined ? {} : { preferred }) })
-  })
+async function showReport(reading: Reading, name: string, options: Globals & AskOptions): Promise<void> {
+  sayWhatWaits(reading.io, spoolFolder({ store: options.store }))
+  const answer = await reading.analytics.report(name, reportParams(options))
+  const own = answer.columns
+    .slice(
+      0,
+      answer.columns.findIndex(({ key }) => key === 'requests'),
+    )
+    .map(({ key }) => key)
+  const preferred = options.metrics === undefined ? (preferredColumns[name] ?? [...own, ...breakdownColumns]) : undefined
+  await writeAnswer(reading, answer, { globals: options, options, ...(preferred === undefined ? {} : { preferred }) })
 }
 
 /** Calls that an app put aside are not in the ledger yet. */
