@@ -11,6 +11,7 @@ export { openAnalytics, parseAsOf, parseBounds, type Analytics, type AnalyticsOp
 export { QueryError } from './query-error.ts'
 export type { Order, Query } from './query.ts'
 export type { ReportParams } from './report-params.ts'
+export { readBilled, type BilledUsage } from './read-billed.ts'
 export { callColumns } from './read-calls.ts'
 export { parseTiers, type TierWords } from './people/tiers.ts'
 export { unknownLimit, type UserLimit } from './user-limits.ts'

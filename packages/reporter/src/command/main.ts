@@ -17,6 +17,7 @@ import { addGlobals } from './globals.ts'
 import { addImport } from './import.ts'
 import { addPrices } from './prices.ts'
 import { addQuery } from './query.ts'
+import { addReconcile } from './reconcile.ts'
 import { addReport } from './report.ts'
 import { addReprice } from './reprice.ts'
 import { addServe } from './serve.ts'
@@ -68,6 +69,7 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 wr
     addDemo,
     addPrices,
     addReprice,
+    addReconcile,
     addImport,
     addAlias,
     addTraits,
