@@ -14,6 +14,9 @@ const opinions: Readonly<Record<Opinion, { only: string; same: string }>> = {
   nps: { only: "s.kind = 'nps' AND e.value IS NOT NULL AND e.user_id <> 0", same: 'e.user_id' },
 }
 
+/** What the outer statements read of an answer: where its user, session and properties stand, when it was, what it says. */
+const columns = ['start_ms', 'user_id', 'session_id', 'segment_id', 'overflow', 'p1', 'p2', 'p3', 'p4', 'p5', 'p6', 'p7', 'p8', 'value']
+
 /**
  * The opinions of a period that count: of each user, name and target the latest. Rows of events, with `satisfaction`: the
  * value from 0 to 10, NULL where it was given without a scale.
@@ -22,9 +25,10 @@ export function latestOpinions(opinion: Opinion, { period, userIds }: Scope): Fr
   const { only, same } = opinions[opinion]
   // Who is asked for is known before: the answers of others replace none of theirs.
   const asked = userIds === undefined ? raw('1') : sql`e.user_id IN (SELECT value FROM json_each(${JSON.stringify(userIds)}))`
-  return sql`(SELECT * FROM (
-    SELECT e.*, (e.value - e.min) / (e.max - e.min) * 10 AS satisfaction,
-      row_number() OVER (PARTITION BY ${raw(same)} ORDER BY e.start_ms DESC, e.start_fraction DESC, e.span_id DESC, e.trace_id DESC) AS place
+  // With one max() the other columns are those of its row (https://www.sqlite.org/lang_select.html#bareagg, read 2026-11-25): half
+  // of what a window function takes. The key is of one width and holds all that tells two events apart, so that no two are equal.
+  return sql`(SELECT ${raw(columns.map((column) => `e.${column}`).join(', '))}, (e.value - e.min) / (e.max - e.min) * 10 AS satisfaction,
+      max(printf('%019d', e.start_ms * 1024 + e.start_fraction) || hex(e.span_id) || hex(e.trace_id)) AS latest
     FROM event_subjects AS s CROSS JOIN events AS e ON e.subject_id = s.subject_id
-    WHERE ${raw(only)} AND e.start_ms >= ${period.fromMs} AND e.start_ms < ${period.toMs} AND ${asked}) WHERE place = 1)`
+    WHERE ${raw(only)} AND e.start_ms >= ${period.fromMs} AND e.start_ms < ${period.toMs} AND ${asked} GROUP BY ${raw(same)})`
 }

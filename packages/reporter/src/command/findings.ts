@@ -97,6 +97,14 @@ const counterWords: Readonly<Record<string, { state: Finding['state']; words: st
     state: 'warning',
     words: 'combinations of error type, finish reason, operation and tier came after 2,000 others and stand under "(other)"',
   },
+  event_value_refused: { state: 'warning', words: 'scores, outcomes or words of events could not be meant and were refused' },
+  event_amount_refused: { state: 'warning', words: 'amounts of revenue were no USD amounts and were refused' },
+  event_currency_refused: { state: 'problem', words: 'amounts of revenue were in another currency than USD and were refused' },
+  event_name_refused: { state: 'warning', words: 'milestones, features or evaluations had no name and stand as (none)' },
+  event_target_refused: { state: 'warning', words: 'events named a call by ids that are none' },
+  refused_event_time: { state: 'warning', words: 'events had no usable time and were refused' },
+  event_name_cut: { state: 'ok', words: 'names, labels or ids of events were cut to 256 characters' },
+  duplicate_events: { state: 'ok', words: 'events arrived again and were counted once' },
   duplicate_calls: { state: 'ok', words: 'calls arrived again and were counted once' },
 }
 
