@@ -2,6 +2,7 @@ import type { PropertyKey } from './catalog.ts'
 import { NONE, type ColumnDimension, type Dimension } from './dimensions.ts'
 import { raw, sql, type Fragment } from './fragment.ts'
 import type { ListPart } from './list-values.ts'
+import { personsSql } from './persons.ts'
 import { hasRows, type Scope, type Source } from './scope.ts'
 import { traitValue } from './traits.ts'
 import { isShort, type TimeStep, type ZoneOffset } from './time-bucket.ts'
@@ -214,6 +215,7 @@ export function matchSql(
   const { dictionary, text, alsoIs } = columns[dimension.name]
   const pointer = dictionary.pointers[source]
   if (pointer === undefined) return undefined
+  if (dimension.name === 'user') return sql`${raw(pointer)} IN ${personsSql(test(raw('t.name')))}`
   const either = exactly && alsoIs !== undefined ? sql`(${test(raw(text))} OR ${test(raw(alsoIs))})` : test(raw(text))
   return sql`${raw(pointer)} IN (SELECT t.${raw(dictionary.id)} FROM ${raw(dictionary.table)} AS t WHERE ${raw(text)} IS NOT NULL AND ${either})`
 }

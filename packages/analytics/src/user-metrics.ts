@@ -4,6 +4,7 @@ import type { Store } from '@spanledger/store'
 import type { Segment } from './automatic-segments.ts'
 import { openFrame, scopeOf, type Clock, type Frame } from './frame.ts'
 import { keptId } from './kept-id.ts'
+import { readAliasNames } from './persons.ts'
 import { readGroups } from './read-groups.ts'
 import { readLatestUsers } from './seen-users.ts'
 import { readRows } from './snapshot.ts'
@@ -108,6 +109,10 @@ async function readFacts(store: Store, { clock, maxUsers }: { clock: Clock; maxU
       values: [JSON.stringify(userIds.slice(at, at + STEP))],
     })
     await readStep(frame, scope, { users, facts })
+  }
+  for (const [alias, name] of await readAliasNames(store)) {
+    const found = facts.get(name)
+    if (found !== undefined) facts.set(alias, found)
   }
   return facts
 }

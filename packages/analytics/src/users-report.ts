@@ -3,11 +3,13 @@ import type { Store } from '@spanledger/store'
 import { buildAnswer, type Answer, type Asked, type DefinedColumn, type RawRow } from './answer.ts'
 import { checkComparable } from './compare-previous.ts'
 import { columnDimensions, NONE } from './dimensions.ts'
+import { sql } from './fragment.ts'
 import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame } from './frame.ts'
 import { checkHaving, havingColumns, rowPasses } from './having.ts'
 import { keptId } from './kept-id.ts'
 import { isMetric, metricNames, type Amount, type Group, type MetricName } from './metrics.ts'
 import { decodeCursor, pageOf, type Place } from './page.ts'
+import { readPersons } from './persons.ts'
 import { readPopulation, type Population } from './population.ts'
 import { checkOrder, metricColumn, withComparison } from './query-columns.ts'
 import { QueryError, unknownName } from './query-error.ts'
@@ -17,7 +19,7 @@ import { segmentsOfUsers } from './read-segments.ts'
 import type { ReportQuery } from './report-params.ts'
 import { metricWarnings } from './run-query.ts'
 import type { Scope } from './scope.ts'
-import { onSnapshot, readRows } from './snapshot.ts'
+import { onSnapshot } from './snapshot.ts'
 import { userColumns, type UserColumn } from './user-columns.ts'
 import {
   compareUserRows,
@@ -243,18 +245,11 @@ function columnsFor(wanted: readonly string[] | undefined, more: readonly Metric
 /** The positions of the users that a report is about. */
 async function selectUsers(frame: Frame, { ids }: Population, { user, userPrefix, segment }: ReportQuery): Promise<number[]> {
   let positions = Array.from(ids.keys())
-  if (user !== undefined) {
-    const [found] = await frame.store.all<{ user_id: number }>('SELECT user_id FROM users WHERE name = ?', keptId(user))
-    positions = positions.filter((n) => ids[n] === found?.user_id)
-  }
-  if (userPrefix !== undefined) {
-    const found = await readRows<number>(frame.store, {
-      text: 'SELECT json_group_array(user_id) AS rows FROM users WHERE user_id <> 0 AND substr(name, 1, length(?1)) = ?1',
-      values: [userPrefix],
-    })
-    const wanted = new Set(found)
-    positions = positions.filter((n) => wanted.has(ids[n] ?? 0))
-  }
+  const only = (found: ReadonlySet<number>): number[] => positions.filter((n) => found.has(ids[n] ?? 0))
+  if (user === NONE) positions = only(new Set([0]))
+  else if (user !== undefined) positions = only(await readPersons(frame.store, sql`t.name = ${keptId(user)}`))
+  if (userPrefix !== undefined)
+    positions = only(await readPersons(frame.store, sql`substr(t.name, 1, length(${userPrefix})) = ${userPrefix}`))
   if (segment === undefined) return positions
   const segmentOfUser = await segmentsOfUsers(frame.store, await frame.segments(), frame.clock.asOfMs)
   return positions.filter((n) => (segmentOfUser.get(ids[n] ?? 0) ?? NONE) === segment)
