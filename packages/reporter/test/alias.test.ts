@@ -43,6 +43,12 @@ describe('spanledger alias', () => {
       'user,requests,cost_usd,sessions,first_seen\r\nada,2,0.005000000,1,2026-01-05T10:00:00.000Z\r\nbob,1,0.002500000,0,2026-01-07T10:00:00.000Z\r\n',
     )
     expect(await report('sessions')).toContain('s-1,ada,2')
+    // Who asks by the old name is shown whom it is.
+    const asked = async (...args: string[]): Promise<string> =>
+      (await ask('report', ...args, '--columns', 'user,requests', '--format', 'csv', '--no-header')).out
+    expect(await asked('users', '--user', 'anon-1')).toBe('ada,2\r\n')
+    expect(await asked('users', '--where', 'user != anon-1')).toBe('bob,1\r\n')
+    expect(await asked('sessions', '--user', 'anon-1')).toBe('ada,2\r\n')
     expect((await ask('verify')).code).toBe(0)
     expect(await ask('alias', 'anon-1', 'ada')).toEqual({ code: 0, out: '', err: '"anon-1" is "ada" already. Nothing to do.\n' })
     expect((await ask('alias', 'anon-1', 'ada', '--undo')).err).toBe('"anon-1" is a user of its own again: 1 calls and 0 events.\n')
