@@ -131,7 +131,8 @@ describe('a request of a Helicone export', () => {
     const rated = {
       feedback_rating: false,
       feedback_created_at: '2026-01-05T10:05:00Z',
-      scores: { 'helicone-score-feedback': 0, accuracy: 87 },
+      // As numbers, or as numbers with their type: its two databases differ.
+      scores: { 'helicone-score-feedback': 0, accuracy: { value: 87, valueType: 'number' } },
     }
     const file = fileOf(lines([heliconeRequest(rated), heliconeRequest({ request_id: '2', feedback_rating: null, scores: {} })]))
     expect(await importInto(store, file)).toMatchObject({ imported: 2, events: 2, mended: {} })
@@ -192,12 +193,13 @@ describe('a request of a Helicone export', () => {
     const requests = [
       heliconeRequest({ costUSD: 0.00045 }),
       heliconeRequest({ request_id: '2', costUSD: undefined, cost: 450000 }),
+      heliconeRequest({ request_id: '4', costUSD: undefined, cost_usd: 2 }),
       heliconeRequest({ request_id: '3', costUSD: 0 }),
     ]
     await importInto(store, fileOf(lines(requests)))
     const rows = await store.all<{ cost: number | null }>('SELECT reported_cost_nano_usd AS cost FROM llm_calls ORDER BY cost')
     await store.close()
-    expect(rows).toEqual([{ cost: null }, { cost: 450000 }, { cost: 450000 }])
+    expect(rows).toEqual([{ cost: null }, { cost: 450000 }, { cost: 450000 }, { cost: 2_000_000_000 }])
   })
 })
 
@@ -234,6 +236,43 @@ describe('an export of Helicone', () => {
       ),
     ]
     for (const path of forms) expect(await imported([path])).toEqual(expected)
+  })
+
+  it('is read as its exporter writes CSV: twelve columns, no id of the request, and the quotes of JSON escaped twice', async () => {
+    const columns =
+      'response_id,response_created_at,response_status,request_created_at,request_body,request_properties,request_user_id,model,prompt_tokens,completion_tokens,latency,cost'
+    const twice = (value: unknown): string => `"${JSON.stringify(value).replaceAll('"', '""').replaceAll('"', '""')}"`
+    const row = (id: string): string =>
+      [
+        `"${id}"`,
+        '"2026-01-05T10:00:01.150Z"',
+        '"200"',
+        '"2026-01-05T10:00:00.250Z"',
+        twice({ model: 'gpt-4o', messages: [{ role: 'user', content: 'say "hello", please' }] }),
+        twice({ 'user-type': 'pro', empty: '' }),
+        '"ada"',
+        '',
+        '"100"',
+        '"20"',
+        '',
+        '"0.00045"',
+      ].join(',')
+    const [first, second] = ['0b6d0f9e-0001-4a4e-9a0a-000000000001', '0b6d0f9e-0001-4a4e-9a0a-000000000002']
+    const { calls } = await imported([fileOf(`${[columns, row(first), row(second), row(first)].join('\n')}\n`, '.csv')])
+    expect(calls).toHaveLength(2)
+    expect(calls[0]).toMatchObject({
+      user: 'ada',
+      requested_model: 'gpt-4o',
+      input_tokens: 100,
+      output_tokens: 20,
+      properties: '{"empty":"","user_type":"pro"}',
+    })
+    // The same record from the JSON formats is the same call.
+    const both = [
+      fileOf(`${columns}\n${row(first)}\n`, '.csv'),
+      fileOf(lines([heliconeRequest({ response_id: first, request_id: 'another' })])),
+    ]
+    expect((await imported(both)).calls).toHaveLength(1)
   })
 
   it('counts a call once that the app reported itself, where the body says which answer it was', async () => {

@@ -43,14 +43,21 @@ export function csvColumns(cells: readonly string[]): CsvColumns {
   return { names, positions, repeated: [...repeated] }
 }
 
-/** A value as an object: JSON in a cell of CSV is read. Undefined for what is none. */
+/**
+ * A value as an object: JSON in a cell of CSV is read, also with each of its quotes doubled, as exporters write it that escape
+ * twice. Undefined for what is none.
+ */
 export function objectIn(value: unknown): Readonly<Record<string, unknown>> | undefined {
   if (typeof value === 'object' && value !== null) return value as Readonly<Record<string, unknown>>
   if (typeof value !== 'string' || !/^\s*[{[]/.test(value)) return undefined
+  // Text that only looks like JSON is text.
+  return parseObject(value) ?? parseObject(value.replaceAll('""', '"'))
+}
+
+function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    return JSON.parse(value) as Readonly<Record<string, unknown>>
+    return JSON.parse(text) as Readonly<Record<string, unknown>>
   } catch {
-    // Text that only looks like JSON is text.
     return undefined
   }
 }

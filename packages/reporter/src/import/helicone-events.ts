@@ -25,7 +25,9 @@ export function heliconeEvents(fields: Fields, call: WrittenCall, zone: TimeRule
   const ratedMs = readTime(fields.get('feedback_created_at'), { format: 'auto', zone })
   const events = rating === undefined ? [] : [feedback(call, ratedMs ?? call.startMs, { ...thumbs, value: rating })]
   for (const [name, said] of Object.entries(objectIn(fields.get('scores')) ?? {})) {
-    const value = typeof said === 'boolean' ? Number(said) : numberIn(said)
+    // As a number, or as an object with its type.
+    const plain = objectIn(said)?.['value'] ?? said
+    const value = typeof plain === 'boolean' ? Number(plain) : numberIn(plain)
     if (value === undefined || (name === RATING_SCORE && rating !== undefined)) continue
     events.push(feedback(call, call.startMs, name === RATING_SCORE ? { ...thumbs, value } : { name, value, source: 'heuristic' }))
   }

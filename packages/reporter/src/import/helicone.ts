@@ -9,12 +9,13 @@ import { readTime, type TimeRules } from './read-time.ts'
 import { isRefusal, refuse } from './refusal.ts'
 
 /**
- * Reads a request of Helicone's export: the fields of `HeliconeRequest` (types of @helicone/helicone 3.1.2, read 2026-11-25) and
- * those that later exports add (cache, reasoning and audio tokens, `cost`). Bodies are looked into for the usage, never kept.
+ * Reads a request of Helicone's export: the fields of its request API, which the JSON formats hold as they are, and the twelve
+ * columns of its CSV (examples/export/typescript/index.ts and request.ts of the Helicone repository, read 2026-11-25). Bodies are
+ * looked into for the usage, never kept.
  */
 export function readHelicone(fields: Fields, zone: TimeRules['zone']): Imported {
-  const requestId = textIn(fields.get('request_id'))
-  if (requestId === undefined) return refuse('no_id', 'no request_id')
+  const recordId = recordIdOf(fields)
+  if (recordId === undefined) return refuse('no_id', 'neither response_id nor request_id')
   const created = fields.get('request_created_at')
   const startMs = readTime(created, { format: 'auto', zone })
   if (startMs === undefined) return refuse('no_time', `request_created_at ${JSON.stringify(created)?.slice(0, 60) ?? 'is not there'}`)
@@ -24,11 +25,11 @@ export function readHelicone(fields: Fields, zone: TimeRules['zone']): Imported 
   const body = objectIn(fields.get('response_body'))
   const kept = readKeptAnswer(body, provider)
   const hit = isCacheHit(fields, properties, kept)
-  const latencyMs = numberIn(fields.get('delay_ms'))
+  const latencyMs = numberIn(fields.get('delay_ms')) ?? numberIn(fields.get('latency'))
   const call = importedCall({
-    // By the request, though its answer may have an id: that stands in the body, which not every export has, and a cached
-    // answer is that of an earlier request.
-    key: callKey('helicone', { recordId: requestId }),
+    // By Helicone's own id of the record, though the provider's answer may have one: that stands in the body, which not every
+    // export has, and a cached answer is that of an earlier request.
+    key: callKey('helicone', { recordId }),
     startMs,
     endMs: startMs + (latencyMs ?? 0),
     said: {
@@ -37,7 +38,8 @@ export function readHelicone(fields: Fields, zone: TimeRules['zone']): Imported 
       ...identityOf(fields, properties),
       operation: kept?.operation ?? operationOf(fields),
       provider,
-      requestedModel: textIn(fields.get('request_model')) ?? textIn(fields.get('model')),
+      requestedModel:
+        textIn(fields.get('request_model')) ?? textIn(fields.get('model')) ?? textIn(objectIn(fields.get('request_body'))?.['model']),
       responseModel:
         textIn(fields.get('model_override')) ?? textIn(fields.get('response_model')) ?? kept?.answer.model ?? textIn(fields.get('model')),
       responseId: kept?.answer.responseId,
@@ -52,6 +54,14 @@ export function readHelicone(fields: Fields, zone: TimeRules['zone']): Imported 
   })
   return isRefusal(call) ? call : { calls: [call], events: heliconeEvents(fields, call, zone) }
 }
+
+/** Of the response where there is one: the CSV has no id of the request. */
+function recordIdOf(fields: Fields): string | undefined {
+  return ['response_id', 'request_id'].map((name) => textIn(fields.get(name))).find((id) => id !== undefined && id !== NO_ID)
+}
+
+/** What Helicone writes where there is none. */
+const NO_ID = '00000000-0000-0000-0000-000000000000'
 
 /** Tools, vector databases and data that Helicone logs in the same table (types of @helicone/helpers 1.8.3). */
 function isNoModel(fields: Fields): boolean {
@@ -109,14 +119,19 @@ function statusOf(
   return { status: 'error', errorType, httpStatus: status < 0 ? undefined : status }
 }
 
-/** What Helicone says the call cost. Whole numbers are in its own unit, 1e-9 USD; 0 is what it writes for a model it does not know. */
+/**
+ * What Helicone says the call cost, in USD; its table has 1e-9 USD, so a whole number that no call costs in USD is taken for
+ * that. 0 is what it writes for a model it does not know.
+ */
 function costOf(fields: Fields): unknown {
-  const said = fields.get('costUSD') ?? fields.get('cost')
+  const said = fields.get('costUSD') ?? fields.get('cost_usd') ?? fields.get('cost')
   const cost = numberIn(said)
   if (cost === undefined) return said
   if (cost === 0) return undefined
-  return Number.isInteger(cost) ? cost / 1e9 : said
+  return Number.isInteger(cost) && cost >= MORE_USD_THAN_A_CALL_COSTS ? cost / 1e9 : said
 }
+
+const MORE_USD_THAN_A_CALL_COSTS = 1000
 
 /** An answer that Helicone gave from its cache: its columns hold no tokens, though its body does, which are those that were saved. */
 function isCacheHit(fields: Fields, properties: ReadonlyMap<string, unknown>, kept: KeptAnswer | undefined): boolean {

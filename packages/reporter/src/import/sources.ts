@@ -29,7 +29,7 @@ export interface ZoneOfTimes {
 export function heliconeSource(file: ImportFile, { zone, zoneName }: ZoneOfTimes): Promise<Source> {
   return exportSource(file, {
     of: 'Helicone',
-    needs: ['request_id'],
+    needs: ['request_id', 'response_id'],
     how: ['helicone', VERSION, zoneName],
     read: (fields) => readHelicone(fields, zone),
   })
