@@ -14,6 +14,7 @@ import { checkOptions, type ReportOptionName } from './people/report-options.ts'
 import { tellAdoption, tellCohorts, tellRetentionInsights, tellThresholds } from './people/retention-reports.ts'
 import { tellSegmentMembers, tellSegments } from './people/segment-reports.ts'
 import { tellTiers } from './people/tiers-report.ts'
+import { tellUser } from './people/user-report.ts'
 import { QueryError, unknownName } from './query-error.ts'
 import { parseMetricNames } from './query.ts'
 import { parseReportParams, wholeWhere, type ReportParams, type ReportQuery } from './report-params.ts'
@@ -122,6 +123,14 @@ const reports: Readonly<Record<string, Report>> = {
     run: (store, clock, query, asked) => {
       refuseBy(query.by)
       return usersReport(store, clock, query, asked)
+    },
+  },
+  user: {
+    says: 'one user (--user ID): models, features, errors, sessions, days',
+    takes: [],
+    run: (store, clock, query, asked) => {
+      if (query.user === undefined) throw new QueryError('The user report is about one user. Say which: --user ID.', { given: '' })
+      return peopleReport({ store, clock, query, asked }, tellUser)
     },
   },
   properties: {

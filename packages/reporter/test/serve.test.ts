@@ -2,6 +2,7 @@ import { request } from 'node:http'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
+import type { Answer } from '@spanledger/analytics'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { lineOf, start, temporaryFolder, writeLedger } from './run-command.ts'
@@ -54,6 +55,22 @@ describe('the API', () => {
     expect([report.schema, report.rows.length]).toEqual(['properties/v1', 2])
     const query = await post({ metrics: ['requests', 'users'], by: ['property:plan'], where: ['is', 'property:plan', ['pro']] })
     expect(await query.json()).toMatchObject({ schema: 'query/v1', rows: [{ plan: 'pro', requests: 1, users: 1 }] })
+  })
+
+  it('goes through rows page by page, says what the others are together, and what the columns are', async () => {
+    const ask = async (params: Record<string, string>): Promise<Answer> =>
+      (await (
+        await fetch(`${url}/api/report/users?${new URLSearchParams({ limit: '1', metrics: 'requests', sort: 'user:asc', ...params })}`)
+      ).json()) as Answer
+    const first = await ask({ other: 'true', explain: 'true' })
+    const second = await ask({ after: first.meta.next ?? '' })
+    const whole = await ask({ limit: '100' })
+    expect([...first.rows, ...second.rows]).toEqual(whole.rows.slice(0, 2))
+    expect(first.other?.rows).toBe(whole.rows.length - 1)
+    expect(first.definitions?.map(({ key }) => key)).toEqual(['user', 'requests'])
+    expect((await ask({ having: 'requests > 1000' })).rows).toEqual([])
+    for (const wrong of ['other=yes', 'after=x', 'having=plan', 'attribution=half', 'user_prefix='])
+      expect([wrong, (await fetch(`${url}/api/report/users?${wrong}`)).status]).toEqual([wrong, 400])
   })
 
   it('says what is wrong with a question', async () => {

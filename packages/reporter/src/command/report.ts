@@ -23,6 +23,7 @@ const preferredColumns: Readonly<Record<string, readonly string[]>> = {
     'top_model',
     'top_feature',
   ],
+  user: ['part', 'name', 'requests', 'share', 'cost_usd', 'total_tokens', 'error_rate', 'latency_avg_ms', 'last_call_at'],
   sessions: ['session', 'user', 'requests', 'cost_usd', 'total_tokens', 'started_at', 'duration_ms', 'errors'],
 }
 const breakdownColumns: readonly string[] = [
