@@ -25,11 +25,17 @@ export async function touchSessions(db: Sqlite, ranges: SessionRanges): Promise<
 
 /** Computes first_ms and last_ms of sessions anew, of these users or of all: for when a call was taken from one. Inside a transaction. */
 export async function rereadSessions(db: Sqlite, userIds?: ReadonlySet<number>): Promise<void> {
+  // A session is of one user, as its calls are: looking at theirs alone leaves out an index over all calls, made for this once.
+  const [ofCalls, ofSessions] =
+    userIds === undefined
+      ? ['', '']
+      : ['AND c.user_id IN (SELECT value FROM json_each(?1))', 'AND s.user_id IN (SELECT value FROM json_each(?1))']
   await db.run(
     `UPDATE sessions SET first_ms = seen.first_ms, last_ms = seen.last_ms
-     FROM (SELECT s.session_id, min(c.start_ms) AS first_ms, max(c.start_ms) AS last_ms
-           FROM sessions AS s LEFT JOIN llm_calls AS c ON c.session_id = s.session_id AND c.counted = 1
-           WHERE s.session_id <> 0 ${userIds === undefined ? '' : 'AND s.user_id IN (SELECT value FROM json_each(?))'} GROUP BY s.session_id) AS seen
+     FROM (SELECT s.session_id, c.first_ms, c.last_ms FROM sessions AS s
+           LEFT JOIN (SELECT c.session_id, min(c.start_ms) AS first_ms, max(c.start_ms) AS last_ms FROM llm_calls AS c
+                      WHERE c.counted = 1 AND c.session_id <> 0 ${ofCalls} GROUP BY c.session_id) AS c ON c.session_id = s.session_id
+           WHERE s.session_id <> 0 ${ofSessions}) AS seen
      WHERE sessions.session_id = seen.session_id`,
     ...(userIds === undefined ? [] : [JSON.stringify([...userIds])]),
   )
