@@ -241,6 +241,16 @@ describe('undoing', () => {
   })
 })
 
+it('is undone for whomever the calls belong to since: an alias between takes the difference along', async () => {
+  const store = await ledger([call({ n: 1, user: 'anon-1' }), call({ n: 2, user: 'ann' })])
+  await store.reprice({ priceBook: pricesOf(3) })
+  await store.alias('anon-1', 'ann')
+  const { users } = await store.undoRepricing(1)
+  expect(users).toMatchObject([{ user: 'ann', callsChanged: 2, costBeforeNanoUsd: 660n, costAfterNanoUsd: 220n }])
+  expect(await store.verify()).toMatchObject({ ok: true })
+  await store.close()
+})
+
 const randomCall = fc.record({
   minute: fc.integer({ min: 0, max: 100_000 }),
   user: fc.constantFrom(undefined, 'ann', 'bob', 'cid'),
