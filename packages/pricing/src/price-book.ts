@@ -45,7 +45,7 @@ export interface PriceBook {
   /** Every model that is spelled out, by the names it is asked for. */
   names(): readonly PriceName[]
   explain(model: string, options: { provider: string; requestedModel?: string; serviceTier?: string; at?: number }): Explanation
-  /** What the prices come from. */
+  /** What the prices come from: the catalogue, and how many rows of the user's own stand above it. */
   readonly source: string
 }
 
@@ -92,7 +92,7 @@ export function openPriceBook({ overridesPath, overrides = [] }: PriceBookOption
   }
 
   return {
-    source: CATALOGUE_SOURCE,
+    source: own.length === 0 ? CATALOGUE_SOURCE : `${CATALOGUE_SOURCE}, ${own.length} own`,
     costOf({ usage, parts, provider, model, requestedModel, serviceTier, at }) {
       const tier = canonicalTier(serviceTier)
       if (parts === undefined || parts.length === 0) {

@@ -98,7 +98,7 @@ describe('spanledger reprice', () => {
         dry_run: false,
         undo: null,
       },
-      meta: { repricing: 1, price_source: 'genai-prices 0.1.8', calls_read: 1, calls_rewritten: 1, overrides_lost: 0 },
+      meta: { repricing: 1, price_source: 'genai-prices 0.1.8, 2 own', calls_read: 1, calls_rewritten: 1, overrides_lost: 0 },
       users: [{ user: 'ada', ...change }],
       models: [{ model: 'gpt-4o', provider: 'openai', ...change }],
       totals: change,
@@ -116,7 +116,7 @@ describe('spanledger reprice', () => {
         until: '2026-01-07T00:00:00.000Z',
         model: 'gpt-4o',
         scope: 'all',
-        price_source: 'genai-prices 0.1.8',
+        price_source: 'genai-prices 0.1.8, 2 own',
         ...change,
       },
     ])
