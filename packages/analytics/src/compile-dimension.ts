@@ -177,6 +177,7 @@ function timeSql(step: TimeStep, source: Source, offsets: readonly ZoneOffset[])
     hour: sql`c.start_ms - ${local} % 3600000`,
     day: sql`${local} / 86400000`,
     week: sql`(${local} / 86400000 + 3) / 7`,
+    sunday_week: sql`(${local} / 86400000 + 4) / 7`,
     month: sql`CAST(strftime('%Y%m', ${local} / 1000, 'unixepoch') AS INTEGER)`,
   }
   return { key: keys[step], label: raw, joins: [] }

@@ -41,7 +41,7 @@ export const otherDimensions = {
   'time:minute': 'when the call started, by the minute; at most two weeks of them',
   'time:hour': 'when the call started, by the hour',
   'time:day': 'by local day',
-  'time:week': 'by week, from Monday',
+  'time:week': 'by week, from Monday, or from Sunday with week_start',
   'time:month': 'by calendar month',
 } as const
 
@@ -113,7 +113,7 @@ export function columnKey(dimension: Dimension): string {
     case 'segment':
       return 'segment'
     case 'time':
-      return dimension.step
+      return dimension.step === 'sunday_week' ? 'week' : dimension.step
   }
 }
 
@@ -129,7 +129,7 @@ export function columnSays(dimension: Dimension, catalog: Catalog): string {
     case 'segment':
       return otherDimensions.segment
     case 'time':
-      return otherDimensions[`time:${dimension.step}`]
+      return dimension.step === 'sunday_week' ? 'by week, from Sunday' : otherDimensions[`time:${dimension.step}`]
   }
 }
 
@@ -144,6 +144,6 @@ export function columnLabel(dimension: Dimension, catalog: Catalog): string {
     case 'segment':
       return 'Segment'
     case 'time':
-      return { minute: 'Minute', hour: 'Hour', day: 'Day', week: 'Week', month: 'Month' }[dimension.step]
+      return { minute: 'Minute', hour: 'Hour', day: 'Day', week: 'Week', sunday_week: 'Week', month: 'Month' }[dimension.step]
   }
 }

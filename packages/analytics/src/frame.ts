@@ -14,7 +14,7 @@ import { readGroups } from './read-groups.ts'
 import { readSegments, segmentsOfUsers, type UserSegments } from './read-segments.ts'
 import type { Scope } from './scope.ts'
 import { traitTime, type TraitMode, type TraitTime } from './traits.ts'
-import { checkSteps, endOfLastBucket, zoneOffsets } from './time-bucket.ts'
+import { checkSteps, endOfLastBucket, zoneOffsets, type WeekStart } from './time-bucket.ts'
 
 /** When and where a question is asked. */
 export interface Clock {
@@ -44,6 +44,7 @@ export interface Frame {
 /** What a frame is made from. */
 export interface FrameWords extends PeriodWords {
   readonly by: readonly string[]
+  readonly weekStart?: WeekStart | undefined
   readonly attribution?: Attribution | undefined
   readonly traits?: TraitMode | undefined
   readonly where: FilterNode | undefined
@@ -52,7 +53,11 @@ export interface FrameWords extends PeriodWords {
 export async function openFrame(store: Store, clock: Clock, words: FrameWords): Promise<Frame> {
   const zone = zoneOf(clock.timeZone)
   const catalog = await readCatalog(store)
-  const dimensions = words.by.map((name) => resolveDimension(name, catalog))
+  const dimensions = words.by.map((name) => {
+    const dimension = resolveDimension(name, catalog)
+    const isOfSundays = words.weekStart === 'sunday' && dimension.kind === 'time' && dimension.step === 'week'
+    return isOfSundays ? ({ kind: 'time', step: 'sunday_week' } as const) : dimension
+  })
   checkDimensions(dimensions, words.by)
   const [first] = await store.all<{ start_ms: number }>('SELECT start_ms FROM llm_calls WHERE counted = 1 ORDER BY start_ms LIMIT 1')
   const firstMs = first === undefined ? clock.asOfMs : zone.startOfDay(zone.day(first.start_ms))

@@ -2,6 +2,7 @@ import { parseFilter, type Filter, type FilterNode } from './filter.ts'
 import { attributions, type Attribution } from './list-values.ts'
 import { isMetric, metricNames, type MetricName } from './metrics.ts'
 import { QueryError, unknownName } from './query-error.ts'
+import { weekStarts, type WeekStart } from './time-bucket.ts'
 import { traitModes, type TraitMode } from './traits.ts'
 import { parseWhere } from './where.ts'
 
@@ -17,6 +18,8 @@ export interface Query {
   readonly order_by?: readonly Order[] | undefined
   readonly limit?: number | undefined
   readonly compare?: 'previous' | undefined
+  /** On which day the weeks of `time:week` begin; Monday unless told otherwise. */
+  readonly week_start?: WeekStart | undefined
   /** Counts calls whose property is a list under each of its values: whole, or with an equal share of cost and tokens. */
   readonly attribution?: Attribution | undefined
   /** Which value of a trait a call is asked by: the one of its time (`as-of`, the default), or the one at `as_of` (`current`). */
@@ -44,6 +47,7 @@ export interface ParsedQuery {
   readonly orderBy: readonly Order[]
   readonly limit: number | undefined
   readonly compare: 'previous' | undefined
+  readonly weekStart: WeekStart | undefined
   readonly attribution: Attribution | undefined
   readonly traits: TraitMode | undefined
   readonly having: FilterNode | undefined
@@ -62,6 +66,7 @@ const fields = [
   'order_by',
   'limit',
   'compare',
+  'week_start',
   'attribution',
   'traits',
   'having',
@@ -98,6 +103,7 @@ export function parseQuery(data: unknown): ParsedQuery {
     orderBy: parseOrder(query['order_by'] ?? []),
     limit: parseLimit(query['limit']),
     compare,
+    weekStart: oneOf('week_start', query['week_start'], weekStarts),
     attribution: oneOf('attribution', query['attribution'], attributions),
     traits: oneOf('traits', query['traits'], traitModes),
     having: parseWhereField(query['having'], 'having'),

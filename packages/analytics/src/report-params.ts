@@ -6,6 +6,7 @@ import { QueryError, unknownName } from './query-error.ts'
 import type { Attribution } from './list-values.ts'
 import type { TraitMode } from './traits.ts'
 import type { MetricName } from './metrics.ts'
+import type { WeekStart } from './time-bucket.ts'
 import { parseMetricNames, parseQuery, parseWhereField, type Order } from './query.ts'
 
 /** What a report may be asked with; names as on the command line. */
@@ -25,6 +26,7 @@ export interface ReportParams {
   readonly order_by?: readonly Order[] | undefined
   readonly limit?: number | undefined
   readonly compare?: 'previous' | undefined
+  readonly week_start?: WeekStart | undefined
   readonly attribution?: Attribution | undefined
   readonly traits?: TraitMode | undefined
   readonly having?: Filter | string | undefined
@@ -50,6 +52,7 @@ export interface ReportQuery {
   readonly orderBy: readonly Order[]
   readonly limit: number | undefined
   readonly compare: 'previous' | undefined
+  readonly weekStart: WeekStart | undefined
   readonly attribution: Attribution | undefined
   readonly traits: TraitMode | undefined
   readonly having: FilterNode | undefined
@@ -76,6 +79,7 @@ const fields = [
   'after',
   'other',
   'compare',
+  'week_start',
   'attribution',
   'traits',
   'explain',

@@ -3,9 +3,14 @@ import type { Zone } from '@spanledger/store'
 import type { Period } from './period.ts'
 import { QueryError } from './query-error.ts'
 
-/** Steps of time that calls can be split by. Weeks start on Monday. */
+/** Steps of time that calls can be split by. */
 export const timeSteps = ['minute', 'hour', 'day', 'week', 'month'] as const
-export type TimeStep = (typeof timeSteps)[number]
+/** `sunday_week` is what `week` means where weeks start on Sunday. */
+export type TimeStep = (typeof timeSteps)[number] | 'sunday_week'
+
+/** On which day weeks start; the first unless told otherwise. */
+export const weekStarts = ['monday', 'sunday'] as const
+export type WeekStart = (typeof weekStarts)[number]
 
 /** Steps that are parts of an hour's or a day's instants, and no local days. */
 type ShortStep = 'minute' | 'hour'
@@ -66,7 +71,7 @@ function offsetReader(zoneName: string): (ms: number) => number {
 
 /**
  * The key that all instants of a bucket share: of a minute and an hour its first instant (an hour that a clock repeats is two), of a
- * day the number of days since 1970, of a week that of weeks (1970-01-05 was a Monday), of a month `yyyymm`.
+ * day the number of days since 1970, of a week that of weeks (1970-01-05 was a Monday, the day before a Sunday), of a month `yyyymm`.
  */
 function timeKey(step: TimeStep, ms: number, offsetMs: number): number {
   const localMs = ms + offsetMs
@@ -77,6 +82,7 @@ function timeKey(step: TimeStep, ms: number, offsetMs: number): number {
   }
   if (step === 'day') return day
   if (step === 'week') return Math.floor((day + 3) / 7)
+  if (step === 'sunday_week') return Math.floor((day + 4) / 7)
   const date = new Date(day * DAY_MS)
   return date.getUTCFullYear() * 100 + date.getUTCMonth() + 1
 }
@@ -90,7 +96,7 @@ export function timeKeyOfDay(step: Exclude<TimeStep, ShortStep>, day: number): n
 export function timeLabel(step: TimeStep, key: number): string {
   if (isShort(step)) return new Date(key).toISOString()
   if (step === 'month') return `${Math.floor(key / 100)}-${String(key % 100).padStart(2, '0')}`
-  const day = step === 'day' ? key : key * 7 - 3
+  const day = step === 'day' ? key : key * 7 - (step === 'week' ? 3 : 4)
   return new Date(day * DAY_MS).toISOString().slice(0, 10)
 }
 

@@ -76,3 +76,39 @@ describe('a split into too many parts', () => {
     expect([(await at(AS_OF)).meta.complete, (await at(AS_OF + 1)).meta.complete]).toEqual([true, false])
   })
 })
+
+describe('weeks', () => {
+  it.each([
+    ['Europe/Berlin', 'monday', 1],
+    ['Europe/Berlin', 'sunday', 0],
+    ['Asia/Kathmandu', 'sunday', 0],
+    ['Europe/Berlin', undefined, 1],
+  ] as const)('in %s begin on %s, read from rollups or calls, and add up', async (timeZone, week_start, weekday) => {
+    const analytics = openAnalytics(store, { timeZone, now: () => AS_OF })
+    const { rows, columns } = await analytics.query({ metrics: ['requests'], by: ['time:week'], week_start })
+    const days = await analytics.query({ metrics: ['requests'], by: ['time:day'] })
+    const expected = new Map<string, number>()
+    for (const { day, requests } of days.rows) {
+      const date = new Date(`${String(day)}T00:00:00Z`)
+      const first = new Date(date.getTime() - ((date.getUTCDay() - weekday + 7) % 7) * DAY).toISOString().slice(0, 10)
+      expected.set(first, (expected.get(first) ?? 0) + Number(requests))
+    }
+    expect(columns[0]).toEqual({ key: 'week', type: 'date', label: 'Week' })
+    expect(rows).toEqual([...expected].map(([week, requests]) => ({ week, requests })))
+  })
+
+  it('are compared by their number, and end where the next begins', async () => {
+    const { rows, meta } = await openAnalytics(store, { timeZone: 'UTC', now: () => Date.parse('2026-04-05T00:00:00Z') }).query({
+      metrics: ['requests'],
+      by: ['time:week'],
+      week_start: 'sunday',
+      since: '2026-03-29',
+      compare: 'previous',
+    })
+    expect([rows.map(({ week }) => week), meta.complete]).toEqual([['2026-03-29'], true])
+    await expect(openAnalytics(store).report('growth', { by: ['time:week'], week_start: 'sunday' })).rejects.toThrow('begin on Monday')
+    await expect(openAnalytics(store).query({ metrics: ['requests'], week_start: 'friday' as 'sunday' })).rejects.toThrow(
+      'Unknown week_start',
+    )
+  })
+})

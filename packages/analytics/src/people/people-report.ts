@@ -81,7 +81,8 @@ function placeIn(order: readonly Order[], columns: readonly DefinedColumn[]): (r
   })
 }
 
-function refuseWhatIsNotTaken({ metrics, compare }: ReportQuery): void {
+function refuseWhatIsNotTaken({ metrics, compare, weekStart }: ReportQuery): void {
+  if (weekStart === 'sunday') throw new QueryError('The weeks of this report begin on Monday.', { given: weekStart })
   if (metrics !== undefined)
     throw new QueryError('This report has columns of its own and takes no metrics. Choose among them with --columns.', {
       given: metrics.join(','),

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-import type { Answer, Attribution, Column, Definition, Filter, Order, ReportParams, TraitMode } from '@spanledger/analytics'
+import type { Answer, Attribution, Column, Definition, Filter, Order, ReportParams, TraitMode, WeekStart } from '@spanledger/analytics'
 import { metricNames, parseWhere, reportOptions, type GivenOptions } from '@spanledger/analytics'
 import type { Command } from 'commander'
 
@@ -31,6 +31,7 @@ export interface AskOptions extends ShowOptions {
   readonly segment?: string
   readonly metrics?: string
   readonly compare?: 'previous'
+  readonly weekStart?: WeekStart
   readonly attribution?: Attribution
   readonly traits?: TraitMode
   readonly having?: string
@@ -70,6 +71,7 @@ export function reportParams(options: AskOptions & Pick<Globals, 'format'>): Rep
     more_metrics: metricsAmong(options.columns),
     order_by: options.sort === undefined ? undefined : parseSort(options.sort),
     limit: parseLimit(options.limit) ?? (forPeople ? SHOWN_ROWS : undefined),
+    week_start: options.weekStart,
     attribution: options.attribution,
     traits: options.traits,
     having: given('--having', options.having),
