@@ -64,6 +64,13 @@ describe('a report', () => {
     expect(answer).toMatchObject({ schema: 'users/v1', totals: { requests: 4, cost_usd: '0.010025000' }, meta: { tz: 'UTC', users: 2 } })
   })
 
+  it('is the same with --json, before and after the name of the command', async () => {
+    const { out } = await ask('report', 'models', '--format', 'json', '--quiet')
+    expect((await ask('report', 'models', '--json', '--quiet')).out).toBe(out)
+    expect((await run(['--json', 'report', 'models', '--quiet', '--store', path, '--as-of', AS_OF])).out).toBe(out)
+    expect((await ask('report', 'models', '--json', '--format', 'csv', '--quiet')).out).toMatch(/^model,/)
+  })
+
   it('is the same as a query and as JSON from the page asks for', async () => {
     const query = JSON.stringify({ metrics: ['requests'], by: ['property:plan'], where: 'plan = pro' })
     const { out } = await ask('query', query, '--format', 'ndjson')

@@ -30,6 +30,7 @@ export function addGlobals(program: Command): Command {
     .option('--tz <zone>', "IANA zone of local days (default: the ledger's reporting zone)")
     .option('--as-of <instant>', 'answer as of a date (its end) or an instant (default: now)')
     .addOption(new Option('--format <format>', 'how data is written').choices([...formats, PARQUET]).default('table'))
+    .addOption(new Option('--json', 'the same as --format json').implies({ format: 'json' }))
     .option('--out <file>', 'write data to a file instead of stdout')
     .option('--no-header', 'leave out the line of column names (table, csv, tsv) or the title (md)')
     .addOption(new Option('--color <when>', 'colours: on a terminal, always or never').choices(colorChoices).default('auto'))
