@@ -63,6 +63,13 @@ describe('reports about people, over twelve users', () => {
     expect(later).toEqual([{ cohort: '2024-01', size: 5, w2: 1, w4: 0.8 }])
   })
 
+  it('cohorts: have whom they have from the first hour on', async () => {
+    const early = openAnalytics(store, { now: () => Date.parse('2024-01-02T12:01:00Z') })
+    expect((await early.report('cohorts')).rows).toEqual([
+      { cohort: '2024-01', size: 1, w1: null, w2: null, w4: null, w8: null, w12: null },
+    ])
+  })
+
   it('segments: each user in one, and who moved', async () => {
     const members = await rowsOf('segment_members', { order_by: [['user', 'asc']] })
     expect(lines(members, 'user', 'segment', 'is_power', 'requests_30d')).toEqual([

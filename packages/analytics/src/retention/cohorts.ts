@@ -42,7 +42,7 @@ export function cohorts(
   { by, from, to, asOfDay, weeks = cohortWeeks, mode = 'on', censoring = 'strict' }: CohortOptions,
 ): Cohort[] {
   const first = startOfInterval(by, from)
-  const joined = histories.filter(({ firstDay }) => firstDay >= first && firstDay < to && firstDay < asOfDay)
+  const joined = histories.filter(({ firstDay }) => firstDay >= first && firstDay < to)
   const byStart = groupBy(joined, ({ firstDay }) => startOfInterval(by, firstDay))
   return [...byStart]
     .sort(([a], [b]) => a - b)
