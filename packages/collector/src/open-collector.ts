@@ -61,9 +61,12 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   // A path that cannot be written is to be seen now, not by the first sender.
   if (options.tokenFile === undefined || options.token !== undefined) await ledgers.queueOf(undefined)
   const onFault = options.onFault ?? (() => undefined)
-  const forwarder = await openForwarder(options, chosen, (counter, tenant, message) => {
-    onFault(new Error(message))
-    void countIn(ledgers, tenant, counter)
+  const forwarder = await openForwarder(options, chosen, {
+    onFault,
+    onLost: (counter, tenant, message) => {
+      onFault(new Error(message))
+      void countIn(ledgers, tenant, counter)
+    },
   }).catch(async (error: unknown) => {
     await ledgers.close()
     throw error
@@ -110,11 +113,11 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
 async function openForwarder(
   { forward, forwardHeaders = {}, forwardQueue, store }: CollectorOptions,
   { forwardMaxBytes }: Settings,
-  onLost: ForwardEvents['onLost'],
+  events: ForwardEvents,
 ): Promise<Forwarder | undefined> {
   if (forward === undefined) return undefined
   const folder = forwardQueue ?? `${store.path}.forward`
-  return Forwarder.open({ url: forward, headers: forwardHeaders, folder, maxBytes: forwardMaxBytes }, { onLost })
+  return Forwarder.open({ url: forward, headers: forwardHeaders, folder, maxBytes: forwardMaxBytes }, events)
 }
 
 /** Best effort: it has been said by then, and what was lost is not in the ledger's own numbers. */

@@ -1,7 +1,8 @@
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
-import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { appendFileSync, copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -42,6 +43,8 @@ async function startEndpoint(
 }
 
 const body = (user: string): Uint8Array<ArrayBuffer> => serialize.protobuf(makeSpans([{ attributes: callAttributes({ 'user.id': user }) }]))
+/** Longer than the queue waits before it notes down again how far it has come. */
+const NOTE_EVERY_MS = 250
 const soon = { timeout: 15_000, interval: 20 }
 
 describe('--forward passes on', () => {
@@ -132,6 +135,41 @@ describe('--forward passes on', () => {
     const up = await startEndpoint(undefined, Number(new URL(down.url).port))
     await startCollector({ path, forward: down.url })
     await vi.waitFor(() => expect(up.received.map(({ body: bytes }) => bytes.includes('ada'))).toEqual([true]), soon)
+  })
+})
+
+describe('a disk that fails under the queue', () => {
+  it('keeps no request from being sent, where how far it has come cannot be noted down', async () => {
+    const endpoint = await startEndpoint()
+    const folder = tempFolder()
+    // Writing to a folder's name fails for everybody, root included, as a full disk does.
+    mkdirSync(join(folder, 'position.new'))
+    const { httpUrl } = await startCollector({ forward: endpoint.url, forwardQueue: folder })
+    for (const user of ['ada', 'bob', 'cyd']) {
+      expect((await post(httpUrl, body(user))).status).toBe(200)
+      await vi.waitFor(() => expect(endpoint.received.at(-1)?.body.includes(user)).toBe(true), soon)
+      await sleep(NOTE_EVERY_MS)
+    }
+  })
+
+  it('is said and tried again, and sending goes on', async () => {
+    const folder = tempFolder()
+    const down = await startEndpoint()
+    await down.close()
+    const first = await startCollector({ forward: down.url, forwardQueue: folder })
+    await post(first.httpUrl, body('ada'))
+    await first.close()
+    const file = readdirSync(folder).find((name) => name.endsWith('.queue')) ?? ''
+    copyFileSync(join(folder, file), join(folder, file.replace('1', '2')))
+    const faults: unknown[] = []
+    const { httpUrl } = await startCollector({ forward: down.url, forwardQueue: folder, onFault: (error) => faults.push(error) })
+    // A folder cannot be deleted as a file.
+    rmSync(join(folder, file))
+    mkdirSync(join(folder, file))
+    const up = await startEndpoint(undefined, Number(new URL(down.url).port))
+    await post(httpUrl, body('bob'))
+    await vi.waitFor(() => expect(up.received.map(({ body: bytes }) => bytes.includes('ada'))).toEqual([true, true, false]), soon)
+    expect(String(faults[0])).toContain('The forward queue has a fault')
   })
 })
 

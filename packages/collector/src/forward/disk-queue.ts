@@ -128,7 +128,7 @@ export class DiskQueue {
 
   async close(): Promise<void> {
     await this.#flushing
-    await this.#note().catch(() => undefined)
+    await this.#note()
     for (const segment of this.#segments) await segment.close()
     await rm(join(this.#folder, 'lock'), { force: true })
   }
@@ -161,11 +161,16 @@ export class DiskQueue {
     }
   }
 
+  /** Never throws: without the note, on a disk that is full, what has been sent since the last one is sent again after a crash. */
   async #note(): Promise<void> {
     this.#notedMs = Date.now()
     const path = join(this.#folder, 'position')
-    await writeFile(`${path}.new`, JSON.stringify({ segment: this.#segments[0]?.number ?? 0, offset: this.#offset }))
-    await rename(`${path}.new`, path)
+    try {
+      await writeFile(`${path}.new`, JSON.stringify({ segment: this.#segments[0]?.number ?? 0, offset: this.#offset }))
+      await rename(`${path}.new`, path)
+    } catch {
+      // The next note says all that this one would have said.
+    }
   }
 }
 

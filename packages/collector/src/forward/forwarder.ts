@@ -13,8 +13,10 @@ export interface ForwardOptions {
   readonly maxBytes: number
 }
 
-/** What becomes of requests that are sent on and are not taken. */
+/** What becomes of requests that are sent on and are not taken, and of the queue. */
 export interface ForwardEvents {
+  /** The queue could not be read or tidied up, and is tried again. */
+  onFault(error: Error): void
   /** The other endpoint will never take it, or the queue was full. */
   onLost(counter: 'forward_refused' | 'forward_dropped', tenant: string | undefined, message: string): void
 }
@@ -75,19 +77,28 @@ export class Forwarder {
     await this.#queue.close()
   }
 
+  /** Never rejects: a fault of the queue's disk is said, and tried again. */
   async #send(): Promise<void> {
-    const { signal } = this.#stop
-    while (!signal.aborted) {
-      // Before the look: what is added in between is not missed.
-      const added = this.#queue.added()
-      const request = await this.#queue.peek()
-      if (request === undefined) {
-        await added
-        continue
+    let retryMs = FIRST_RETRY_MS
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#sendNext()
+        retryMs = FIRST_RETRY_MS
+      } catch (cause) {
+        this.#events.onFault(new Error(`The forward queue has a fault (${(cause as Error).message}) and is tried again.`, { cause }))
+        await this.#pause(retryMs)
+        retryMs = Math.min(retryMs * 2, LAST_RETRY_MS)
       }
-      await this.#sendUntilTaken(request)
-      if (!signal.aborted) await this.#queue.shift()
     }
+  }
+
+  async #sendNext(): Promise<void> {
+    // Before the look: what is added in between is not missed.
+    const added = this.#queue.added()
+    const request = await this.#queue.peek()
+    if (request === undefined) return added
+    await this.#sendUntilTaken(request)
+    if (!this.#stop.signal.aborted) await this.#queue.shift()
   }
 
   async #sendUntilTaken(request: ForwardedRequest): Promise<void> {
@@ -100,9 +111,13 @@ export class Forwarder {
         return
       }
       // Half of it by chance, so that several that wait for one endpoint do not come back together.
-      const waitMs = Math.max(answer.afterMs ?? 0, retryMs * (0.5 + Math.random() / 2))
-      await sleep(waitMs, undefined, { signal }).catch(() => undefined)
+      await this.#pause(Math.max(answer.afterMs ?? 0, retryMs * (0.5 + Math.random() / 2)))
     }
+  }
+
+  /** Ends early when sending is to stop. */
+  async #pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#stop.signal }).catch(() => undefined)
   }
 
   async #post({ signal, contentType, contentEncoding, body }: ForwardedRequest): Promise<Answer> {
