@@ -28,7 +28,7 @@ function protobufTemplate(body: Buffer, calls: readonly WrittenCall[], starts: r
     const traceAt = body.indexOf(Buffer.from(traceId, 'hex'))
     const spanAt = body.indexOf(Buffer.from(spanId, 'hex'), traceAt)
     const startAt = body.indexOf(fixed64(starts[n] ?? 0n), spanAt)
-    return { traceAt, spanAt, startAt }
+    return { traceAt, spanAt, startAt, responseAt: body.indexOf(`chatcmpl-${spanId}`, traceAt) + 9 }
   })
   return {
     spans: calls.length,
@@ -36,9 +36,11 @@ function protobufTemplate(body: Buffer, calls: readonly WrittenCall[], starts: r
       const copy = Buffer.from(body)
       const random = randomFillSync(Buffer.allocUnsafe(24 * places.length))
       const afterNanos = BigInt(afterMs) * 1_000_000n
-      places.forEach(({ traceAt, spanAt, startAt }, n) => {
+      places.forEach(({ traceAt, spanAt, startAt, responseAt }, n) => {
         random.copy(copy, traceAt, n * 24, n * 24 + 16)
         random.copy(copy, spanAt, n * 24 + 16, n * 24 + 24)
+        // The provider gives each answer an id of its own, too.
+        copy.write(random.toString('hex', n * 24 + 16, n * 24 + 24), responseAt)
         // The end follows its start, each behind a tag of one byte.
         for (const at of [startAt, startAt + 9]) copy.writeBigUInt64LE(copy.readBigUInt64LE(at) + afterNanos, at)
       })
@@ -51,7 +53,13 @@ function jsonTemplate(body: Buffer, calls: readonly WrittenCall[], starts: reado
   const places = calls.map(({ traceId, spanId }, n) => {
     const traceAt = body.indexOf(traceId)
     const startAt = body.indexOf(String(starts[n]), traceAt)
-    return { traceAt, spanAt: body.indexOf(spanId, traceAt), startAt, endAt: body.indexOf('"endTimeUnixNano":"', startAt) + 19 }
+    return {
+      traceAt,
+      spanAt: body.indexOf(spanId, traceAt),
+      startAt,
+      endAt: body.indexOf('"endTimeUnixNano":"', startAt) + 19,
+      responseAt: body.indexOf(`chatcmpl-${spanId}`, traceAt) + 9,
+    }
   })
   return {
     spans: calls.length,
@@ -59,9 +67,9 @@ function jsonTemplate(body: Buffer, calls: readonly WrittenCall[], starts: reado
       const copy = Buffer.from(body)
       const random = randomFillSync(Buffer.allocUnsafe(24 * places.length)).toString('hex')
       const afterNanos = BigInt(afterMs) * 1_000_000n
-      places.forEach(({ traceAt, spanAt, startAt, endAt }, n) => {
+      places.forEach(({ traceAt, spanAt, startAt, endAt, responseAt }, n) => {
         copy.write(random.slice(n * 48, n * 48 + 32), traceAt)
-        copy.write(random.slice(n * 48 + 32, n * 48 + 48), spanAt)
+        for (const at of [spanAt, responseAt]) copy.write(random.slice(n * 48 + 32, n * 48 + 48), at)
         for (const at of [startAt, endAt]) copy.write(String(BigInt(copy.toString('latin1', at, at + 19)) + afterNanos), at)
       })
       return copy
