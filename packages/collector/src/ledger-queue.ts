@@ -41,10 +41,7 @@ export class LedgerQueue {
         rejections,
         opened: undefined,
         isRefused: false,
-        accept: () => {
-          waiting.opened?.close()
-          resolve(rejections.toRejected(request.signal))
-        },
+        accept: () => resolve(rejections.toRejected(request.signal)),
         refuse: (error) => {
           waiting.isRefused = true
           waiting.opened?.close()
@@ -119,7 +116,9 @@ export class LedgerQueue {
         else part.links.push(item.link)
         return sizeOfPart(part) < room
       })
-      if (!part.isLast) this.#waiting.unshift(waiting)
+      // Now, not when it is committed: the next of this group may wait for its turn to be opened.
+      if (part.isLast) waiting.opened.close()
+      else this.#waiting.unshift(waiting)
       return part
     } catch (error) {
       waiting.refuse(error)
