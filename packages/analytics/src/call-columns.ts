@@ -41,6 +41,12 @@ export function needsKinds(name: SumName): boolean {
   return callSums[name](whole).includes('kinds.')
 }
 
+/** The tokens of a call, of whatever kind. */
+const everyToken = `(${sumNames
+  .filter((name) => name.endsWith('_tokens'))
+  .map((name) => `c.${name}`)
+  .join(' + ')})`
+
 const hasBothCosts = 'c.reported_cost_nano_usd IS NOT NULL AND c.cost_nano_usd IS NOT NULL'
 
 /** The columns each need adds, in order. */
@@ -72,6 +78,9 @@ const needColumns: Readonly<Record<GroupNeed, Partial<Record<Source, (scope: Sco
       raw(`CAST(coalesce(sum(iif(${hasBothCosts}, ${share('c.cost_nano_usd')}, 0)), 0) AS TEXT)`),
     ],
   },
+  unpriced: {
+    calls: (_, share) => [raw(`coalesce(sum(iif(c.cost_nano_usd IS NULL, ${share(everyToken)}, 0)), 0)`)],
+  },
   extent: { calls: () => [raw('min(c.start_ms)'), raw('max(c.start_ms)'), raw('max(c.start_ms + c.latency_ms)')] },
 }
 
@@ -87,6 +96,7 @@ export const needWidth: Readonly<Record<GroupNeed, number>> = {
   extent: 3,
   saved: 4,
   reported: 5,
+  unpriced: 1,
 }
 
 /** Whether a need is read from tables of its own, and so not together with others. */

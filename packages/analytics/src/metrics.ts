@@ -34,7 +34,7 @@ export const sumNames = [
 export type SumName = (typeof sumNames)[number]
 
 /** What needs more than sums. */
-export type Need = 'users' | 'sessions' | 'active_days' | 'latency' | 'ttft' | 'extent' | 'saved' | 'reported' | Opinion
+export type Need = 'users' | 'sessions' | 'active_days' | 'latency' | 'ttft' | 'extent' | 'saved' | 'reported' | 'unpriced' | Opinion
 
 /** What is known of a group of calls; what no metric asked for is left out. */
 export interface Group {
@@ -43,6 +43,7 @@ export interface Group {
   readonly users?: number
   readonly sessions?: number
   readonly activeDays?: number
+  readonly unpricedTokens?: number
   readonly latency?: Durations
   readonly ttft?: Durations
   readonly firstStartMs?: number
@@ -292,6 +293,13 @@ const metrics = {
     says: 'calls whose cost is unknown: no price, or no tokens',
     sums: ['unpriced_requests'],
     of: count('unpriced_requests'),
+  },
+  unpriced_tokens: {
+    label: 'Unpriced tokens',
+    type: 'int',
+    says: 'tokens of calls whose cost is unknown; cost_usd leaves them out',
+    needs: ['unpriced'],
+    of: (g) => g.unpricedTokens ?? 0,
   },
   estimated_requests: {
     label: 'Estimated',

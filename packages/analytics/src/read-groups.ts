@@ -93,6 +93,7 @@ function putNeeds(group: Mutable<Group>, needs: readonly GroupNeed[], values: re
     if (need === 'users') group.users = Number(first ?? 0)
     else if (need === 'sessions') group.sessions = Number(first ?? 0)
     else if (need === 'active_days') group.activeDays = Number(first ?? 0)
+    else if (need === 'unpriced') group.unpricedTokens = Number(first ?? 0)
     else if (need === 'reported')
       group.reported = {
         calls: Number(first),

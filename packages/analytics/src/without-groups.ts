@@ -6,7 +6,7 @@ import type { Group, Reported, Saved } from './metrics.ts'
  * share no user. The first and last calls are not known of it.
  */
 export function withoutGroups(whole: Group, parts: readonly Group[]): Group {
-  const left = (name: 'users' | 'sessions' | 'activeDays'): number =>
+  const left = (name: 'users' | 'sessions' | 'activeDays' | 'unpricedTokens'): number =>
     parts.reduce((rest, part) => rest - (part[name] ?? 0), whole[name] ?? 0)
   return {
     sums: new Map([...whole.sums].map(([name, sum]) => [name, parts.reduce((rest, { sums }) => rest - (sums.get(name) ?? 0), sum)])),
@@ -14,6 +14,7 @@ export function withoutGroups(whole: Group, parts: readonly Group[]): Group {
     users: left('users'),
     sessions: left('sessions'),
     activeDays: left('activeDays'),
+    unpricedTokens: left('unpricedTokens'),
     ...(whole.saved === undefined
       ? {}
       : {

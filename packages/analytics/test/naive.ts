@@ -237,6 +237,9 @@ export function figuresOf(calls: readonly PlainCall[], timeZone: string): Record
     error_rate: requests === 0 ? null : errors / requests,
     cancelled: calls.filter(({ status }) => status === 'cancelled').length,
     unpriced_requests: requests - priced.length,
+    unpriced_tokens: calls
+      .filter(({ costNanoUsd }) => costNanoUsd === null)
+      .reduce((sum, call) => sum + tokenColumns.reduce((of, column) => of + (call.tokens[column] ?? 0), 0), 0),
     estimated_requests: calls.filter(({ estimated }) => estimated).length,
     missing_usage_requests: requests - known.length,
     sample_requests: calls.filter(({ sample }) => sample).length,

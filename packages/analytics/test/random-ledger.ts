@@ -22,6 +22,7 @@ export const exact = [
   'error_rate',
   'cancelled',
   'unpriced_requests',
+  'unpriced_tokens',
   'estimated_requests',
   'missing_usage_requests',
   'sample_requests',

@@ -74,6 +74,20 @@ describe('counts by day', () => {
   })
 })
 
+describe('a total that leaves calls without a price out', () => {
+  const whole = answerOf('pro', 'free')
+  const answer = { ...whole, meta: { ...whole.meta, unpriced_requests: 3 } }
+
+  it('says that it is a floor, in every form that people read', () => {
+    expect(formatAnswer(answer, 'table', plain)).toContain('≥ $2,469.14')
+    expect(formatAnswer(answer, 'table', { ...plain, ascii: true })).toContain('>= $2,469.14')
+    expect(formatAnswer(answer, 'md', plain)).toContain('**≥ $2,469.14**')
+    expect(formatAnswer(answer, 'html', plain)).toContain('≥ $2,469.14')
+    expect(formatAnswer(whole, 'table', plain)).not.toContain('≥')
+    expect(formatAnswer(answer, 'csv', plain)).not.toContain('≥')
+  })
+})
+
 describe('all other rows', () => {
   const other = { rows: 40, values: { requests: 5, cost_usd: '0.000000001', error_rate: 0.5 } }
   const answer = { ...answerOf('pro'), other }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 
 import { cleanText } from './clean-text.ts'
 import { isNumeric, shown } from './shown.ts'
-import { definitionSheet, summaryLines, type Sheet } from './sheet.ts'
+import { definitionSheet, shownSum, summaryLines, type Sheet } from './sheet.ts'
 
 /** One page that needs nothing but itself. Its policy lets the browser run nothing and load nothing. */
 export function formatHtml(sheet: Sheet): string {
@@ -35,7 +35,11 @@ export function sheetHtml(sheet: Sheet): string {
     ({ label, values }) =>
       `<tr>${columns
         .map((column, n) =>
-          cell('td', values[column.key] === undefined ? (n === 0 ? label : '') : shown(values[column.key], column), column),
+          cell(
+            'td',
+            values[column.key] === undefined ? (n === 0 ? label : '') : shownSum(values[column.key], { column, label, sheet }),
+            column,
+          ),
         )
         .join('')}</tr>`,
   )

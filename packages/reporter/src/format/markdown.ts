@@ -1,6 +1,6 @@
 import { cleanText } from './clean-text.ts'
 import { isNumeric, shown } from './shown.ts'
-import { definitionSheet, summaryLines, type Sheet } from './sheet.ts'
+import { definitionSheet, shownSum, summaryLines, type Sheet } from './sheet.ts'
 
 /** A Markdown table with its title and notes. */
 export function formatMarkdown(sheet: Sheet, { header }: { header: boolean }): string {
@@ -9,7 +9,11 @@ export function formatMarkdown(sheet: Sheet, { header }: { header: boolean }): s
   const sums = summaryLines(sheet).map(({ label, values }) =>
     line(
       columns.map((column, n) =>
-        values[column.key] === undefined ? (n === 0 ? `**${escaped(label)}**` : '') : `**${escaped(shown(values[column.key], column))}**`,
+        values[column.key] === undefined
+          ? n === 0
+            ? `**${escaped(label)}**`
+            : ''
+          : `**${escaped(shownSum(values[column.key], { column, label, sheet }))}**`,
       ),
     ),
   )

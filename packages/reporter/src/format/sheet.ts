@@ -1,4 +1,6 @@
-import type { Column, Definition, OtherRows, Row } from '@spanledger/analytics'
+import type { Cell, Column, Definition, OtherRows, Row } from '@spanledger/analytics'
+
+import { shown } from './shown.ts'
 
 /** What every format writes: columns, rows, and perhaps their totals. */
 export interface Sheet {
@@ -6,6 +8,8 @@ export interface Sheet {
   readonly columns: readonly Column[]
   readonly rows: readonly Row[]
   readonly totals?: Row | undefined
+  /** Calls whose cost is unknown: with any of them, the cost of all is at least what is summed. */
+  readonly unpricedRequests?: number | undefined
   /** All rows that are not shown, as one. */
   readonly other?: OtherRows | null | undefined
   /** What the columns are, where that was asked for. */
@@ -14,6 +18,8 @@ export interface Sheet {
   readonly notes: readonly string[]
 }
 
+const TOTAL = 'total'
+
 /** The lines below the rows: what all rows that are not shown are together, and all of them. */
 export function summaryLines({ rows, totals, other }: Sheet): { readonly label: string; readonly values: Row }[] {
   const lines =
@@ -21,7 +27,17 @@ export function summaryLines({ rows, totals, other }: Sheet): { readonly label: 
       ? []
       : [{ label: `(other) ${other.rows} ${other.rows === 1 ? 'row' : 'rows'}`, values: other.values }]
   const hasTotals = totals !== undefined && Object.keys(totals).length > 0
-  return !hasTotals || rows.length + lines.length < 2 ? lines : [...lines, { label: 'total', values: totals }]
+  return !hasTotals || rows.length + lines.length < 2 ? lines : [...lines, { label: TOTAL, values: totals }]
+}
+
+/** A value of a line below the rows. A total that leaves calls without a price out says that it is a floor. */
+export function shownSum(
+  value: Cell | undefined,
+  { column, label, sheet, ascii = false }: { column: Column; label: string; sheet: Sheet; ascii?: boolean },
+): string {
+  const text = shown(value, column, { ascii })
+  const isFloor = label === TOTAL && column.key === 'cost_usd' && (sheet.unpricedRequests ?? 0) > 0 && value !== null && value !== undefined
+  return isFloor ? `${ascii ? '>=' : '≥'} ${text}` : text
 }
 
 /** Definitions as rows of a sheet of their own. */

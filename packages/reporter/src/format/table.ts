@@ -4,7 +4,7 @@ import pc from 'picocolors'
 
 import { cleanText } from './clean-text.ts'
 import { isNumeric, shown } from './shown.ts'
-import { definitionSheet, summaryLines, type Sheet } from './sheet.ts'
+import { definitionSheet, shownSum, summaryLines, type Sheet } from './sheet.ts'
 
 /** How a table may be drawn. */
 export interface TableStyle {
@@ -58,7 +58,13 @@ function formatRows(sheet: Sheet, style: TableStyle): string {
   for (const { label, values } of summaryLines(sheet)) {
     table.push(
       columns.map((column, n) =>
-        colors.dim(n === 0 && values[column.key] === undefined ? label : totalText(values[column.key], column, style)),
+        colors.dim(
+          values[column.key] === undefined
+            ? n === 0
+              ? label
+              : ''
+            : cleanText(shownSum(values[column.key], { column, label, sheet, ascii: style.ascii === true })),
+        ),
       ),
     )
   }
@@ -76,8 +82,4 @@ function cellText(value: Cell | undefined, column: Column, { ascii = false, maxT
   const characters = Array.from(text)
   const mark = ascii ? '...' : '…'
   return characters.length > maxText ? `${characters.slice(0, maxText - mark.length).join('')}${mark}` : text
-}
-
-function totalText(value: Cell | undefined, column: Column, style: TableStyle): string {
-  return value === undefined ? '' : cellText(value, column, style)
 }

@@ -15,7 +15,11 @@ export const readByPeople: ReadonlySet<Format> = new Set<Format>(['table', 'md',
 /** An answer in a format; `json` is the whole of it, the others are its rows. */
 export function formatAnswer(answer: Answer, format: Format, style: TableStyle): string {
   if (format === 'json') return `${JSON.stringify(answer)}\n`
-  return formatSheet({ ...answer, title: titleOf(answer), notes: notesOf(answer) }, format, style)
+  return formatSheet(
+    { ...answer, unpricedRequests: answer.meta.unpriced_requests, title: titleOf(answer), notes: notesOf(answer) },
+    format,
+    style,
+  )
 }
 
 /** Rows in any format but `json`, which every caller shapes itself. */
