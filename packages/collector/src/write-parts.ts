@@ -21,9 +21,10 @@ export function sizeOfPart({ calls, events, links }: Part): number {
 }
 
 /**
- * Writes parts of several requests in one transaction. Where the ledger finds a fault with what is written rather than with
- * itself, they are written in halves, down to single ones, so that what cannot be written takes nothing else down with it.
- * Never throws: a request whose part is not in the ledger is refused, or has it among its rejections.
+ * Writes parts of several requests in one transaction. Where that fails they are written in halves: down to single calls,
+ * events and links where one of these is at fault, so that it takes nothing else down with it; otherwise down to single
+ * requests, so that one that needs what is broken in the ledger does not. Never throws: a request whose part is not in the
+ * ledger is refused, and its sender keeps it, or has what no ledger would take among its rejections.
  */
 export async function writeParts(store: Store, parts: readonly Part[]): Promise<void> {
   const open = parts.filter((part) => sizeOfPart(part) > 0 && !part.of.isRefused)
@@ -36,7 +37,7 @@ export async function writeParts(store: Store, parts: readonly Part[]): Promise<
   }
 }
 
-/** Parts of one call, event or link each that the store does not take, and why. */
+/** Parts of one call, event or link each that no store would take, and why. */
 interface Unwritable {
   readonly single: readonly Part[]
   readonly error?: unknown
@@ -52,7 +53,8 @@ async function writeHalves(store: Store, parts: readonly Part[]): Promise<Unwrit
     })
     return { single: [] }
   } catch (error) {
-    if (error instanceof StoreError && error.kind !== 'other') {
+    const isOfValues = error instanceof StoreError && error.isOfValues
+    if (!isOfValues && (parts.length === 1 || (error instanceof StoreError && error.kind !== 'other'))) {
       for (const { of } of parts) of.refuse(error)
       return { single: [] }
     }

@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,7 +6,7 @@ import { gzipSync } from 'node:zlib'
 import { openCollector } from '@spanledger/collector'
 import { describe, expect, it } from 'vitest'
 
-import { readCounters, readLines, startCollector, tempFolder } from './running.ts'
+import { openRaw, readCounters, readLines, startCollector, tempFolder } from './running.ts'
 import { callAttributes, makeSpans, post, serialize } from './spans.ts'
 
 const spans = makeSpans([{ attributes: callAttributes() }, { attributes: callAttributes() }])
@@ -312,12 +311,9 @@ function withResolvers(): { promise: Promise<void>; resolve: () => void } {
 
 /** Holds the write lock of a ledger until `until`. */
 async function lock(path: string, until: Promise<void>): Promise<void> {
-  const { Database } = createRequire(import.meta.url)('sqlite3') as {
-    Database: new (path: string) => { exec(sql: string, done: () => void): void; close(done: () => void): void }
-  }
-  const database = new Database(path)
-  await new Promise<void>((done) => database.exec('BEGIN IMMEDIATE', done))
+  const database = openRaw(path)
+  await new Promise<void>((done) => database.exec('BEGIN IMMEDIATE', () => done()))
   await until
-  await new Promise<void>((done) => database.exec('ROLLBACK', done))
+  await new Promise<void>((done) => database.exec('ROLLBACK', () => done()))
   await new Promise<void>((done) => database.close(done))
 }

@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -77,6 +78,24 @@ export async function readCounters(path: string): Promise<Record<string, number>
 /** What `verify` finds wrong with a ledger. */
 export async function findFaults(path: string): Promise<readonly unknown[]> {
   return reading(path, async (store) => (await store.verify()).checks.filter((check) => !check.ok))
+}
+
+/** Runs SQL on a ledger that others have open. */
+export async function changeLedger(path: string, sql: string): Promise<void> {
+  const database = openRaw(path)
+  await new Promise<void>((resolve, reject) => database.exec(sql, (error) => (error === null ? resolve() : reject(error))))
+  await new Promise<void>((done) => database.close(() => done()))
+}
+
+/** The driver's own connection. */
+export function openRaw(path: string): RawDatabase {
+  const { Database } = createRequire(import.meta.url)('sqlite3') as { Database: new (path: string) => RawDatabase }
+  return new Database(path)
+}
+
+interface RawDatabase {
+  exec(sql: string, done: (error: Error | null) => void): void
+  close(done: () => void): void
 }
 
 async function reading<Result>(path: string, read: (store: Awaited<ReturnType<typeof openStore>>) => Promise<Result>): Promise<Result> {

@@ -35,7 +35,17 @@ export class StoreError extends Error {
   get retryable(): boolean {
     return this.kind === 'busy' || this.kind === 'full'
   }
+
+  /** Whether what was to be written is at fault: then no ledger takes it, while this one may take all else. */
+  get isOfValues(): boolean {
+    const { code } = (this.cause ?? {}) as { code?: unknown }
+    if (code === undefined) return this.cause instanceof RangeError || this.cause instanceof TypeError
+    return typeof code === 'string' && codesOfValues.has(code)
+  }
 }
+
+/** SQLite refuses a value with these; with any other that is not named below either (no memory, a missing table), itself. */
+const codesOfValues: ReadonlySet<string> = new Set(['SQLITE_CONSTRAINT', 'SQLITE_MISMATCH', 'SQLITE_TOOBIG'])
 
 const kindByCode: Readonly<Record<string, StoreErrorKind>> = {
   SQLITE_BUSY: 'busy',

@@ -217,3 +217,19 @@ function killWhileWriting(path: string, round: number): Promise<number> {
     child.on('close', () => resolve(acknowledged))
   })
 }
+
+it('an error says whether what was to be written is at fault, or the ledger', async () => {
+  const db = await openSqlite(':memory:', 'write')
+  await db.exec('CREATE TABLE numbers (id INTEGER PRIMARY KEY, n INTEGER NOT NULL CHECK (n > 0)) STRICT')
+  const isOfValues = (sql: string): Promise<unknown> => db.exec(sql).catch((error: unknown) => (error as StoreError).isOfValues)
+  expect([
+    await isOfValues('INSERT INTO numbers VALUES (1, -1)'),
+    await isOfValues("INSERT INTO numbers VALUES ('x', 1)"),
+    await isOfValues('SELECT length(zeroblob(2147483647) || zeroblob(2147483647))'),
+    await isOfValues('INSERT INTO missing VALUES (1)'),
+    await isOfValues(
+      'PRAGMA max_page_count = 2; INSERT INTO numbers WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 9999) SELECT n, n FROM c',
+    ),
+  ]).toEqual([true, true, true, false, false])
+  await db.close()
+})
