@@ -32,7 +32,8 @@ const key = oneof(
 const value = oneof(
   string({ maxLength: 60, unit: 'grapheme' }),
   integer(),
-  double({ noNaN: true }).map((number) => (number === 0 ? 0 : number)), // The SDK sends -0 as the integer 0.
+  // The SDK sends -0 as the integer 0, and in JSON infinities as null.
+  double({ noNaN: true, noDefaultInfinity: true }).map((number) => (number === 0 ? 0 : number)),
   bool(),
   array(string({ maxLength: 5, unit: 'grapheme' }), { maxLength: 4 }),
   array(integer(), { maxLength: 4 }),
@@ -111,13 +112,59 @@ describe('one span', () => {
       ['number', 7],
       ['nan', Number.NaN],
       ['infinite', -Infinity],
-      ['null', null],
+      ['null', Number.NaN],
       ['none', null],
       ['bytes', 'AQID'],
       ['map', expect.anything()],
       ['twice', 'second'],
     ])
     expect(Object.entries(span?.attributes['map'] ?? {})).toEqual([['__proto__', [true, null]]])
+  })
+
+  it('has its counts refused alike from all three, where they are none', () => {
+    const count = oneof(
+      constantFrom(Number.NaN, Infinity, -Infinity, 1.5, -3, 2_000_000_000, 0),
+      integer({ min: 0, max: 1000 }),
+      double({ noNaN: true, min: -10, max: 10 }).map((number) => (number === 0 ? 0 : number)),
+    )
+    assertProperty(
+      property(count, count, (input, output) => {
+        const spans = makeSpans([
+          { attributes: callAttributes({ 'gen_ai.usage.input_tokens': input, 'gen_ai.usage.output_tokens': output }) },
+        ])
+        const [span] = spans
+        if (span === undefined) throw new Error('no span')
+        const [inApp, protobuf, json] = [
+          [toSpanRecord(span)],
+          fromProtobuf(serialize.protobuf(spans)),
+          fromJson(serialize.json(spans)),
+        ].map(([record]) => usageIn(record))
+        expect(protobuf).toEqual(inApp)
+        expect(json).toEqual(inApp)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it.each([
+    [{ doubleValue: null }],
+    [{ doubleValue: 'many' }],
+    [{ doubleValue: '' }],
+    [{ intValue: null }],
+    [{ intValue: 'abc' }],
+    [{ intValue: '' }],
+    [{ intValue: '12345678901234567890' }],
+    [{ intValue: '1.5' }],
+    [{ intValue: [1] }],
+    [{ stringValue: 100 }],
+    [100],
+  ])('has a count refused that is written %j in JSON, and is not said to have used 0', (written) => {
+    const model = { key: 'gen_ai.request.model', value: { stringValue: 'gpt-4o-mini' } }
+    const output = { key: 'gen_ai.usage.output_tokens', value: { intValue: '10' } }
+    const [span] = fromJson(jsonSpan([model, { key: 'gen_ai.usage.input_tokens', value: written }, output]))
+    const [nan] = fromProtobuf(serialize.protobuf(makeSpans([{ attributes: callAttributes({ 'gen_ai.usage.input_tokens': Number.NaN }) }])))
+    expect(usageIn(span)).toEqual(usageIn(nan))
+    expect(usageIn(span)).toMatchObject({ quality: 'partial', faults: ['token_count_refused'] })
   })
 
   it('drops and counts a value that is too deep or has too many entries, and keeps the others', () => {
@@ -183,6 +230,12 @@ it('nanoseconds keep their whole milliseconds, from both encodings, up to the ye
     0,
   ])
 })
+
+/** What a span says that its call used, and how sure that is. */
+function usageIn(span: unknown): unknown {
+  const call = readCall(span as SpanRecord, 'otlp')
+  return { usage: call?.usage, quality: call?.usageQuality, faults: call?.faults }
+}
 
 function jsonSpan(attributes: readonly unknown[]): string {
   return JSON.stringify({

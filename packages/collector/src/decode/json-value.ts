@@ -31,16 +31,18 @@ interface Within {
 
 /**
  * Reads an `AnyValue` as it is in protobuf's JSON.
- * @returns undefined for a value that is too deep or has too many entries
+ * @returns undefined for a value that is too deep or has too many entries; NaN for one that is there but cannot be read as what
+ * it says it is: readers refuse and count a number that is none, while one that is not there is no fault
  */
 function readJsonValue(value: unknown, within: Within): unknown {
-  if (!isObject(value)) return null
+  if (!isObject(value)) return value === undefined || value === null ? null : Number.NaN
   let read: unknown = null
   for (const kind of Object.keys(value)) {
     const one = value[kind]
     switch (kind) {
       case 'stringValue':
         if (typeof one === 'string') read = one.length * 3 > limits.textBytes && isId(within.key) ? one : cut(one)
+        else if (one !== null) read = Number.NaN
         break
       case 'boolValue':
         if (typeof one === 'boolean') read = one
@@ -98,20 +100,18 @@ function readMap(value: JsonObject, within: Within): unknown {
   return map
 }
 
-/** An int64 is a decimal text, or a number; a bigint where a number would not be exact. */
-function readInteger(value: unknown): number | bigint | null {
+/** An int64 is a decimal text, or a number; a bigint where a number would not be exact; NaN for anything else. */
+function readInteger(value: unknown): number | bigint {
   if (typeof value === 'number') return value
-  if (typeof value !== 'string' || !/^-?\d{1,19}$/.test(value)) return null
+  if (typeof value !== 'string' || !/^-?\d{1,19}$/.test(value)) return Number.NaN
   const number = Number(value)
   return BigInt(number) === BigInt(value) ? number : BigInt(value)
 }
 
-/** NaN and the infinities are texts in protobuf's JSON. */
-function readDouble(value: unknown): number | null {
+/** NaN and the infinities are texts in protobuf's JSON, and null in OpenTelemetry's for JavaScript; NaN for anything else. */
+function readDouble(value: unknown): number {
   if (typeof value === 'number') return value
-  if (value === 'NaN') return Number.NaN
-  if (value === 'Infinity' || value === '-Infinity') return Number(value)
-  return typeof value === 'string' && value !== '' && !Number.isNaN(Number(value)) ? Number(value) : null
+  return typeof value === 'string' && value.trim() !== '' ? Number(value) : Number.NaN
 }
 
 /** As many bytes as protobuf's texts are cut to, so that both encodings say the same. */
