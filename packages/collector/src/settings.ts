@@ -41,7 +41,7 @@ export const settings = {
     env: 'SPANLEDGER_COLLECT_MAX_CONNECTIONS',
     default: 512,
     unit: 'connections',
-    says: 'How many connections OTLP/HTTP holds open at a time.',
+    says: 'How many connections OTLP/HTTP and OTLP/gRPC each hold open at a time.',
   },
   headersTimeoutMs: {
     env: 'SPANLEDGER_COLLECT_HEADERS_TIMEOUT_MS',

@@ -1,17 +1,25 @@
-import { Metadata, Server, ServerCredentials, type ServiceDefinition, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js'
+import { createServer, type AddressInfo } from 'node:net'
 
-import { encodeRetryStatus, encodeSuccess } from '../answer.ts'
-import { overloaded, type Receiver } from '../receiver.ts'
-import { RETRY_AFTER_SECONDS } from '../refusal.ts'
+import { Server, ServerCredentials, type sendUnaryData, type ServerUnaryCall, type ServiceDefinition } from '@grpc/grpc-js'
+
+import { encodeSuccess } from '../answer.ts'
+import type { Receiver } from '../receiver.ts'
 import { signalNames, signals, type SignalName } from '../signals.ts'
-import { toRefusal } from '../to-refusal.ts'
+import { admission, type AdmittedMessage } from './admission.ts'
+import { statusOf } from './grpc-status.ts'
 
 export interface GrpcServerOptions {
   readonly maxBodyBytes: number
+  readonly maxConnections: number
+  readonly requestTimeoutMs: number
 }
 
-/** Requests of one connection at a time: each may hold a body in memory. */
-const MAX_STREAMS = 64
+/** What a gRPC receiver takes by default anywhere, the OpenTelemetry Collector too; also after decompression. */
+const MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+/** Requests of one connection at a time. */
+const MAX_STREAMS = 16
+/** For one message: OTLP clients give up after 10 s by default (https://opentelemetry.io/docs/specs/otel/protocol/exporter/, read 2026-11-25). */
+const MAX_MESSAGE_MS = 10_000
 const MAX_IDLE_MS = 300_000
 
 /** The receiver of OTLP/gRPC. */
@@ -25,53 +33,51 @@ export interface GrpcServer {
 }
 
 /** Serves the three Export methods with messages as bytes: they are decoded as those of HTTP are. */
-export function openGrpcServer(receiver: Receiver, { maxBodyBytes }: GrpcServerOptions): GrpcServer {
+export function openGrpcServer(receiver: Receiver, { maxBodyBytes, maxConnections, requestTimeoutMs }: GrpcServerOptions): GrpcServer {
+  const maxMessageBytes = Math.min(maxBodyBytes, MAX_MESSAGE_BYTES)
   const server = new Server({
-    'grpc.max_receive_message_length': maxBodyBytes,
+    'grpc.max_receive_message_length': maxMessageBytes,
     'grpc.max_concurrent_streams': MAX_STREAMS,
     'grpc.max_connection_idle_ms': MAX_IDLE_MS,
+    interceptors: [admission(receiver, { maxMessageBytes, timeoutMs: Math.min(requestTimeoutMs, MAX_MESSAGE_MS) })],
   })
   for (const signal of signalNames) {
     server.addService(serviceOf(signal), {
-      Export: async (call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) => {
+      Export: async (call: ServerUnaryCall<AdmittedMessage, Buffer>, done: sendUnaryData<Buffer>) => {
         try {
-          done(null, await answer(receiver, signal, call))
+          done(null, await answer(receiver, signal, call.request))
         } catch (error) {
           done(statusOf(error))
         }
       },
     })
   }
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
+  // A listener of our own, because that of the library takes any number of connections.
+  const listener = createServer((socket) => injector.injectConnection(socket.setNoDelay()))
+  listener.maxConnections = maxConnections
   return {
     listen: (host, port) =>
       new Promise((resolve, reject) => {
-        const address = `${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`
-        server.bindAsync(address, ServerCredentials.createInsecure(), (error, chosen) => (error === null ? resolve(chosen) : reject(error)))
+        listener.on('error', reject)
+        listener.listen({ host: host.replace(/^\[(.*)\]$/, '$1'), port }, () => resolve((listener.address() as AddressInfo).port))
       }),
-    close: () => new Promise((resolve) => server.tryShutdown(() => resolve())),
+    close: async () => {
+      const closed = new Promise<void>((resolve) => listener.close(() => resolve()))
+      await new Promise<void>((resolve) => server.tryShutdown(() => resolve()))
+      await closed
+    },
     cut: () => server.forceShutdown(),
   }
 }
 
-async function answer(receiver: Receiver, signal: SignalName, call: ServerUnaryCall<Buffer, Buffer>): Promise<Buffer> {
-  const sender = receiver.admit({ authorization: call.metadata.get('authorization')[0]?.toString(), host: call.getHost() })
-  const body = call.request
-  if (!receiver.budget.take(body.length)) throw overloaded()
+async function answer(receiver: Receiver, signal: SignalName, { sender, body, release }: AdmittedMessage): Promise<Buffer> {
   try {
     const rejected = await receiver.take(sender, { signal, encoding: 'protobuf', isGzip: false, body })
     return encodeSuccess(signal, 'protobuf', rejected)
   } finally {
-    receiver.budget.giveBack(body.length)
+    release()
   }
-}
-
-function statusOf(error: unknown): { code: number; details: string; metadata?: Metadata } {
-  const refusal = toRefusal(error)
-  const { grpc, retry } = refusal.status
-  if (!retry) return { code: grpc, details: refusal.message }
-  const metadata = new Metadata()
-  metadata.set('grpc-status-details-bin', encodeRetryStatus(refusal, RETRY_AFTER_SECONDS))
-  return { code: grpc, details: refusal.message, metadata }
 }
 
 function asIs(bytes: Buffer): Buffer {

@@ -2,5 +2,5 @@
 import { openCollector } from '@spanledger/collector'
 
 const collector = await openCollector(JSON.parse(process.argv[2]))
-process.stdout.write(`${collector.httpUrl}\n`)
+process.stdout.write(`${collector.httpUrl}\n${collector.grpcUrl}\n`)
 process.once('SIGTERM', () => void collector.close())
