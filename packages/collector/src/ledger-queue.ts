@@ -54,10 +54,6 @@ export class LedgerQueue {
     })
   }
 
-  get isIdle(): boolean {
-    return this.#working === undefined
-  }
-
   /** Resolves when nothing waits any more. */
   async idle(): Promise<void> {
     while (this.#working !== undefined) await this.#working

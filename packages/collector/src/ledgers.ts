@@ -5,12 +5,13 @@ import { openStore, type Store, type StoreOptions } from '@spanledger/store'
 import { LedgerQueue } from './ledger-queue.ts'
 import type { BodyLimits } from './ledger-items.ts'
 
-/** Ledgers of tenants that are open at a time; each takes some megabytes. */
-const MAX_OPEN = 32
+/** Ledgers that stay open though nobody uses them: each takes some megabytes, and opening one some milliseconds. */
+const MAX_UNUSED_OPEN = 64
 
-interface OpenLedger {
-  readonly store: Store
-  readonly queue: LedgerQueue
+/** A ledger, and how many requests there are that are not answered yet. */
+interface Ledger {
+  readonly opened: Promise<{ readonly store: Store; readonly queue: LedgerQueue }>
+  users: number
 }
 
 /** The ledgers that a collector writes: one for each tenant, opened when its first request comes. */
@@ -18,53 +19,68 @@ export class Ledgers {
   readonly #options: StoreOptions
   readonly #limits: BodyLimits
   /** By tenant, the one used last at the end. */
-  readonly #open = new Map<string | undefined, Promise<OpenLedger>>()
+  readonly #ledgers = new Map<string | undefined, Ledger>()
+  readonly #closing = new Set<Promise<void>>()
 
   constructor(options: StoreOptions, limits: BodyLimits) {
     this.#options = options
     this.#limits = limits
   }
 
-  /** @throws StoreError */
-  async queueOf(tenant: string | undefined): Promise<LedgerQueue> {
-    let ledger = this.#open.get(tenant)
-    if (ledger === undefined) ledger = this.#openLedger(tenant)
-    else this.#open.delete(tenant)
-    this.#open.set(tenant, ledger)
-    const { queue } = await ledger
-    if (this.#open.size > MAX_OPEN) await this.#closeIdle(tenant)
-    return queue
+  /**
+   * Gives `work` the ledger of a tenant, which stays open until that is done.
+   * @throws StoreError, and what `work` throws
+   */
+  async use<Result>(tenant: string | undefined, work: (queue: LedgerQueue) => Promise<Result>): Promise<Result> {
+    const ledger = this.#ledgers.get(tenant) ?? this.#open(tenant)
+    ledger.users++
+    this.#ledgers.delete(tenant)
+    this.#ledgers.set(tenant, ledger)
+    try {
+      const { queue } = await ledger.opened
+      return await work(queue)
+    } finally {
+      ledger.users--
+      this.#closeUnused()
+    }
   }
 
   async close(): Promise<void> {
-    const ledgers = await Promise.allSettled(this.#open.values())
-    this.#open.clear()
-    for (const ledger of ledgers) {
-      if (ledger.status === 'rejected') continue
-      await ledger.value.queue.idle()
-      await ledger.value.store.close()
-    }
+    const ledgers = [...this.#ledgers.values()]
+    this.#ledgers.clear()
+    const outcomes = await Promise.allSettled([...this.#closing, ...ledgers.map(closeLedger)])
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   }
 
-  #openLedger(tenant: string | undefined): Promise<OpenLedger> {
+  #open(tenant: string | undefined): Ledger {
     const path = tenant === undefined ? this.#options.path : pathOfTenant(this.#options.path, tenant)
-    const opening = openStore({ ...this.#options, path }).then((store) => ({ store, queue: new LedgerQueue(store, this.#limits) }))
+    const opened = openStore({ ...this.#options, path }).then((store) => ({ store, queue: new LedgerQueue(store, this.#limits) }))
+    const ledger: Ledger = { opened, users: 0 }
     // The next request tries again.
-    opening.catch(() => this.#open.delete(tenant))
-    return opening
+    opened.catch(() => {
+      if (this.#ledgers.get(tenant) === ledger) this.#ledgers.delete(tenant)
+    })
+    return ledger
   }
 
-  /** Closes the one that was used least lately and has nothing to do. */
-  async #closeIdle(inUse: string | undefined): Promise<void> {
-    for (const [tenant, opening] of this.#open) {
-      if (tenant === inUse) continue
-      const { queue, store } = await opening
-      if (!queue.isIdle) continue
-      this.#open.delete(tenant)
-      await store.close()
-      return
+  /** Closes those used least lately, beyond as many as may stay. */
+  #closeUnused(): void {
+    if (this.#ledgers.size <= MAX_UNUSED_OPEN) return
+    const unused = [...this.#ledgers].filter(([, { users }]) => users === 0)
+    for (const [tenant, ledger] of unused.slice(0, Math.max(unused.length - MAX_UNUSED_OPEN, 0))) {
+      this.#ledgers.delete(tenant)
+      // All that was answered is committed, whatever becomes of the file.
+      const closing = closeLedger(ledger).catch(() => undefined)
+      this.#closing.add(closing)
+      void closing.then(() => this.#closing.delete(closing))
     }
   }
+}
+
+async function closeLedger({ opened }: Ledger): Promise<void> {
+  const found = await opened.catch(() => undefined)
+  await found?.queue.idle()
+  await found?.store.close()
 }
 
 /** `spanledger.db` of tenant `acme` is `spanledger.acme.db`. */

@@ -59,7 +59,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   }
   const ledgers = new Ledgers({ ...options.store, synchronous: 'full' }, chosen)
   // A path that cannot be written is to be seen now, not by the first sender.
-  if (options.tokenFile === undefined || options.token !== undefined) await ledgers.queueOf(undefined)
+  if (options.tokenFile === undefined || options.token !== undefined) await ledgers.use(undefined, () => Promise.resolve())
   const onFault = options.onFault ?? (() => undefined)
   const forwarder = await openForwarder(options, chosen, {
     onFault,
@@ -123,7 +123,7 @@ async function openForwarder(
 /** Best effort: it has been said by then, and what was lost is not in the ledger's own numbers. */
 async function countIn(ledgers: Ledgers, tenant: string | undefined, counter: string): Promise<void> {
   try {
-    await (await ledgers.queueOf(tenant)).count(counter)
+    await ledgers.use(tenant, (queue) => queue.count(counter))
   } catch {
     // The ledger takes nothing at the moment, and whoever sends to it hears so.
   }

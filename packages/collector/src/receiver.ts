@@ -69,8 +69,7 @@ export class Receiver {
     // Taken, so that whoever sends all three to one place has no errors; nothing in them is of use here.
     if (signal === 'metrics') return { count: 0, message: '' }
     try {
-      const queue = await this.#options.ledgers.queueOf(sender.tenant)
-      return await queue.add({ ...request, signal })
+      return await this.#options.ledgers.use(sender.tenant, (queue) => queue.add({ ...request, signal }))
     } catch (error) {
       throw this.#refusalOf(error)
     }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -48,6 +48,28 @@ describe('a file of tokens', () => {
     const usersOf = async (tenant: string): Promise<string[]> =>
       (await readLines(path.replace('ledger.db', `ledger.${tenant}.db`))).map(({ user }) => user).sort()
     expect([await usersOf('acme'), await usersOf('globex'), existsSync(path)]).toEqual([['ada', 'cyd'], ['bob'], false])
+  })
+
+  it('may have more tenants than stay open, all sending at once, and one whose ledger cannot be opened', async () => {
+    const path = join(tempFolder(), 'ledger.db')
+    const tokenFile = join(dirname(path), 'tokens')
+    const tenants = Array.from({ length: 80 }, (_, n) => ({ tenant: `t${n}`, token: addToken(tokenFile, `t${n}`) }))
+    const broken = addToken(tokenFile, 'broken')
+    mkdirSync(path.replace('ledger.db', 'ledger.broken.db'))
+    const faults: unknown[] = []
+    const { httpUrl, close } = await startCollector({ path, store: { path }, tokenFile, onFault: (fault) => faults.push(fault) })
+    for (let round = 0; round < 3; round++) {
+      const answers = await Promise.all([
+        ...tenants.map(({ token }) => post(httpUrl, body(`u${round}`), withToken(token))),
+        ...[1, 2, 3].map(() => post(httpUrl, body('ada'), withToken(broken))),
+      ])
+      expect(answers.map(({ status }) => status)).toEqual([...tenants.map(() => 200), 503, 503, 503])
+    }
+    await close()
+    for (const { tenant } of tenants) {
+      expect((await readLines(path.replace('ledger.db', `ledger.${tenant}.db`))).map(({ user }) => user).sort()).toEqual(['u0', 'u1', 'u2'])
+    }
+    expect(faults).toHaveLength(9)
   })
 
   it('holds hashes, not tokens, and only its owner may read it', () => {
