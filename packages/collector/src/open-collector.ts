@@ -26,7 +26,7 @@ export interface CollectorOptions extends Partial<Settings> {
   /** Another OTLP/HTTP endpoint that everything is passed on to, unchanged. */
   readonly forward?: string | undefined
   readonly forwardHeaders?: Readonly<Record<string, string>>
-  /** Where what waits to be sent on stands; by default the path of the ledger with ".forward" behind it. */
+  /** Where what waits to be sent on stands; by default the path of the ledger with ".forward.d" behind it. */
   readonly forwardQueue?: string | undefined
   /** Hears of faults that are not the senders': a ledger that takes nothing. */
   readonly onFault?: (error: unknown) => void
@@ -116,7 +116,8 @@ async function openForwarder(
   events: ForwardEvents,
 ): Promise<Forwarder | undefined> {
   if (forward === undefined) return undefined
-  const folder = forwardQueue ?? `${store.path}.forward`
+  // With a dot, which no tenant's name has: the ledger of a tenant "forward" may be called `spanledger.forward`.
+  const folder = forwardQueue ?? `${store.path}.forward.d`
   return Forwarder.open({ url: forward, headers: forwardHeaders, folder, maxBytes: forwardMaxBytes }, events)
 }
 

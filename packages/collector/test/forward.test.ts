@@ -1,8 +1,12 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
 import { appendFileSync, copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -114,13 +118,39 @@ describe('--forward passes on', () => {
     const bodies = ['ada', 'bob', 'cyd'].map(body)
     for (const one of bodies) await post(first.httpUrl, one)
     await first.close()
-    const segment = readdirSync(`${path}.forward`).find((name) => name.endsWith('.queue')) ?? ''
-    appendFileSync(join(`${path}.forward`, segment), readFileSync(join(`${path}.forward`, segment)).subarray(0, 100))
+    const segment = readdirSync(`${path}.forward.d`).find((name) => name.endsWith('.queue')) ?? ''
+    appendFileSync(join(`${path}.forward.d`, segment), readFileSync(join(`${path}.forward.d`, segment)).subarray(0, 100))
     const second = await startCollector({ path, forward: down.url })
     await post(second.httpUrl, body('dan'))
     const up = await startEndpoint(undefined, port)
     await vi.waitFor(() => expect(up.received.length).toBe(4), soon)
     expect(up.received.slice(0, 3).map(({ body: bytes }, n) => bytes.equals(Buffer.from(bodies[n] ?? [])))).toEqual([true, true, true])
+  })
+
+  it('all but the requests that are damaged in the file, which are counted and said', async () => {
+    const path = join(tempFolder(), 'ledger.db')
+    const down = await startEndpoint()
+    await down.close()
+    const first = await startCollector({ path, forward: down.url })
+    for (const user of ['ada', 'bob', 'cyd', 'dan', 'eve', 'fay']) await post(first.httpUrl, body(user))
+    await first.close()
+    const file = join(`${path}.forward.d`, readdirSync(`${path}.forward.d`).find((name) => name.endsWith('.queue')) ?? '')
+    const bytes = readFileSync(file)
+    // Within a body; then the length of the head, and with it where the next one begins.
+    bytes.write('BOB', bytes.indexOf('bob'))
+    bytes.writeUInt32LE(4_000_000_000, bytes.lastIndexOf('{"signal":"', bytes.indexOf('dan')) - 12)
+    bytes.fill(0, bytes.lastIndexOf('{"signal":"', bytes.indexOf('eve')) - 12, bytes.indexOf('eve'))
+    writeFileSync(file, bytes)
+    const up = await startEndpoint(undefined, Number(new URL(down.url).port))
+    const faults: unknown[] = []
+    const second = await startCollector({ path, forward: down.url, onFault: (error) => faults.push(error) })
+    const users = (): (string | undefined)[] =>
+      up.received.map(({ body: sent }) => /ada|bob|BOB|cyd|dan|eve|fay/.exec(sent.toString('latin1'))?.[0])
+    await vi.waitFor(() => expect(users()).toEqual(['ada', 'cyd', 'fay']), soon)
+    expect(((await (await fetch(`${second.httpUrl}/healthz`)).json()) as { forward_waiting_bytes: number }).forward_waiting_bytes).toBe(0)
+    await second.close()
+    expect(faults.map(String)).toEqual([expect.stringContaining('are damaged'), expect.stringContaining('are damaged')])
+    expect(await readCounters(path)).toEqual({ forward_damaged: 2 })
   })
 
   it('all but one of the last file, where its last bytes are lost', async () => {
@@ -130,7 +160,7 @@ describe('--forward passes on', () => {
     const first = await startCollector({ path, forward: down.url })
     for (const user of ['ada', 'bob']) await post(first.httpUrl, body(user))
     await first.close()
-    const file = join(`${path}.forward`, readdirSync(`${path}.forward`).find((name) => name.endsWith('.queue')) ?? '')
+    const file = join(`${path}.forward.d`, readdirSync(`${path}.forward.d`).find((name) => name.endsWith('.queue')) ?? '')
     truncateSync(file, readFileSync(file).length - 1)
     const up = await startEndpoint(undefined, Number(new URL(down.url).port))
     await startCollector({ path, forward: down.url })
@@ -150,6 +180,32 @@ describe('a disk that fails under the queue', () => {
       await vi.waitFor(() => expect(endpoint.received.at(-1)?.body.includes(user)).toBe(true), soon)
       await sleep(NOTE_EVERY_MS)
     }
+  })
+
+  it('makes room again by what has been sent', async () => {
+    const down = await startEndpoint()
+    await down.close()
+    const folder = tempFolder()
+    const options = {
+      httpPort: 0,
+      grpcPort: 'off',
+      store: { path: join(tempFolder(), 'ledger.db') },
+      forward: down.url,
+      forwardQueue: folder,
+    }
+    const program = fileURLToPath(new URL('programs/collect.mjs', import.meta.url))
+    // A file that may not grow fails as one on a full disk does.
+    const child = spawn('sh', ['-c', 'ulimit -f 4000; exec "$@"', 'sh', process.execPath, program, JSON.stringify(options)])
+    onTestFinished(() => void child.kill('SIGKILL'))
+    const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string]
+    const send = (n: number): Promise<Response> => post(line, `${n}`.padEnd(600_000), { path: '/v1/metrics' })
+    for (let n = 0; n < 10; n++) expect((await send(n)).status).toBe(200)
+    const up = await startEndpoint(undefined, Number(new URL(down.url).port))
+    const numbers = (): number[] => up.received.map(({ body: bytes }) => Number(bytes.toString()))
+    await vi.waitFor(() => expect(numbers()).toContain(9), soon)
+    // A file takes 2,048,000 bytes. What met its end is lost, and counted; what came after it went into the next.
+    expect(numbers()).toEqual([0, 1, 2, 4, 5, 6, 8, 9])
+    expect(readdirSync(folder).filter((name) => name.endsWith('.queue'))).toEqual(['000000000003.queue'])
   })
 
   it('is said and tried again, and sending goes on', async () => {

@@ -1,6 +1,8 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -64,5 +66,15 @@ describe.skipIf(process.platform !== 'linux')('memory stays below 256 MB', () =>
     expect(Object.keys(statuses).filter((status) => !allowed.includes(status))).toEqual([])
     expect(Object.values(statuses).reduce((sum, count) => sum + count, 0)).toBe(sent.requests)
     expect(peakMib(pid)).toBeLessThan(256)
+  })
+
+  it('under many requests at once over HTTP, that are also sent on', async () => {
+    const endpoint = createServer((request, response) => request.resume().on('end', () => response.end()))
+    await once(endpoint.listen(0, '127.0.0.1'), 'listening')
+    onTestFinished(() => void (endpoint.closeAllConnections(), endpoint.close()))
+    const { httpUrl, pid } = await startProcess({ forward: `http://127.0.0.1:${(endpoint.address() as AddressInfo).port}` })
+    const statuses = await flood({ kind: 'http', url: httpUrl, path: '/v1/traces', bytes: 15 * MIB, requests: 40, connections: 40 })
+    expect(Object.keys(statuses)).toEqual(['200', '503'])
+    expect(peakMib(pid)).toBeLessThan(225)
   })
 })

@@ -115,3 +115,13 @@ describe('a file of tokens', () => {
       expect(() => addToken(tokenFile, name)).toThrow('cannot be a tenant')
   })
 })
+
+it('a tenant may be called as the queue of --forward is, and the ledger have no extension', async () => {
+  const folder = tempFolder()
+  const tokenFile = join(folder, 'tokens')
+  const token = addToken(tokenFile, 'forward')
+  const { httpUrl, close } = await startCollector({ path: join(folder, 'spanledger'), tokenFile, forward: 'http://127.0.0.1:1' })
+  expect((await post(httpUrl, body('ada'), withToken(token))).status).toBe(200)
+  await close()
+  expect((await readLines(join(folder, 'spanledger.forward'))).map(({ user }) => user)).toEqual(['ada'])
+})

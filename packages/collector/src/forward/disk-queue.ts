@@ -3,12 +3,14 @@ import { join } from 'node:path'
 
 import { CollectorError } from '../collector-error.ts'
 import { encodeFrame, type ForwardedRequest } from './frame.ts'
-import { Segment } from './segment.ts'
+import { Segment, type QueuedRequest } from './segment.ts'
 
 export interface DiskQueueOptions {
   readonly folder: string
   /** How much may wait. */
   readonly maxBytes: number
+  /** Hears of bytes in the middle of the queue that are no requests any more. */
+  readonly onDamage: (bytes: number) => void
 }
 
 /** A file begins anew beyond this, so that what has been sent can be deleted. */
@@ -17,7 +19,8 @@ const SEGMENT_BYTES = 16 * 1024 * 1024
 const NOTE_EVERY_MS = 200
 
 interface Pending {
-  readonly frame: Buffer
+  readonly pieces: readonly Buffer[]
+  readonly bytes: number
   resolve(taken: boolean): void
 }
 
@@ -28,6 +31,7 @@ interface Pending {
 export class DiskQueue {
   readonly #folder: string
   readonly #maxBytes: number
+  readonly #onDamage: DiskQueueOptions['onDamage']
   /** The oldest first; the last is written to. */
   readonly #segments: Segment[]
   /** Where in the first segment the oldest request begins that waits. */
@@ -39,9 +43,10 @@ export class DiskQueue {
   #onAdded: (() => void) | undefined
   #notedMs = 0
 
-  private constructor({ folder, maxBytes }: DiskQueueOptions, segments: Segment[], offset: number) {
+  private constructor({ folder, maxBytes, onDamage }: DiskQueueOptions, segments: Segment[], offset: number) {
     this.#folder = folder
     this.#maxBytes = maxBytes
+    this.#onDamage = onDamage
     this.#segments = segments
     this.#offset = offset
     this.#bytes = segments.reduce((sum, { size }) => sum + size, 0) - offset
@@ -61,6 +66,7 @@ export class DiskQueue {
         if (number < noted.segment) await segment.remove()
         else segments.push(segment)
       }
+      await segments.at(-1)?.cutTail()
       if (segments.length === 0) segments.push(await Segment.open(folder, noted.segment + 1))
       return new DiskQueue(options, segments, segments[0]?.number === noted.segment ? Math.min(noted.offset, segments[0].size) : 0)
     } catch (cause) {
@@ -76,28 +82,29 @@ export class DiskQueue {
 
   /** @returns false where the queue or its disk is full; then the request is not in it */
   add(request: ForwardedRequest): Promise<boolean> {
-    const frame = encodeFrame(request)
-    if (this.#bytes + frame.length > this.#maxBytes) return Promise.resolve(false)
-    this.#bytes += frame.length
+    const pieces = encodeFrame(request)
+    const bytes = pieces.reduce((sum, { length }) => sum + length, 0)
+    if (this.#bytes + bytes > this.#maxBytes) return Promise.resolve(false)
+    this.#bytes += bytes
     return new Promise((resolve) => {
-      this.#pending.push({ frame, resolve })
+      this.#pending.push({ pieces, bytes, resolve })
       this.#flushing ??= this.#flush()
     })
   }
 
   /** The oldest request that waits; the same until `shift`. */
-  async peek(): Promise<ForwardedRequest | undefined> {
+  async peek(): Promise<QueuedRequest | undefined> {
     for (;;) {
       const [segment] = this.#segments
-      const found = await segment?.at(this.#offset)
+      const found = await segment?.find(this.#offset)
       if (found !== undefined) {
-        this.#next = found.next
+        this.#passOver(found.start)
+        this.#next = found.end
         return found.request
       }
       // The last one is still being written to.
       if (this.#segments.length <= 1 || segment === undefined) return undefined
-      // What is left in it is damaged; it was cut off where that was found when it was opened.
-      this.#bytes -= segment.size - this.#offset
+      this.#passOver(segment.size)
       this.#segments.shift()
       this.#offset = 0
       await this.#note()
@@ -133,32 +140,47 @@ export class DiskQueue {
     await rm(join(this.#folder, 'lock'), { force: true })
   }
 
+  /** What stands before an offset cannot be read. */
+  #passOver(offset: number): void {
+    const bytes = offset - this.#offset
+    if (bytes === 0) return
+    this.#bytes -= bytes
+    this.#offset = offset
+    this.#onDamage(bytes)
+  }
+
   /** What came while the disk was busy is written in one go. */
   async #flush(): Promise<void> {
     while (this.#pending.length > 0) {
       const pending = this.#pending.splice(0)
-      const frames = Buffer.concat(pending.map(({ frame }) => frame))
-      const isOnDisk = await this.#append(frames)
-      if (!isOnDisk) this.#bytes -= frames.length
+      const isOnDisk = await this.#append(pending.flatMap(({ pieces }) => pieces))
+      if (!isOnDisk) this.#bytes -= pending.reduce((sum, { bytes }) => sum + bytes, 0)
       for (const { resolve } of pending) resolve(isOnDisk)
       this.wake()
     }
     this.#flushing = undefined
   }
 
-  async #append(frames: Buffer): Promise<boolean> {
+  async #append(pieces: readonly Buffer[]): Promise<boolean> {
     try {
       let last = this.#segments.at(-1)
       if (last === undefined || last.size >= SEGMENT_BYTES) {
         last = await Segment.open(this.#folder, (last?.number ?? 0) + 1)
         this.#segments.push(last)
       }
-      await last.append(frames)
+      await last.append(pieces)
       return true
     } catch {
       // A disk that is full: the caller counts it, and says so.
+      await this.#beginFile().catch(() => undefined)
       return false
     }
+  }
+
+  /** So that the file written so far is deleted, which makes room, when all of it has been sent. */
+  async #beginFile(): Promise<void> {
+    const last = this.#segments.at(-1)
+    if (last !== undefined && last.size > 0) this.#segments.push(await Segment.open(this.#folder, last.number + 1))
   }
 
   /** Never throws: without the note, on a disk that is full, what has been sent since the last one is sent again after a crash. */

@@ -4,6 +4,8 @@ import { CollectorError } from '../collector-error.ts'
 import { signals } from '../signals.ts'
 import { DiskQueue } from './disk-queue.ts'
 import type { ForwardedRequest } from './frame.ts'
+import { post } from './post.ts'
+import type { QueuedRequest } from './segment.ts'
 
 export interface ForwardOptions {
   /** The endpoint of another receiver; `/v1/traces` and the like are put behind it. */
@@ -17,8 +19,8 @@ export interface ForwardOptions {
 export interface ForwardEvents {
   /** The queue could not be read or tidied up, and is tried again. */
   onFault(error: Error): void
-  /** The other endpoint will never take it, or the queue was full. */
-  onLost(counter: 'forward_refused' | 'forward_dropped', tenant: string | undefined, message: string): void
+  /** The other endpoint will never take it, the queue was full, or its file is damaged. */
+  onLost(counter: 'forward_refused' | 'forward_dropped' | 'forward_damaged', tenant: string | undefined, message: string): void
 }
 
 const REQUEST_TIMEOUT_MS = 10_000
@@ -55,7 +57,9 @@ export class Forwarder {
         `--forward "${options.url}" is no http or https URL. Example: --forward http://127.0.0.1:14318`,
       )
     }
-    return new Forwarder(await DiskQueue.open(options), options, events)
+    const onDamage = (bytes: number): void =>
+      events.onLost('forward_damaged', undefined, `${bytes} bytes of the forward queue are damaged: the requests in them are not sent on.`)
+    return new Forwarder(await DiskQueue.open({ ...options, onDamage }), options, events)
   }
 
   /** Bytes that wait. */
@@ -101,7 +105,7 @@ export class Forwarder {
     if (!this.#stop.signal.aborted) await this.#queue.shift()
   }
 
-  async #sendUntilTaken(request: ForwardedRequest): Promise<void> {
+  async #sendUntilTaken(request: QueuedRequest): Promise<void> {
     const { signal } = this.#stop
     for (let retryMs = FIRST_RETRY_MS; !signal.aborted; retryMs = Math.min(retryMs * 2, LAST_RETRY_MS)) {
       const answer = await this.#post(request)
@@ -120,21 +124,22 @@ export class Forwarder {
     await sleep(ms, undefined, { signal: this.#stop.signal }).catch(() => undefined)
   }
 
-  async #post({ signal, contentType, contentEncoding, body }: ForwardedRequest): Promise<Answer> {
-    const headers: Record<string, string> = { ...this.#options.headers, 'content-type': contentType }
+  async #post({ signal, contentType, contentEncoding, bodyBytes, body }: QueuedRequest): Promise<Answer> {
+    const headers: Record<string, string> = {
+      ...this.#options.headers,
+      'content-type': contentType,
+      'content-length': String(bodyBytes),
+    }
     if (contentEncoding !== undefined) headers['content-encoding'] = contentEncoding
     try {
-      const response = await fetch(`${this.#options.url.replace(/\/+$/, '')}${signals[signal].path}`, {
-        method: 'POST',
+      const { status, headers: answered } = await post(`${this.#options.url.replace(/\/+$/, '')}${signals[signal].path}`, {
         headers,
-        body: Uint8Array.from(body),
-        redirect: 'manual',
+        body: body(),
         signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
       })
-      await response.arrayBuffer()
-      if (response.ok) return 'taken'
-      if (!retryableStatuses.has(response.status)) return { kind: 'refused', why: `status ${response.status}` }
-      return { kind: 'later', afterMs: retryAfterMs(response.headers.get('retry-after')) }
+      if (status >= 200 && status < 300) return 'taken'
+      if (!retryableStatuses.has(status)) return { kind: 'refused', why: `status ${status}` }
+      return { kind: 'later', afterMs: retryAfterMs(answered['retry-after']) }
     } catch {
       // No answer: it is down, or slow, or we are to stop.
       return { kind: 'later', afterMs: undefined }
@@ -148,8 +153,8 @@ type Answer =
   | { readonly kind: 'later'; readonly afterMs: number | undefined }
 
 /** Seconds, or a date. */
-function retryAfterMs(value: string | null): number | undefined {
-  if (value === null) return undefined
+function retryAfterMs(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
   return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS)
 }

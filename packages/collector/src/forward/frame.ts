@@ -2,42 +2,42 @@ import { crc32 } from 'node:zlib'
 
 import type { SignalName } from '../signals.ts'
 
-/** A request to be sent on: the bytes that came, and what they are. */
-export interface ForwardedRequest {
+/** What a request is that is sent on. */
+export interface RequestHead {
   readonly signal: SignalName
   readonly contentType: string
   /** Undefined where it is not compressed. */
   readonly contentEncoding: string | undefined
   /** Whose ledger counts what becomes of it. */
   readonly tenant: string | undefined
+}
+
+/** A request to be sent on: the bytes that came, and what they are. */
+export interface ForwardedRequest extends RequestHead {
   readonly body: Buffer
 }
 
 /** Length of the head, length of the body, CRC-32 of both. */
 export const FRAME_PREFIX_BYTES = 12
+/** Every head begins so: where a frame is damaged, the next one is found by it. */
+export const HEAD_MARK: Buffer = Buffer.from('{"signal":"')
 
-/** A request as it stands in a file of the queue. */
-export function encodeFrame({ body, ...head }: ForwardedRequest): Buffer {
-  const headBytes = Buffer.from(JSON.stringify(head))
+/** A request as it stands in a file of the queue, in two pieces: the body is not copied. */
+export function encodeFrame({ signal, contentType, contentEncoding, tenant, body }: ForwardedRequest): [Buffer, Buffer] {
+  const head = Buffer.from(JSON.stringify({ signal, contentType, contentEncoding, tenant } satisfies RequestHead))
   const prefix = Buffer.alloc(FRAME_PREFIX_BYTES)
-  prefix.writeUInt32LE(headBytes.length, 0)
+  prefix.writeUInt32LE(head.length, 0)
   prefix.writeUInt32LE(body.length, 4)
-  prefix.writeUInt32LE(crc32(body, crc32(headBytes)), 8)
-  return Buffer.concat([prefix, headBytes, body])
+  prefix.writeUInt32LE(crc32(body, crc32(head)), 8)
+  return [Buffer.concat([prefix, head]), body]
 }
 
-/** How long the frame is that begins so; 0 where there is no whole prefix. */
-export function frameLength(prefix: Buffer): number {
-  return prefix.length < FRAME_PREFIX_BYTES ? 0 : FRAME_PREFIX_BYTES + prefix.readUInt32LE(0) + prefix.readUInt32LE(4)
+export interface FramePrefix {
+  readonly headBytes: number
+  readonly bodyBytes: number
+  readonly crc: number
 }
 
-/** @returns undefined for a frame that is cut off or has changed */
-export function decodeFrame(frame: Buffer): ForwardedRequest | undefined {
-  if (frame.length < FRAME_PREFIX_BYTES || frame.length !== frameLength(frame)) return undefined
-  const headEnd = FRAME_PREFIX_BYTES + frame.readUInt32LE(0)
-  const head = frame.subarray(FRAME_PREFIX_BYTES, headEnd)
-  const body = frame.subarray(headEnd)
-  if (crc32(body, crc32(head)) !== frame.readUInt32LE(8)) return undefined
-  const { signal, contentType, contentEncoding, tenant } = JSON.parse(head.toString()) as Omit<ForwardedRequest, 'body'>
-  return { signal, contentType, contentEncoding, tenant, body }
+export function decodePrefix(prefix: Buffer): FramePrefix {
+  return { headBytes: prefix.readUInt32LE(0), bodyBytes: prefix.readUInt32LE(4), crc: prefix.readUInt32LE(8) }
 }

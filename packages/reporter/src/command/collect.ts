@@ -42,7 +42,7 @@ export function addCollect(program: Command): void {
     .addOption(new Option('--token-file <file>', 'tokens of tenants, each with a ledger of its own').env('SPANLEDGER_COLLECT_TOKEN_FILE'))
     .addOption(new Option('--forward <url>', 'another OTLP/HTTP endpoint, to pass everything on to').env('SPANLEDGER_COLLECT_FORWARD'))
     .option('--forward-header <name=value>', 'a header for it, such as its token; may be given several times', append, [])
-    .option('--forward-queue <folder>', 'where what waits for it stands (default: the ledger, with ".forward" behind it)')
+    .option('--forward-queue <folder>', 'where what waits for it stands (default: the ledger, with ".forward.d" behind it)')
     .option('--allow-host <list>', 'further names by which it may be called where no token is asked for')
     .addOption(new Option('--prices <file>', 'your own prices on top').env('SPANLEDGER_PRICES'))
     .addHelpText(
