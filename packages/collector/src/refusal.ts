@@ -21,6 +21,7 @@ const statuses = {
   wrong_method: { http: 405, grpc: 12, retry: false },
   too_large: { http: 413, grpc: 8, retry: false },
   wrong_type: { http: 415, grpc: 3, retry: false },
+  headers_too_large: { http: 431, grpc: 8, retry: false },
   too_often: { http: 429, grpc: 8, retry: true },
   busy: { http: 503, grpc: 14, retry: true },
 } as const satisfies Record<string, Status>

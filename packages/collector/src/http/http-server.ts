@@ -5,6 +5,7 @@ import type { Receiver } from '../receiver.ts'
 import { Refusal, RETRY_AFTER_SECONDS } from '../refusal.ts'
 import { signalNames, signals } from '../signals.ts'
 import { toRefusal } from '../to-refusal.ts'
+import { answerBrokenRequest } from './broken-requests.ts'
 import { readBody } from './read-body.ts'
 
 export interface HttpServerOptions {
@@ -28,6 +29,8 @@ export function openHttpServer(receiver: Receiver, options: HttpServerOptions): 
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (_error, request, reply) => refuse(request, reply, new Refusal('undecodable', 'The URL cannot be read.')),
     http: {
       headersTimeout: headersTimeoutMs,
       connectionsCheckingInterval: Math.min(CHECK_EVERY_MS, headersTimeoutMs, requestTimeoutMs),
@@ -38,7 +41,11 @@ export function openHttpServer(receiver: Receiver, options: HttpServerOptions): 
   // Bodies are read by the handler, once it is known whose they are and that there is room for them.
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  server.setErrorHandler((error, request, reply) => refuse(request, reply, toRefusal(error)))
+  server.setErrorHandler<Error & { code?: string }>((error, request, reply) => {
+    // What the server itself finds wrong with a content type comes before the handler's own look at it.
+    const isOfType = error.code?.startsWith('FST_ERR_CTP_') === true
+    return refuse(request, reply, isOfType ? wrongType() : toRefusal(error))
+  })
   server.setNotFoundHandler((request, reply) => {
     const path = request.url.replace(/\?.*$/, '')
     const isKnown = path === '/healthz' || signalNames.some((name) => signals[name].path === path)
@@ -81,8 +88,12 @@ function findEncoding(request: FastifyRequest): Encoding | undefined {
 
 function encodingOf(request: FastifyRequest): Encoding {
   const encoding = findEncoding(request)
-  if (encoding === undefined) throw new Refusal('wrong_type', `Content-Type must be ${Object.values(contentTypes).join(' or ')}.`)
+  if (encoding === undefined) throw wrongType()
   return encoding
+}
+
+function wrongType(): Refusal {
+  return new Refusal('wrong_type', `Content-Type must be ${Object.values(contentTypes).join(' or ')}.`)
 }
 
 function isCompressed(request: FastifyRequest): boolean {
