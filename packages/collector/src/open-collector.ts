@@ -28,7 +28,7 @@ export interface CollectorOptions extends Partial<Settings> {
   readonly forwardHeaders?: Readonly<Record<string, string>>
   /** Where what waits to be sent on stands; by default the path of the ledger with ".forward.d" behind it. */
   readonly forwardQueue?: string | undefined
-  /** Hears of faults that are not the senders': a ledger that takes nothing. */
+  /** Hears of faults that are not the senders': a ledger that takes nothing, a file of tokens that cannot be read any more. */
   readonly onFault?: (error: unknown) => void
 }
 
@@ -50,7 +50,8 @@ const DRAIN_MS = 10_000
  */
 export async function openCollector(options: CollectorOptions): Promise<Collector> {
   const chosen = withDefaults(options)
-  const bindings = bindingsOf(options)
+  const onFault = options.onFault ?? (() => undefined)
+  const bindings = bindingsOf(options, onFault)
   if (!isLoopback(chosen.host) && bindings === undefined) {
     throw new CollectorError(
       'not_allowed',
@@ -60,7 +61,6 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   const ledgers = new Ledgers({ ...options.store, synchronous: 'full' }, chosen)
   // A path that cannot be written is to be seen now, not by the first sender.
   if (options.tokenFile === undefined || options.token !== undefined) await ledgers.use(undefined, () => Promise.resolve())
-  const onFault = options.onFault ?? (() => undefined)
   const forwarder = await openForwarder(options, chosen, {
     onFault,
     onLost: (counter, tenant, message) => {
@@ -136,7 +136,10 @@ function withDefaults(options: Partial<Settings>): Settings {
 }
 
 /** @throws CollectorError */
-function bindingsOf({ token, tokenFile }: CollectorOptions): (() => readonly TokenBinding[]) | undefined {
+function bindingsOf(
+  { token, tokenFile }: CollectorOptions,
+  onFault: (error: unknown) => void,
+): (() => readonly TokenBinding[]) | undefined {
   if (token === undefined && tokenFile === undefined) return undefined
   if (token !== undefined && token.length < MIN_TOKEN_LENGTH) {
     throw new CollectorError(
@@ -146,7 +149,7 @@ function bindingsOf({ token, tokenFile }: CollectorOptions): (() => readonly Tok
   }
   const own: TokenBinding[] = token === undefined ? [] : [{ hash: hashToken(token), tenant: undefined }]
   if (tokenFile === undefined) return () => own
-  const ofFile = watchTokenFile(tokenFile)
+  const ofFile = watchTokenFile(tokenFile, onFault)
   return () => [...own, ...ofFile()]
 }
 

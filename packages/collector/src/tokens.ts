@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { appendFileSync, chmodSync, readFileSync, statSync } from 'node:fs'
+import { appendFileSync, chmodSync, existsSync, readFileSync, statSync } from 'node:fs'
 
 import { CollectorError } from './collector-error.ts'
 
@@ -62,22 +62,24 @@ const LOOK_EVERY_MS = 1000
 
 /**
  * The tokens of a file as it is now: one that is added or taken out counts within a second, without a restart. A file that
- * has become unreadable, or has a faulty line, leaves the tokens as they were.
+ * has become unreadable, or has a faulty line, leaves all tokens as they were, and `onFault` hears of it, with each look,
+ * until it is mended.
+ * @throws CollectorError where it is so from the start
  */
-export function watchTokenFile(path: string): () => readonly TokenBinding[] {
-  let bindings: readonly TokenBinding[] = readTokenFile(path)
+export function watchTokenFile(path: string, onFault: (error: unknown) => void): () => readonly TokenBinding[] {
   let stamp = stampOf(path)
+  let bindings: readonly TokenBinding[] = readTokenFile(path)
   let lookedMs = Date.now()
   return () => {
     if (Date.now() - lookedMs < LOOK_EVERY_MS) return bindings
     lookedMs = Date.now()
     const now = stampOf(path)
     if (now === stamp) return bindings
-    stamp = now
     try {
       bindings = readTokenFile(path)
-    } catch {
-      // Half written, or gone: the next look finds it whole.
+      stamp = now
+    } catch (error) {
+      onFault(error)
     }
     return bindings
   }
@@ -99,7 +101,10 @@ export function addToken(path: string, tenant: string): string {
   }
   const token = `sl_${randomBytes(32).toString('base64url')}`
   try {
-    appendFileSync(path, `sha256:${hashToken(token).toString('hex')} tenant=${tenant}\n`, { mode: 0o600 })
+    // A file that was written by hand may end in the middle of a line.
+    const text = existsSync(path) ? readFileSync(path, 'utf8') : ''
+    const gap = text === '' || text.endsWith('\n') ? '' : '\n'
+    appendFileSync(path, `${gap}sha256:${hashToken(token).toString('hex')} tenant=${tenant}\n`, { mode: 0o600 })
     chmodSync(path, 0o600)
   } catch (cause) {
     throw new CollectorError('not_allowed', `Token file "${path}" cannot be written (${(cause as Error).message}).`, { cause })

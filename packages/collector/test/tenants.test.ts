@@ -98,6 +98,34 @@ describe('a file of tokens', () => {
     expect([await statusOf(first), await statusOf(second)]).toEqual([401, 401])
   })
 
+  it('that becomes faulty leaves the tokens as they were, which is said, and counts again when it is mended', async () => {
+    const path = join(tempFolder(), 'ledger.db')
+    const tokenFile = join(dirname(path), 'tokens')
+    const first = addToken(tokenFile, 'acme')
+    const faults: unknown[] = []
+    const { httpUrl } = await startCollector({ path, store: { path }, tokenFile, onFault: (fault) => faults.push(fault) })
+    const statusOf = async (token: string): Promise<number> => (await post(httpUrl, body('ada'), withToken(token))).status
+    writeFileSync(tokenFile, 'sha256:abc tenant=acme\n')
+    const second = addToken(tokenFile, 'acme')
+    await sleep(1100)
+    expect([await statusOf(first), await statusOf(second)]).toEqual([200, 401])
+    expect(faults).toMatchObject([{ kind: 'bad_option', message: expect.stringContaining('line 1') as string }])
+    writeFileSync(tokenFile, readFileSync(tokenFile, 'utf8').replace(/.*\n/, ''))
+    await sleep(1100)
+    expect([await statusOf(first), await statusOf(second), faults.length]).toEqual([401, 200, 1])
+  })
+
+  it('that ends in the middle of a line has both tokens after one is added', async () => {
+    const path = join(tempFolder(), 'ledger.db')
+    const tokenFile = join(dirname(path), 'tokens')
+    const first = addToken(tokenFile, 'acme')
+    writeFileSync(tokenFile, readFileSync(tokenFile, 'utf8').trimEnd())
+    const second = addToken(tokenFile, 'globex')
+    const { httpUrl } = await startCollector({ path, store: { path }, tokenFile })
+    expect((await post(httpUrl, body('ada'), withToken(first))).status).toBe(200)
+    expect((await post(httpUrl, body('bob'), withToken(second))).status).toBe(200)
+  })
+
   it.each([
     ['a line that says nothing', 'acme\n', 'line 1'],
     ['a name that is a path', `sha256:${'a'.repeat(64)} tenant=../etc\n`, 'line 1'],
