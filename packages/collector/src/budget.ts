@@ -11,9 +11,12 @@ export class Budget {
     return this.#used
   }
 
-  /** @returns false where there is no room; then nothing is taken. A request larger than all of it fits where it is alone. */
-  take(bytes: number): boolean {
-    if (this.#used > 0 && this.#used + bytes > this.#max) return false
+  /**
+   * Takes room for a request, which holds some already where it comes piece by piece.
+   * @returns false where there is no room; then nothing is taken. A request larger than all of it fits where it is alone.
+   */
+  take(bytes: number, held = 0): boolean {
+    if (this.#used > held && this.#used + bytes > this.#max) return false
     this.#used += bytes
     return true
   }

@@ -27,3 +27,16 @@ it('large bodies in JSON and gzip are answered, however many others come at once
   await close()
   expect((await readLines(path)).length).toBe(5 * 100 + 8)
 }, 20_000)
+
+it('a body larger than all room in memory is taken where it is alone, and the room is there again after it', async () => {
+  const { httpUrl, path, close } = await startCollector({ maxInFlightBytes: 1024 * 1024 })
+  const prompt = 'x'.repeat(20_000)
+  const large = serialize.protobuf(makeSpans(Array.from({ length: 100 }, () => ({ attributes: callAttributes({ prompt }) }))))
+  const small = serialize.protobuf(makeSpans([{ attributes: callAttributes() }]))
+  expect(large.length).toBeGreaterThan(1024 * 1024)
+  expect([(await post(httpUrl, large)).status, (await post(httpUrl, small)).status, (await post(httpUrl, large)).status]).toEqual([
+    200, 200, 200,
+  ])
+  await close()
+  expect((await readLines(path)).length).toBe(101)
+})

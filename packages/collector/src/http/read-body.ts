@@ -26,7 +26,7 @@ export async function readBody(request: IncomingMessage, { budget, maxBytes }: {
     held = 0
   }
   const hold = (bytes: number): void => {
-    if (!budget.take(bytes)) throw overloaded()
+    if (!budget.take(bytes, held)) throw overloaded()
     held += bytes
   }
   try {
