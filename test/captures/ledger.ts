@@ -1,4 +1,4 @@
-import { readCall, readSpanIdentity, type SpanRecord } from '@spanledger/conventions'
+import { readCall, type SpanRecord } from '@spanledger/conventions'
 import { openCollector, type Collector } from '@spanledger/collector'
 import { openStore, toLink } from '@spanledger/store'
 import { onTestFinished } from 'vitest'
@@ -45,7 +45,7 @@ export async function sumsOfSpans(spans: readonly SpanRecord[], batchSize: numbe
     for (let at = 0; at < spans.length; at += batchSize) {
       const batch = spans.slice(at, at + batchSize)
       const calls = batch.flatMap((span) => readCall(span, 'otlp') ?? [])
-      const links = batch.filter((span) => readCall(span, 'otlp') === undefined).map((span) => toLink(span, readSpanIdentity(span)))
+      const links = batch.filter((span) => readCall(span, 'otlp') === undefined).map((span) => toLink(span))
       await store.write({ calls, links })
     }
   } finally {

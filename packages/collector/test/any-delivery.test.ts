@@ -109,6 +109,19 @@ it('an emitter whose spans are each their own request, children first, is one wh
   ])
 })
 
+it('the user of a resource above reaches the calls of another process below it, whichever comes first', async () => {
+  const spans = spansOf([
+    { parent: undefined, kind: 'other', user: undefined, plan: undefined, responseId: undefined, service: 1 },
+    { parent: 0, kind: 'other', user: undefined, plan: undefined, responseId: undefined, service: 0 },
+    { parent: 1, kind: 'call', user: undefined, plan: undefined, responseId: undefined, service: 2 },
+  ])
+  for (const sent of [spans, spans.toReversed()]) {
+    const { httpUrl, path } = await startCollector()
+    for (const span of sent) await post(httpUrl, serialize.protobuf([span]))
+    expect((await readLines(path)).map(({ user, properties }) => [user, properties])).toEqual([['batch-job', 'region=eu']])
+  }
+})
+
 function spansOf(plans: readonly Planned[]): ReadableSpan[] {
   const made = plans.map(({ parent, kind, user, plan, responseId }, n): MadeSpan => ({
     name: kind === 'event' ? 'spanledger.goal' : kind,

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 
-import { readCall, readEvent, readSpanIdentity } from '@spanledger/conventions'
+import { readCall, readEvent } from '@spanledger/conventions'
 import { toLink, type SpanLink, type Store, type WrittenCall, type WrittenEvent } from '@spanledger/store'
 
 import { LedgerWriter, type WriterState } from './ledger-writer.ts'
@@ -89,7 +89,7 @@ export class LedgerSpanExporter {
         const event = call === undefined ? readEvent(record, 'app') : undefined
         if (call !== undefined) calls.push(call)
         else if (event !== undefined) events.push(event)
-        else links.push(toLink(record, readSpanIdentity(record)))
+        else links.push(toLink(record))
       },
     )
     for (const batch of cutBatch({ calls, links, events }, this.#maxBatchCalls)) await this.#writer.place(batch)

@@ -1,12 +1,4 @@
-import {
-  mergeIdentities,
-  readCall,
-  readEvent,
-  readSpanIdentity,
-  type Identity,
-  type LedgerEvent,
-  type LlmCall,
-} from '@spanledger/conventions'
+import { mergeIdentities, readCall, readEvent, type Identity, type LedgerEvent, type LlmCall } from '@spanledger/conventions'
 import { toLink, type Batch, type SpanLink, type WrittenCall, type WrittenEvent } from '@spanledger/store'
 
 import { hiddenField } from './hidden-field.ts'
@@ -113,7 +105,7 @@ export class SpanTrees {
     const record = toSpanRecord(span)
     const call = readCall(record, 'app')
     const event = call === undefined ? readEvent(record, 'app') : undefined
-    const link = call === undefined && event === undefined ? toLink(record, readSpanIdentity(record)) : undefined
+    const link = call === undefined && event === undefined ? toLink(record) : undefined
     // Nothing from here on throws.
     node.call = call
     node.link = link
@@ -187,7 +179,7 @@ export class SpanTrees {
     for (const { span } of this.#liveWanted) {
       if (span === undefined) continue
       const record = toSpanRecord(span as EndedSpan)
-      if (readCall(record, 'app') === undefined) this.#links.push(toLink(record, readSpanIdentity(record)))
+      if (readCall(record, 'app') === undefined) this.#links.push(toLink(record))
     }
     this.#liveWanted.clear()
   }

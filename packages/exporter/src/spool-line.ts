@@ -41,8 +41,7 @@ function readLine(line: string): Line | undefined {
   try {
     const { call, link, event, counts } = JSON.parse(line) as Record<string, Record<string, unknown> | undefined>
     if (call !== undefined) return isSpan(call) && isCall(call) ? { call: readCallLine(call) } : undefined
-    if (link !== undefined)
-      return isSpan(link) ? { link: { ...(link as unknown as SpanLink), identity: readIdentity(link['identity']) } } : undefined
+    if (link !== undefined) return isSpan(link) ? { link: readLinkLine(link) } : undefined
     if (event !== undefined) return isSpan(event) && isEvent(event) ? { event: readEventLine(event) } : undefined
     return Array.isArray(counts) && counts.every(isCount) ? { counts } : undefined
   } catch {
@@ -59,6 +58,11 @@ function readCallLine(call: Record<string, unknown>): WrittenCall {
 function readEventLine(event: Record<string, unknown>): WrittenEvent {
   const properties = readProperties(event['properties'])
   return { ...(event as unknown as WrittenEvent), properties, resourceIdentity: readIdentity(event['resourceIdentity']) }
+}
+
+function readLinkLine(link: Record<string, unknown>): SpanLink {
+  const identity = readIdentity(link['identity'])
+  return { ...(link as unknown as SpanLink), identity, resourceIdentity: readIdentity(link['resourceIdentity']) }
 }
 
 function isEvent({ kind, name, source, startFraction, faults }: Record<string, unknown>): boolean {

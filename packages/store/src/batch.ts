@@ -17,6 +17,8 @@ export interface SpanLink {
   readonly startMs: number
   /** Undefined where the span carries none. */
   readonly identity: Identity | undefined
+  /** Where its resource carries some. */
+  readonly resourceIdentity?: Identity | undefined
 }
 
 /** An event to be written. */

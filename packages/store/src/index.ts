@@ -1,7 +1,7 @@
 export type { Alias, AliasOutcome } from './aliases.ts'
 export type { Batch, Marks, SpanLink, WriteOutcome, WrittenCall, WrittenEvent } from './batch.ts'
 export { bucketMs, decodeCounts, quantileMs, type Counts } from './counts.ts'
-export { toLink } from './link.ts'
+export { saysNothing, toLink } from './link.ts'
 export { measureColumns, usageColumns } from './measures.ts'
 export { openStore } from './open-store.ts'
 export type { CostChange, ModelChange, UserChange } from './reprice-change.ts'

@@ -42,7 +42,7 @@ export function namesOneAnswer(responseId: string | undefined): responseId is st
  * A span with usage counts only if no LLM span below it has usage (the leaf is the real call; agents and wrappers repeat
  * it). One without usage counts only if no LLM span is below it and none above it counts. Of several that count with one
  * response id in a trace, or with one response id of one provider at the same time in any traces, the earliest does, in other traces one that names a user first. Each gets user, session and properties from itself, else from the nearest
- * ancestor that has them, else from the resource.
+ * ancestor that has them, else from its resource, else from that of the nearest ancestor whose resource has them.
  */
 export function settleTraces(spans: readonly TraceSpan[]): ReadonlyMap<TraceSpan, Decision> {
   const byId = indexSpans(spans)
@@ -70,8 +70,9 @@ export function settleTraces(spans: readonly TraceSpan[]): ReadonlyMap<TraceSpan
   )
   const identities = new Map(
     calls.map((call) => {
-      const own = [call, ...(ancestors.get(call) ?? [])].flatMap((span) => span.identity ?? [])
-      return [call, mergeIdentities([...own, call.resourceIdentity ?? nobody])]
+      const line = [call, ...(ancestors.get(call) ?? [])]
+      const own = line.flatMap((span) => span.identity ?? [])
+      return [call, mergeIdentities([...own, ...line.flatMap((span) => span.resourceIdentity ?? [])])]
     }),
   )
   const userOf = (call: TraceSpan): string | undefined => identities.get(call)?.user

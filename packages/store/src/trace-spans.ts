@@ -99,7 +99,7 @@ function spanOf(call: WrittenCall): TraceSpan {
 }
 
 function linkSpan(link: SpanLink): TraceSpan {
-  return { ...link, role: 'other', hasUsage: false, responseId: undefined, resourceIdentity: undefined }
+  return { resourceIdentity: undefined, ...link, role: 'other', hasUsage: false, responseId: undefined }
 }
 
 function keyOf(span: TraceSpan): string {

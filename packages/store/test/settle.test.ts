@@ -81,6 +81,24 @@ describe('whose a call is', () => {
     expect([below, own, alone].map((one) => decisions.get(one)?.identity.user)).toEqual(['middle', 'own', 'resource'])
   })
 
+  it("takes the user of an ancestor's resource after all that spans say and the own resource", () => {
+    const far = span('far', undefined, { role: 'other', hasUsage: false, resourceIdentity: who('far') })
+    const near = span('near', 'far', { role: 'other', hasUsage: false, resourceIdentity: who('near') })
+    const bare = span('bare', 'near')
+    const own = span('own', 'near', { resourceIdentity: who('own') })
+    const named = { ...far, identity: who('named') }
+    const usersOf = (spans: readonly TraceSpan[]): (string | undefined)[] =>
+      [bare, own].map((one) => settleTraces(spans).get(one)?.identity.user)
+    expect(usersOf([far, near, bare, own])).toEqual(['near', 'own'])
+    expect(usersOf([named, near, bare, own])).toEqual(['named', 'named'])
+  })
+
+  it('takes nothing from above a span that is missing', () => {
+    const root = span('root', undefined, { role: 'other', hasUsage: false, identity: who('root') })
+    const call = span('call', 'missing')
+    expect(settleTraces([root, call]).get(call)?.identity.user).toBeUndefined()
+  })
+
   it('merges properties key by key, the nearest first', () => {
     const of = (values: Record<string, string>): Identity => ({
       ...nobody,

@@ -3,13 +3,12 @@ import {
   readEvent,
   readLogCall,
   readLogEvent,
-  readSpanIdentity,
   type LedgerEvent,
   type LlmCall,
   type LogRecord,
   type SpanRecord,
 } from '@spanledger/conventions'
-import { toLink, type SpanLink } from '@spanledger/store'
+import { saysNothing, toLink, type SpanLink } from '@spanledger/store'
 
 import type { Encoding } from '../answer.ts'
 import { parseJsonBody, type JsonObject } from './json-body.ts'
@@ -64,9 +63,8 @@ function meaningOfSpan(span: SpanRecord): LedgerItem {
   if (call !== undefined) return { call }
   const event = readEvent(span, 'otlp')
   if (event !== undefined) return { event }
-  const link = toLink(span, readSpanIdentity(span))
-  // A root that says nothing of whose it is changes nothing for the spans below it, whenever they come.
-  return link.parentSpanId === undefined && link.identity === undefined ? undefined : { link }
+  const link = toLink(span)
+  return saysNothing(link) ? undefined : { link }
 }
 
 function meaningOfLog(log: LogRecord): LedgerItem {

@@ -1,5 +1,5 @@
-import { attributes as names, readCall, readSpanIdentity, type SpanRecord } from '@spanledger/conventions'
-import { toLink, type SpanLink, type WrittenCall } from '@spanledger/store'
+import { attributes as names, readCall, type SpanRecord } from '@spanledger/conventions'
+import { saysNothing, toLink, type SpanLink, type WrittenCall } from '@spanledger/store'
 
 import { spanIdOf, traceIdOf } from './call-key.ts'
 import { fieldsOfObject, numberIn, objectIn, textIn, type Fields } from './fields.ts'
@@ -33,9 +33,8 @@ export function readLangfuse(fields: Fields, zone: TimeRules['zone']): Imported 
       calls.push(call)
       continue
     }
-    const link = toLink(span, readSpanIdentity(span))
-    // A root that says nothing of whose it is changes nothing for what is below it.
-    if (link.parentSpanId !== undefined || link.identity !== undefined) links.push(link)
+    const link = toLink(span)
+    if (!saysNothing(link)) links.push(link)
   }
   return { calls, links, refusals }
 }
