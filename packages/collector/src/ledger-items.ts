@@ -60,7 +60,8 @@ export async function openItems(request: OtlpRequest, limits: BodyLimits): Promi
     return { items: items.values(), close }
   } catch (error) {
     close()
-    throw error
+    // The protobuf library throws RangeErrors where a body is cut off.
+    throw error instanceof RangeError ? new Refusal('undecodable', 'The body cannot be decoded: it is cut off.', { cause: error }) : error
   }
 }
 

@@ -6,8 +6,6 @@ import { Refusal } from './refusal.ts'
 export function toRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error
   if (error instanceof StoreError) return new Refusal('busy', `The ledger takes nothing at the moment (${error.kind}).`, { cause: error })
-  // The protobuf library throws RangeErrors where a body is cut off.
-  if (error instanceof RangeError) return new Refusal('undecodable', 'The body cannot be decoded: it is cut off.', { cause: error })
   // A fault of ours. Senders try again, and whoever runs the collector sees it (`onFault`).
   return new Refusal('busy', 'The collector failed on this request.', { cause: error })
 }

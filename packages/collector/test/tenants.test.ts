@@ -72,6 +72,17 @@ describe('a file of tokens', () => {
     expect(faults).toHaveLength(9)
   })
 
+  it('may belong to ledgers that cannot be made as asked: senders keep what they have, and it is said why', async () => {
+    const path = join(tempFolder(), 'ledger.db')
+    const tokenFile = join(dirname(path), 'tokens')
+    const token = addToken(tokenFile, 'acme')
+    const faults: unknown[] = []
+    const store = { path, timeZone: 'Nowhere/Atlantis' }
+    const { httpUrl } = await startCollector({ path, store, tokenFile, onFault: (fault) => faults.push(fault) })
+    expect((await post(httpUrl, body('ada'), withToken(token))).status).toBe(503)
+    expect(faults).toEqual([expect.objectContaining({ message: expect.stringContaining('Nowhere/Atlantis') as string })])
+  })
+
   it('holds hashes, not tokens, and only its owner may read it', () => {
     const tokenFile = join(tempFolder(), 'tokens')
     const token = addToken(tokenFile, 'acme')
