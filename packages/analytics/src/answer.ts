@@ -15,7 +15,7 @@ export interface Answer {
   readonly other?: OtherRows | null
   /** What each column is; where it was asked for. */
   readonly definitions?: readonly Definition[]
-  /** The same in the shape of the seed documents, where that was asked for: words and rounded numbers, for people. */
+  /** The same as one nested object, where `shape=seed` was asked for: words and rounded numbers, for people. */
   readonly seed?: unknown
 }
 

@@ -97,6 +97,8 @@ describe('reports about people, over twelve users', () => {
       `at_risk 1 ${requestsOf('u04')}`,
       `churned 2 ${requestsOf('u03', 'u08')}`,
     ])
+    const { totals } = await analytics.report('segments')
+    expect(totals).toMatchObject({ users: 12, requests: twelveUsers().length })
     expect(segments.map(({ cost_usd: cost }) => cost)[2]).toBe('0.009000000')
     const moved = segments.map(({ moved_in: entered, moved_out: left }) => Number(entered) - Number(left))
     // Each of eleven users was in some segment thirty days before; u12 was not there yet.

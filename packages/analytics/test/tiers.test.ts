@@ -3,13 +3,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Store } from '@spanledger/store'
 
 import { openAnalytics, QueryError, type Cell } from '../src/index.ts'
-import { useOfLimit } from '../src/people/tiers.ts'
+import { isOver } from '../src/people/tiers-report.ts'
+import { parseTiers, useOfLimit } from '../src/people/tiers.ts'
 import { ledgerOf, type CallWords } from './ledger.ts'
 
 const AS_OF = Date.parse('2026-03-20T12:00:00Z')
 const DAY = 86_400_000
 
-/** The tiers of the seed document, as written there, with the filters that tell whose they are. */
+/** Three tiers, with the filters that tell whose they are. */
 const tiers = {
   free_tier: { where: 'plan = free', monthly_request_limit: 100, features: ['basic_chat'], support_level: 'community' },
   pro_tier: { where: 'plan = pro', monthly_request_limit: 10_000, features: ['chat', 'analysis', 'summaries'], support_level: 'email' },
@@ -77,7 +78,7 @@ describe('tiers', () => {
   it('may be limited by cost and tokens, and found by segment', async () => {
     const limited = { everybody: { where: 'segment in (new, power, casual)', monthly_cost_limit: 0.00005, monthly_token_limit: 100_000 } }
     const { rows } = await openAnalytics(store, { now: () => AS_OF }).report('tiers', { options: { tiers: JSON.stringify(limited) } })
-    const over = rows.filter(({ is_over: isOver }) => isOver === true).map(({ user }) => user)
+    const over = rows.filter((row) => row.is_over === true).map(({ user }) => user)
     // 1,000 nano-USD a call.
     expect(over.toSorted()).toEqual(['ann', 'bob', 'eve'])
   })
@@ -92,6 +93,13 @@ describe('tiers', () => {
     await expect(analytics.report('tiers', { options: { tiers: '{' } })).rejects.toThrow('no JSON')
     expect(() => openAnalytics(store, { tiers: { x: { where: 'plan ==' } } })).toThrow(QueryError)
   })
+})
+
+it('a limit of cost is reached at exactly that cost, where binary fractions are not', () => {
+  // 1.07 * 1e9 is 1070000000.0000001.
+  const [tier] = parseTiers({ all: { monthly_cost_limit: 1.07 } })
+  const over = (costNanoUsd: bigint): boolean => isOver({ tier: tier!, requests: 1, tokens: 1, costNanoUsd })
+  expect([over(1_069_999_999n), over(1_070_000_000n)]).toEqual([false, true])
 })
 
 it('a limit is reached after as many days as the last seven say', () => {

@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs'
 
-import { diag, trace, type Context } from '@opentelemetry/api'
+import { trace, type Context } from '@opentelemetry/api'
 import { identityInContext, stampIdentity } from '@spanledger/conventions'
 import type { Batch, Store } from '@spanledger/store'
 
 import { onLeaving } from './exit-hooks.ts'
 import { LedgerWriter, type WriterState } from './ledger-writer.ts'
 import { cutBatch, sizeOf } from './replay.ts'
+import { say } from './say.ts'
 import { readSettings, storeOptions, storeSetting, type Settings } from './settings.ts'
 import { inSlices } from './slices.ts'
 import { estimateBytes } from './span-bytes.ts'
@@ -69,7 +70,8 @@ export class LedgerSpanProcessor {
   #droppedSpans = 0
   #faults = 0
 
-  constructor(options: LedgerSpanProcessorOptions = {}) {
+  constructor(given?: LedgerSpanProcessorOptions | null) {
+    const options = given ?? {}
     const store = options.store ?? (process.env[storeSetting.env] || storeSetting.default)
     this.#settings = readSettings(options, process.env)
     this.#trees = new SpanTrees(this.#settings)
@@ -278,12 +280,12 @@ export class LedgerSpanProcessor {
     if (this.#droppedSpans++ > 0) return
     const why =
       this.#shutdown === undefined ? `more than ${this.#settings.maxQueueBytes} bytes waited to be written` : 'the processor is shut down'
-    diag.warn(`Spanledger: spans are dropped, because ${why}. They are counted in the ledger (spans_dropped).`)
+    say('warn', `spans are dropped, because ${why}. They are counted in the ledger (spans_dropped).`)
   }
 
   #fault(error: unknown): void {
     this.#writer.count('processor_faults')
-    if (this.#faults++ === 0) diag.error(`Spanledger: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+    if (this.#faults++ === 0) say('error', error instanceof Error ? (error.stack ?? error.message) : String(error))
   }
 }
 

@@ -1,7 +1,7 @@
-import { diag } from '@opentelemetry/api'
 import { StoreError, openStore, type Batch, type Store, type StoreOptions } from '@spanledger/store'
 
 import { replaySpool, writeWhatFits } from './replay.ts'
+import { say } from './say.ts'
 import type { Spool } from './spool.ts'
 
 /** How long to leave a store alone that took nothing: doubled each time. */
@@ -136,10 +136,9 @@ export class LedgerWriter {
     const kind = error instanceof StoreError ? error.kind : 'other'
     if (!this.#down) {
       this.#down = true
-      const text = `Spanledger: ${this.#lastError.message} Calls go to "${this.#spool.path}" until then.`
+      const text = `${this.#lastError.message} Calls go to "${this.#spool.path}" until then.`
       // A lock goes away by itself; the others wait for somebody.
-      if (kind === 'busy') diag.warn(text)
-      else diag.error(text)
+      say(kind === 'busy' ? 'warn' : 'error', text)
     }
     if (this.#closed) return
     clearTimeout(this.#retryTimer)
@@ -153,7 +152,7 @@ export class LedgerWriter {
     this.#down = false
     this.#retryMs = FIRST_RETRY_MS
     this.#lastError = undefined
-    diag.info('Spanledger: the store takes calls again.')
+    say('info', 'the store takes calls again.')
   }
 
   async #replayOnce(): Promise<void> {
@@ -185,7 +184,7 @@ export class LedgerWriter {
     this.#lastError = toError(error)
     if (this.#warned.has(what)) return
     this.#warned.add(what)
-    diag.warn(`Spanledger: ${this.#lastError.message}`)
+    say('warn', this.#lastError.message)
   }
 }
 

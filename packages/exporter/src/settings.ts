@@ -1,5 +1,6 @@
-import { diag } from '@opentelemetry/api'
 import type { StoreOptions } from '@spanledger/store'
+
+import { say } from './say.ts'
 
 /** Every option of the processor and the exporter besides `store`: its environment variable, default, unit and meaning. */
 export const settings = {
@@ -91,6 +92,6 @@ function valid(setting: Setting, value: unknown, name: string): string | number 
     if (typeof value === typeof setting.default) return value as string | number | boolean
   }
   const wanted = typeof setting.default === 'number' ? `a number of ${setting.unit}, at least 1` : `a ${setting.unit}`
-  diag.warn(`Spanledger: ${name} is ${JSON.stringify(value)}; it must be ${wanted}. Using ${JSON.stringify(setting.default)}.`)
+  say('warn', `${name} is ${JSON.stringify(value)}; it must be ${wanted}. Using ${JSON.stringify(setting.default)}.`)
   return undefined
 }

@@ -48,6 +48,41 @@ function ignore(): void {}
 
 afterEach(() => diag.disable())
 
+function throwingLogger(): { told: number } {
+  const counted = { told: 0 }
+  const fail = (): never => {
+    counted.told++
+    throw new Error("the app's logger is broken")
+  }
+  diag.setLogger(
+    { error: fail, warn: fail, info: fail, debug: fail, verbose: fail },
+    { logLevel: DiagLogLevel.INFO, suppressOverrideMessage: true },
+  )
+  return counted
+}
+
+it("a logger of the app that throws reaches none of the app's calls, and no call is lost", async () => {
+  const path = tempLedger()
+  mkdirSync(path)
+  const unhandled = vi.fn()
+  process.on('unhandledRejection', unhandled)
+  onTestFinished(() => void process.off('unhandledRejection', unhandled))
+  const logger = throwingLogger()
+  const { tracer, processor } = startApp({ store: path, maxBatchCalls: -1 })
+  makeCall(tracer)
+  await processor.forceFlush()
+  expect(processor.state()).toMatchObject({ spooledCalls: 1, lastError: { kind: expect.any(String) } })
+  rmdirSync(path)
+  await vi.waitFor(() => expect(processor.state()).toMatchObject({ writtenCalls: 1, lastError: undefined }), 10_000)
+  await processor.shutdown()
+  makeCall(tracer)
+  // The value that is none, the store that fails, the store that works again, the span that is too late.
+  expect(logger.told).toBe(4)
+  expect(await readLines(path)).toHaveLength(1)
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(unhandled).not.toHaveBeenCalled()
+})
+
 describe('a store that is in trouble', () => {
   it('is spared while it is locked: calls go to the spool, and into the store when it is free again', async () => {
     const path = tempLedger()

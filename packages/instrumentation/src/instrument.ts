@@ -5,7 +5,7 @@ import { patchClient, patchModule, sdks } from './sdks.ts'
 import { guarded } from './instrumentation-state.ts'
 import { INSTRUMENTATION_NAME, INSTRUMENTATION_VERSION } from './version.ts'
 
-export interface InstrumentOptions extends Pick<LlmInstrumentationOptions, 'includeUsage'> {
+export interface InstrumentOptions extends Pick<LlmInstrumentationOptions, 'includeUsage' | 'userFields'> {
   /** Where the spans go; by default to the provider registered with the OpenTelemetry API. */
   readonly tracerProvider?: TracerProvider | undefined
 }

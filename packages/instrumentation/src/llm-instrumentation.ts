@@ -25,12 +25,13 @@ export class LlmInstrumentation extends InstrumentationBase<LlmInstrumentationOp
   // Set inside super(), by way of init() and setConfig(): an initialiser here would undo that.
   declare private resolved: ResolvedOptions | undefined
 
-  constructor(options: LlmInstrumentationOptions = {}) {
-    super(INSTRUMENTATION_NAME, INSTRUMENTATION_VERSION, options)
+  constructor(options?: LlmInstrumentationOptions | null) {
+    super(INSTRUMENTATION_NAME, INSTRUMENTATION_VERSION, options ?? {})
     this.setConfig(options)
   }
 
-  override setConfig(options: LlmInstrumentationOptions = {}): void {
+  override setConfig(given?: LlmInstrumentationOptions | null): void {
+    const options = given ?? {}
     super.setConfig(options)
     this.resolved = resolveOptions(options)
     allowBaggage(this.resolved.baggage)

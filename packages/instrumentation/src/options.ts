@@ -11,6 +11,11 @@ export interface LlmInstrumentationOptions extends InstrumentationConfig {
   readonly includeUsage?: boolean | 'auto' | undefined
   /** Milliseconds after which an answer or stream that the app does not read on is given up: its span ends. */
   readonly idleMs?: number | undefined
+  /**
+   * Fields of the request body that name the user, the first that has a text wins; dots go into objects. Default: `user`,
+   * `metadata.user_id`, `safety_identifier`. An empty list takes no user from bodies.
+   */
+  readonly userFields?: readonly string[] | undefined
   /** Baggage entries that become identity, and identity that becomes baggage. None unless named here. */
   readonly baggage?: BaggageOptions | undefined
 }
@@ -28,6 +33,7 @@ export interface BaggageOptions {
 export interface ResolvedOptions {
   readonly includeUsage: boolean | 'auto'
   readonly idleMs: number
+  readonly userFields: readonly string[]
   readonly baggage: { readonly read: readonly string[]; readonly write: readonly string[] }
 }
 
@@ -36,11 +42,17 @@ export function resolveOptions(options: LlmInstrumentationOptions = {}, env: Nod
   return {
     includeUsage: options.includeUsage ?? flag(env['SPANLEDGER_INCLUDE_USAGE']) ?? 'auto',
     idleMs: positive(options.idleMs) ?? positive(Number(env['SPANLEDGER_IDLE_MS'])) ?? 600_000,
+    userFields: strings(options.userFields) ?? named(env['SPANLEDGER_USER_FIELDS']) ?? ['user', 'metadata.user_id', 'safety_identifier'],
     baggage: {
       read: options.baggage?.read ?? list(env['SPANLEDGER_BAGGAGE_READ']),
       write: options.baggage?.write ?? list(env['SPANLEDGER_BAGGAGE_WRITE']),
     },
   }
+}
+
+/** Undefined for a variable that is not set; set to nothing it is no name at all. */
+function named(text: string | undefined): readonly string[] | undefined {
+  return text === undefined ? undefined : list(text)
 }
 
 function flag(text: string | undefined): boolean | undefined {
@@ -50,6 +62,11 @@ function flag(text: string | undefined): boolean | undefined {
 
 function positive(value: number | undefined): number | undefined {
   return value !== undefined && Number.isFinite(value) && value > 0 ? value : undefined
+}
+
+/** Undefined for what is no list of texts. */
+function strings(value: unknown): readonly string[] | undefined {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string') ? value : undefined
 }
 
 function list(text: string | undefined): readonly string[] {

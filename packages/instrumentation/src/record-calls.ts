@@ -71,6 +71,7 @@ function planCall(resource: SdkResource, args: unknown[], api: LlmApi, recorder:
         bodyHeaders,
         requestHeaders: isObject(args[1]) ? args[1]['headers'] : undefined,
         defaultHeaders: clientOptions?.defaultHeaders,
+        userFields: recorder.options().userFields,
       }),
     },
   }

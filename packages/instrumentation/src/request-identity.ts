@@ -13,11 +13,13 @@ export interface RequestSources {
   /** `headers` or `extra_headers` that the app put into the body. */
   readonly bodyHeaders: unknown
   readonly defaultHeaders: unknown
+  /** Paths into the body that may hold the user; the first that holds a text wins. */
+  readonly userFields: readonly string[]
 }
 
 /**
  * Who makes a call: what `withUser` says, then headers of the request, headers inside its body, headers of the client,
- * then the body (`user`, `metadata.user_id`, `safety_identifier`), then baggage. Each of user, session and property is
+ * then the body (`userFields`), then baggage. Each of user, session and property is
  * taken from the first that has it.
  */
 export function identityOfRequest(context: Context, sources: RequestSources): Identity {
@@ -28,15 +30,16 @@ export function identityOfRequest(context: Context, sources: RequestSources): Id
     const read = headers === undefined || headers === null ? undefined : readHeliconeHeaders(headers)
     if (read !== undefined) said.push(readIdentity(read))
   }
-  const inBody = identityInBody(sources.body)
+  const inBody = identityInBody(sources)
   if (inBody !== undefined) said.push(readIdentity(inBody))
   const inBaggage = identityInBaggage(context)
   if (inBaggage !== undefined) said.push(inBaggage)
   return said.length === 0 ? nobody : said.length === 1 ? said[0]! : mergeIdentities(said)
 }
 
-function identityInBody({ user, metadata, safety_identifier: safetyIdentifier }: RequestSources['body']): SaidIdentity | undefined {
-  for (const value of [user, isObject(metadata) ? metadata['user_id'] : undefined, safetyIdentifier]) {
+function identityInBody({ body, userFields }: RequestSources): SaidIdentity | undefined {
+  for (const field of userFields) {
+    const value = field.split('.').reduce<unknown>((part, key) => (isObject(part) ? part[key] : undefined), body)
     if (typeof value === 'string' && value.trim() !== '') return { user: value }
   }
   return undefined

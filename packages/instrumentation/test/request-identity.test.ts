@@ -1,4 +1,5 @@
 import { startStandIn, type StandIn } from '@spanledger/stand-in'
+import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 
@@ -79,6 +80,19 @@ it('reads the body in the order user, metadata.user_id, safety_identifier', asyn
   expect(await identityOf({ user: 'from-user', metadata, safety_identifier: 'safe' })).toMatchObject({ user: 'from-user' })
   expect(await identityOf({ metadata, safety_identifier: 'safe' })).toMatchObject({ user: 'from-metadata' })
   expect(await identityOf({ safety_identifier: 'safe' })).toMatchObject({ user: 'safe' })
+})
+
+it('reads the fields of the body that the app names instead, and no others', async () => {
+  instrument(Anthropic, { userFields: ['metadata.account', 'system'] })
+  const client = new Anthropic({ apiKey: 'none', baseURL: standIn.url, maxRetries: 0 })
+  const userOf = async (given: object): Promise<string | undefined> => {
+    tracing.reset()
+    await client.messages.create({ model: 'claude-haiku-4-5', max_tokens: 16, messages: body.messages, ...given })
+    return tracing.calls()[0]!.user
+  }
+  expect(await userOf({ metadata: { user_id: 'somebody', account: 'account-7' }, system: 'Be brief.' })).toBe('account-7')
+  expect(await userOf({ metadata: { user_id: 'somebody', account: 7 }, system: 'team-b' })).toBe('team-b')
+  expect(await userOf({ metadata: { user_id: 'somebody' } })).toBeUndefined()
 })
 
 it('lets withUser beat headers and body, for what it says', async () => {

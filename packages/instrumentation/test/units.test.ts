@@ -115,22 +115,37 @@ describe('an error', () => {
 
 describe('options', () => {
   it('come from the app, else from the environment, else are the defaults', () => {
-    const defaults = { includeUsage: 'auto', idleMs: 600_000, baggage: { read: [], write: [] } }
+    const userFields = ['user', 'metadata.user_id', 'safety_identifier']
+    const defaults = { includeUsage: 'auto', idleMs: 600_000, userFields, baggage: { read: [], write: [] } }
     expect(resolveOptions({}, {})).toEqual(defaults)
-    const env = { SPANLEDGER_INCLUDE_USAGE: 'false', SPANLEDGER_IDLE_MS: '5000', SPANLEDGER_BAGGAGE_READ: 'user.id, session.id' }
-    expect(resolveOptions({}, env)).toEqual({ includeUsage: false, idleMs: 5000, baggage: { read: ['user.id', 'session.id'], write: [] } })
-    expect(resolveOptions({ includeUsage: true, idleMs: 7, baggage: { read: [] } }, env)).toEqual({
+    const env = {
+      SPANLEDGER_INCLUDE_USAGE: 'false',
+      SPANLEDGER_IDLE_MS: '5000',
+      SPANLEDGER_USER_FIELDS: 'metadata.account, user',
+      SPANLEDGER_BAGGAGE_READ: 'user.id, session.id',
+    }
+    expect(resolveOptions({}, env)).toEqual({
+      includeUsage: false,
+      idleMs: 5000,
+      userFields: ['metadata.account', 'user'],
+      baggage: { read: ['user.id', 'session.id'], write: [] },
+    })
+    expect(resolveOptions({ includeUsage: true, idleMs: 7, userFields: [], baggage: { read: [] } }, env)).toEqual({
       includeUsage: true,
       idleMs: 7,
+      userFields: [],
       baggage: { read: [], write: [] },
     })
+    expect(resolveOptions({ userFields: 'user' as never }, {})).toEqual(defaults)
     expect(resolveOptions({ idleMs: -1 }, { SPANLEDGER_INCLUDE_USAGE: 'maybe', SPANLEDGER_IDLE_MS: 'soon' })).toEqual(defaults)
   })
 
   it('all stand in the README', () => {
     const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
-    for (const word of ['includeUsage', 'idleMs', 'baggage.read', 'baggage.write', 'enabled']) expect(readme).toContain(`\`${word}\``)
-    for (const name of ['INCLUDE_USAGE', 'IDLE_MS', 'BAGGAGE_READ', 'BAGGAGE_WRITE']) expect(readme).toContain(`\`SPANLEDGER_${name}\``)
+    for (const word of ['includeUsage', 'idleMs', 'userFields', 'baggage.read', 'baggage.write', 'enabled'])
+      expect(readme).toContain(`\`${word}\``)
+    for (const name of ['INCLUDE_USAGE', 'IDLE_MS', 'USER_FIELDS', 'BAGGAGE_READ', 'BAGGAGE_WRITE'])
+      expect(readme).toContain(`\`SPANLEDGER_${name}\``)
   })
 })
 

@@ -39,11 +39,11 @@ describe('a report', () => {
     expect({ code, out }).toEqual({
       code: 0,
       out: [
-        'plan    Requests      Cost',
-        'pro            2   $0.0100',
-        '(none)         1  <$0.0001',
-        'free           1         -',
-        'total          4   $0.0100',
+        'plan    Requests       Cost',
+        'pro            2    $0.0100',
+        '(none)         1   <$0.0001',
+        'free           1          -',
+        'total          4  ≥ $0.0100',
         '',
       ].join('\n'),
     })
@@ -183,7 +183,7 @@ describe('a report', () => {
     expect(await ask('report', 'users', '--having', 'plan = pro')).toMatchObject({ code: 2, out: '' })
   })
 
-  it('is written in the shape of the seed documents where that is asked for', async () => {
+  it('is written as one nested object where that is asked for', async () => {
     const { code, out } = await ask('report', 'behavior', '--user', 'ada', '--shape', 'seed')
     expect(code).toBe(0)
     expect(Object.keys((JSON.parse(out) as { user_behavior: object }).user_behavior)).toEqual([
@@ -458,18 +458,24 @@ describe('the demo', () => {
     expect(existsSync(store)).toBe(true)
   })
 
-  it('leaves alone the ledger and the spool that the environment names, and ends with 130 on SIGINT, with nothing left', async () => {
-    const temporary = join(folder, 'temporary')
-    mkdirSync(temporary)
-    const spool = join(folder, 'spool-of-an-app')
-    const child = start(['demo', '--once'], { env: { SPANLEDGER_STORE: path, SPANLEDGER_SPOOL: spool, TMPDIR: temporary } })
-    const ended = new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal })))
-    const ledger = await lineOf(child.stderr, /(?<=Ledger: ).*demo\.db/)
-    expect(ledger.startsWith(temporary)).toBe(true)
-    child.kill('SIGINT')
-    expect(await ended).toEqual({ code: 130, signal: null })
-    expect(readdirSync(temporary)).toEqual([])
-  })
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)(
+    'leaves alone the ledger and the spool that the environment names, and on %s ends with %i, with nothing left',
+    async (signal, expected) => {
+      const temporary = join(folder, `temporary-${signal}`)
+      mkdirSync(temporary)
+      const spool = join(folder, 'spool-of-an-app')
+      const child = start(['demo', '--once'], { env: { SPANLEDGER_STORE: path, SPANLEDGER_SPOOL: spool, TMPDIR: temporary } })
+      const ended = new Promise((resolve) => child.on('close', (code, by) => resolve({ code, by })))
+      const ledger = await lineOf(child.stderr, /(?<=Ledger: ).*demo\.db/)
+      expect(ledger.startsWith(temporary)).toBe(true)
+      child.kill(signal)
+      expect(await ended).toEqual({ code: expected, by: null })
+      expect(readdirSync(temporary)).toEqual([])
+    },
+  )
 
   it('refuses a ledger of calls that are no samples, and leaves it as it was', async () => {
     const before = readFileSync(path)

@@ -88,6 +88,25 @@ describe('a total that leaves calls without a price out', () => {
   })
 })
 
+describe('a row that leaves calls without a price out', () => {
+  const floors = (answer: Answer): string[] => formatAnswer(answer, 'table', plain).match(/≥ \S+/g) ?? []
+
+  it('says so where it is all there is, since then no total does', () => {
+    const one = answerOf('pro')
+    const unpriced = { ...one, meta: { ...one.meta, unpriced_requests: 3 } }
+    expect(floors(one)).toEqual([])
+    expect(floors(unpriced)).toEqual(['≥ $1,234.57'])
+    expect(formatAnswer(unpriced, 'html', plain)).toContain('≥ $1,234.57')
+    expect(formatAnswer(unpriced, 'md', plain)).toContain('≥ $1,234.57')
+  })
+
+  it('says so of its own calls, where they are counted', () => {
+    const two = answerOf('pro', 'free')
+    const rows = two.rows.map((row, n) => ({ ...row, unpriced_requests: n }))
+    expect(floors({ ...two, rows, meta: { ...two.meta, unpriced_requests: 1 } })).toEqual(['≥ $1,234.57', '≥ $2,469.14'])
+  })
+})
+
 describe('all other rows', () => {
   const other = { rows: 40, values: { requests: 5, cost_usd: '0.000000001', error_rate: 0.5 } }
   const answer = { ...answerOf('pro'), other }

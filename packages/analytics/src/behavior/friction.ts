@@ -1,6 +1,6 @@
 import { mean, quantile } from '../statistics/quantiles.ts'
 import { outcomeOf, type SaidOfSession } from './outcomes.ts'
-import { messageInWords, percentInWords, roundHalfUp } from './seed-words.ts'
+import { messageInWords, percentInWords, roundHalfUp } from './in-words.ts'
 import { ratio } from './session-metrics.ts'
 import type { Session } from './sessions.ts'
 import { groupBy, issueName, type UserCall } from './user-call.ts'
@@ -156,7 +156,7 @@ function usualWaits(calls: readonly UserCall[]): ReadonlyMap<string | undefined,
   )
 }
 
-/** The seed's `friction_analysis`, word for word. */
+/** The nested object `friction_analysis`, for people to read. */
 export function frictionInWords({ retries, abandonment, rateLimitedPowerUserShare, modelErrorShare }: Friction): unknown {
   return {
     high_retry_requests:

@@ -1,4 +1,4 @@
-import { durationInWords } from './seed-words.ts'
+import { durationInWords } from './in-words.ts'
 import { ratio } from './session-metrics.ts'
 import { durationMs, type Session } from './sessions.ts'
 import { groupBy, type UserCall } from './user-call.ts'
@@ -72,7 +72,7 @@ function mostOf<Value extends string | number>(
     .sort((a, b) => b.requests - a.requests || b.users - a.users || (a.value < b.value ? -1 : 1))
 }
 
-/** The seed's `user_behavior`, word for word; rates rounded to seven places. */
+/** The nested object `user_behavior`, for people to read; rates rounded to seven places. */
 export function usagePatternsInWords(patterns: UsagePatterns): unknown {
   const { requestsPerActiveDay, peakHours, sessionLengthAvgS, favoriteFeatures, preferredModels } = patterns
   return {

@@ -22,8 +22,10 @@ type Value = Amount | string | boolean
 export interface Told {
   readonly columns: ColumnTable
   readonly rows: readonly Readonly<Record<string, Value>>[]
+  /** Of all rows, where they may be added up. */
+  readonly totals?: Readonly<Record<string, Value>>
   readonly warnings?: readonly string[]
-  /** The same as the seed documents have it; for `shape=seed`. */
+  /** The same as one nested object; for `shape=seed`. */
   readonly seed?: unknown
 }
 
@@ -44,12 +46,10 @@ export async function peopleReport(
   const interval = intervalOf(query.by)
   return onSnapshot(store, async () => {
     const frame = await openFrame(store, clock, { ...query, by: [], where: wholeWhere(query) })
-    const { columns: table, rows: told, warnings = [], seed } = await tell({ frame, options: query.options, interval })
+    const { columns: table, rows: told, totals = {}, warnings = [], seed } = await tell({ frame, options: query.options, interval })
     const columns = Object.entries(table).map(([key, [label, type, says]]): DefinedColumn => ({ key, label, type, says }))
     checkOrder(query.orderBy, columns)
-    const rows = told.map(
-      (row): RawRow => new Map(Object.entries(row).map(([key, value]) => [key, typeof value === 'boolean' ? Number(value) : value])),
-    )
+    const rows = told.map(rawRow)
     if (query.having !== undefined) checkHaving(query.having, columns)
     const passing = rows.filter((row) => query.having === undefined || rowPasses(query.having, (key) => row.get(key) ?? null, columns))
     const after = query.after === undefined ? undefined : decodeCursor(query.after, query.orderBy, 2)
@@ -65,11 +65,15 @@ export async function peopleReport(
       meta: await metaOf(frame, scope, { total, rows: passing.length, next, warnings }),
       columns,
       rows: listed.map(([, row]) => row),
-      totals: new Map(),
+      totals: rawRow(totals),
       explain: query.explain,
       ...(query.options['shape'] === 'seed' ? { seed } : {}),
     })
   })
+}
+
+function rawRow(row: Readonly<Record<string, Value>>): RawRow {
+  return new Map(Object.entries(row).map(([key, value]) => [key, typeof value === 'boolean' ? Number(value) : value]))
 }
 
 /** Rows that are not to be sorted stand as they are told. */

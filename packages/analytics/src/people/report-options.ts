@@ -24,7 +24,7 @@ export const reportOptions = {
     says: 'take the end of a session from its last call where the app said nothing, or leave it unknown',
     values: ['inferred', 'strict'],
   },
-  shape: { says: 'columns, or the object of the seed documents word for word (json)', values: ['columns', 'seed'] },
+  shape: { says: 'columns, or one nested object with words and rounded numbers (seed, as json)', values: ['columns', 'seed'] },
   count: { says: 'what is counted in the first week', values: ['requests', 'active_days', 'features'] },
   feature: { says: 'only this feature' },
   experiment: { says: 'compare the variants of this experiment' },

@@ -38,6 +38,8 @@ export async function tellSegments({ frame }: PeopleAsked): Promise<Told> {
     if (left !== undefined) left.out++
     if (entered !== undefined) entered.in++
   }
+  const all = [...sums.values()]
+  const cost = all.reduce((sum, own) => sum + own.cost, 0n)
   return {
     columns: {
       segment: [
@@ -64,6 +66,11 @@ export async function tellSegments({ frame }: PeopleAsked): Promise<Told> {
         moved_out: own?.out ?? 0,
       }
     }),
+    totals: {
+      users: seen.size,
+      requests: all.reduce((sum, own) => sum + own.requests, 0),
+      cost_usd: all.some(({ priced }) => priced) || seen.size === 0 ? cost : null,
+    },
   }
 }
 

@@ -62,7 +62,7 @@ export function isOver({
   return (
     (tier.requests !== null && requests >= tier.requests) ||
     (tier.tokens !== null && tokens >= tier.tokens) ||
-    (tier.costUsd !== null && Number(costNanoUsd) >= tier.costUsd * 1e9)
+    (tier.costNanoUsd !== null && costNanoUsd >= tier.costNanoUsd)
   )
 }
 

@@ -1,3 +1,5 @@
+import { parseUsd } from '@spanledger/conventions'
+
 import type { FilterNode } from '../filter.ts'
 import { QueryError, unknownName } from '../query-error.ts'
 import { parseWhereField } from '../query.ts'
@@ -22,6 +24,8 @@ export interface Tier {
   readonly requests: number | null
   readonly tokens: number | null
   readonly costUsd: number | null
+  /** The same in nano-USD, as costs are: 1.07 USD is no binary fraction. */
+  readonly costNanoUsd: number | null
   /** Undefined for every one. */
   readonly features: ReadonlySet<string> | undefined
 }
@@ -48,13 +52,15 @@ function parseTier(name: string, data: unknown): Tier {
   if (features !== undefined && !(Array.isArray(features) && features.every((one) => typeof one === 'string'))) {
     throw new QueryError(`features of tier "${name}" must be a list of names, or ["all"].`, { given: JSON.stringify(features) })
   }
+  const costUsd = limit(name, 'monthly_cost_limit', words)
   const named = features as readonly string[] | undefined
   return {
     name,
     where: parseWhereField(words['where']),
     requests: limit(name, 'monthly_request_limit', words),
     tokens: limit(name, 'monthly_token_limit', words),
-    costUsd: limit(name, 'monthly_cost_limit', words),
+    costUsd,
+    costNanoUsd: costUsd === null ? null : (parseUsd(costUsd) ?? costUsd * 1e9),
     features: named === undefined || named.includes('all') ? undefined : new Set(named),
   }
 }

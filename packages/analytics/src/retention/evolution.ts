@@ -1,5 +1,5 @@
 import { mean } from '../statistics/quantiles.ts'
-import { durationInWords } from '../behavior/seed-words.ts'
+import { durationInWords } from '../behavior/in-words.ts'
 import { activeDays, type UserHistory } from './user-history.ts'
 
 /** How users of a tenure behave: their own week n after they first came. */
@@ -78,7 +78,7 @@ function commonFeatures(active: readonly (readonly { readonly features: Readonly
     .map(([feature]) => feature)
 }
 
-/** The seed's `user_evolution`, word for word; a week that nobody has been seen through is null. */
+/** The nested object `user_evolution`, for people to read; a week that nobody has been seen through is null. */
 export function evolutionInWords(
   weeks: readonly EvolutionWeek[],
   {

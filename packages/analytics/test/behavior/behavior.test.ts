@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { friction, frictionInWords } from '../../src/behavior/friction.ts'
 import { findRetries } from '../../src/behavior/retries.ts'
-import { ordinal } from '../../src/behavior/seed-words.ts'
+import { ordinal } from '../../src/behavior/in-words.ts'
 import { sessionMetrics } from '../../src/behavior/session-metrics.ts'
 import { durationMs, followUps, sessionize, type Session } from '../../src/behavior/sessions.ts'
 import { usagePatterns, usagePatternsInWords } from '../../src/behavior/usage-patterns.ts'

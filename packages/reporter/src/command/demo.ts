@@ -117,8 +117,8 @@ interface Live extends LiveCalls {
 async function makeLiveCalls(io: Io, store: Store): Promise<Live> {
   const opentelemetry = await loadSdk()
   const standIn = await startStandIn()
-  // A spool that the environment names holds calls of apps, which belong into their ledger.
-  const processor = new LedgerSpanProcessor({ store, spoolPath: `${store.path}.spool` })
+  // A spool that the environment names holds calls of apps, which belong into their ledger. A signal ends the command, and its folder goes.
+  const processor = new LedgerSpanProcessor({ store, spoolPath: `${store.path}.spool`, handleSignals: false })
   const sdk = new opentelemetry.NodeSDK({
     serviceName: 'spanledger-demo',
     instrumentations: [new LlmInstrumentation()],

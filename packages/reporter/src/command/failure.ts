@@ -7,6 +7,7 @@ export const exitCodes = {
   notAllowed: 4,
   thresholdTripped: 5,
   interrupted: 130,
+  terminated: 143,
 } as const
 
 /** An end of the command that is neither success nor a fault of the program: what to say, and the exit code. */

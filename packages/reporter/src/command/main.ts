@@ -28,10 +28,15 @@ import { addVerify } from './verify.ts'
 /** Runs the command `spanledger` and sets the exit code of the process. */
 export async function runCommand(args: readonly string[]): Promise<void> {
   process.stdout.on('error', leaveQuietly)
-  process.once('SIGINT', () => {
-    // Commands that serve wait for the signal themselves and end in order.
-    if (process.listenerCount('SIGINT') === 0) process.exit(exitCodes.interrupted)
-  })
+  for (const [signal, exitCode] of [
+    ['SIGINT', exitCodes.interrupted],
+    ['SIGTERM', exitCodes.terminated],
+  ] as const) {
+    process.once(signal, () => {
+      // Commands that serve wait for the signal themselves and end in order.
+      if (process.listenerCount(signal) === 0) process.exit(exitCode)
+    })
+  }
   try {
     await buildProgram().parseAsync(args, { from: 'user' })
   } catch (error) {
@@ -57,7 +62,7 @@ Examples:
   spanledger report properties --by property:plan,property:feature --format csv
   spanledger serve
 Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 wrong usage or filter, 3 no data
-(--fail-empty), 4 not allowed, 5 threshold tripped (--fail-on), 130 interrupted.`,
+(--fail-empty), 4 not allowed, 5 threshold tripped (--fail-on), 130 interrupted, 143 terminated.`,
     )
   addGlobals(program)
   for (const add of [

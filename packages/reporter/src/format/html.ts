@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 
 import { cleanText } from './clean-text.ts'
-import { isNumeric, shown } from './shown.ts'
-import { definitionSheet, shownSum, summaryLines, type Sheet } from './sheet.ts'
+import { isNumeric } from './shown.ts'
+import { definitionSheet, shownIn, summaryLines, type Sheet } from './sheet.ts'
 
 /** One page that needs nothing but itself. Its policy lets the browser run nothing and load nothing. */
 export function formatHtml(sheet: Sheet): string {
@@ -29,17 +29,13 @@ export function sheetHtml(sheet: Sheet): string {
     `<${tag}${isNumeric(column) ? ' class="n"' : ''}>${escapeHtml(text)}</${tag}>`
   const head = columns.map((column) => `<th scope="col"${isNumeric(column) ? ' class="n"' : ''}>${escapeHtml(column.label)}</th>`).join('')
   const body = rows
-    .map((row) => `<tr>${columns.map((column) => cell('td', shown(row[column.key], column), column)).join('')}</tr>\n`)
+    .map((row) => `<tr>${columns.map((column) => cell('td', shownIn(row, { column, sheet }), column)).join('')}</tr>\n`)
     .join('')
   const sums = summaryLines(sheet).map(
-    ({ label, values }) =>
+    ({ label, values, isTotal }) =>
       `<tr>${columns
         .map((column, n) =>
-          cell(
-            'td',
-            values[column.key] === undefined ? (n === 0 ? label : '') : shownSum(values[column.key], { column, label, sheet }),
-            column,
-          ),
+          cell('td', values[column.key] === undefined ? (n === 0 ? label : '') : shownIn(values, { column, sheet, isTotal }), column),
         )
         .join('')}</tr>`,
   )

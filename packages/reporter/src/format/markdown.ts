@@ -1,19 +1,19 @@
 import { cleanText } from './clean-text.ts'
-import { isNumeric, shown } from './shown.ts'
-import { definitionSheet, shownSum, summaryLines, type Sheet } from './sheet.ts'
+import { isNumeric } from './shown.ts'
+import { definitionSheet, shownIn, summaryLines, type Sheet } from './sheet.ts'
 
 /** A Markdown table with its title and notes. */
 export function formatMarkdown(sheet: Sheet, { header }: { header: boolean }): string {
   const { title, columns, rows, notes, definitions } = sheet
-  const body = rows.map((row) => line(columns.map((column) => escaped(shown(row[column.key], column)))))
-  const sums = summaryLines(sheet).map(({ label, values }) =>
+  const body = rows.map((row) => line(columns.map((column) => escaped(shownIn(row, { column, sheet })))))
+  const sums = summaryLines(sheet).map(({ label, values, isTotal }) =>
     line(
       columns.map((column, n) =>
         values[column.key] === undefined
           ? n === 0
             ? `**${escaped(label)}**`
             : ''
-          : `**${escaped(shownSum(values[column.key], { column, label, sheet }))}**`,
+          : `**${escaped(shownIn(values, { column, sheet, isTotal }))}**`,
       ),
     ),
   )

@@ -1,4 +1,4 @@
-import type { Cell, Column, Definition, OtherRows, Row } from '@spanledger/analytics'
+import type { Column, Definition, OtherRows, Row } from '@spanledger/analytics'
 
 import { shown } from './shown.ts'
 
@@ -21,23 +21,30 @@ export interface Sheet {
 const TOTAL = 'total'
 
 /** The lines below the rows: what all rows that are not shown are together, and all of them. */
-export function summaryLines({ rows, totals, other }: Sheet): { readonly label: string; readonly values: Row }[] {
+export function summaryLines({
+  rows,
+  totals,
+  other,
+}: Sheet): { readonly label: string; readonly values: Row; readonly isTotal: boolean }[] {
   const lines =
     other === null || other === undefined
       ? []
-      : [{ label: `(other) ${other.rows} ${other.rows === 1 ? 'row' : 'rows'}`, values: other.values }]
+      : [{ label: `(other) ${other.rows} ${other.rows === 1 ? 'row' : 'rows'}`, values: other.values, isTotal: false }]
   const hasTotals = totals !== undefined && Object.keys(totals).length > 0
-  return !hasTotals || rows.length + lines.length < 2 ? lines : [...lines, { label: TOTAL, values: totals }]
+  return !hasTotals || rows.length + lines.length < 2 ? lines : [...lines, { label: TOTAL, values: totals, isTotal: true }]
 }
 
-/** A value of a line below the rows. A total that leaves calls without a price out says that it is a floor. */
-export function shownSum(
-  value: Cell | undefined,
-  { column, label, sheet, ascii = false }: { column: Column; label: string; sheet: Sheet; ascii?: boolean },
+/** A value of a row, or of a line below the rows. A cost that leaves calls without a price out says that it is a floor. */
+export function shownIn(
+  values: Row,
+  { column, sheet, isTotal = false, ascii = false }: { column: Column; sheet: Sheet; isTotal?: boolean; ascii?: boolean },
 ): string {
+  const value = values[column.key]
   const text = shown(value, column, { ascii })
-  const isFloor = label === TOTAL && column.key === 'cost_usd' && (sheet.unpricedRequests ?? 0) > 0 && value !== null && value !== undefined
-  return isFloor ? `${ascii ? '>=' : '≥'} ${text}` : text
+  if (column.key !== 'cost_usd' || value === null || value === undefined) return text
+  const isAll = isTotal || (sheet.rows.length === 1 && (sheet.other ?? null) === null)
+  const unpriced = values['unpriced_requests'] ?? (isAll ? (sheet.unpricedRequests ?? 0) : 0)
+  return Number(unpriced) > 0 ? `${ascii ? '>=' : '≥'} ${text}` : text
 }
 
 /** Definitions as rows of a sheet of their own. */

@@ -1,10 +1,9 @@
-import type { Cell, Column } from '@spanledger/analytics'
 import Table from 'cli-table3'
 import pc from 'picocolors'
 
 import { cleanText } from './clean-text.ts'
-import { isNumeric, shown } from './shown.ts'
-import { definitionSheet, shownSum, summaryLines, type Sheet } from './sheet.ts'
+import { isNumeric } from './shown.ts'
+import { definitionSheet, shownIn, summaryLines, type Sheet } from './sheet.ts'
 
 /** How a table may be drawn. */
 export interface TableStyle {
@@ -54,8 +53,8 @@ function formatRows(sheet: Sheet, style: TableStyle): string {
     colAligns: columns.map((column) => (isNumeric(column) ? 'right' : 'left')),
   })
   if (header) table.push(columns.map(({ label }) => colors.bold(cleanText(label))))
-  for (const row of rows) table.push(columns.map((column) => cellText(row[column.key], column, style)))
-  for (const { label, values } of summaryLines(sheet)) {
+  for (const row of rows) table.push(columns.map((column) => cellText(shownIn(row, { column, sheet, ascii: style.ascii === true }), style)))
+  for (const { label, values, isTotal } of summaryLines(sheet)) {
     table.push(
       columns.map((column, n) =>
         colors.dim(
@@ -63,7 +62,7 @@ function formatRows(sheet: Sheet, style: TableStyle): string {
             ? n === 0
               ? label
               : ''
-            : cleanText(shownSum(values[column.key], { column, label, sheet, ascii: style.ascii === true })),
+            : cleanText(shownIn(values, { column, sheet, isTotal, ascii: style.ascii === true })),
         ),
       ),
     )
@@ -77,8 +76,8 @@ function formatRows(sheet: Sheet, style: TableStyle): string {
         .join('\n')}\n`
 }
 
-function cellText(value: Cell | undefined, column: Column, { ascii = false, maxText = MAX_TEXT }: TableStyle): string {
-  const text = cleanText(shown(value, column, { ascii }))
+function cellText(shownText: string, { ascii = false, maxText = MAX_TEXT }: TableStyle): string {
+  const text = cleanText(shownText)
   const characters = Array.from(text)
   const mark = ascii ? '...' : '…'
   return characters.length > maxText ? `${characters.slice(0, maxText - mark.length).join('')}${mark}` : text

@@ -1,4 +1,4 @@
-/** How the seed documents write numbers in words; programs read the numbers themselves. */
+/** Numbers as people say them (`2m 5s`, `third message`); programs read the numbers themselves. */
 
 /** `12 minutes`, or `45 seconds` of less than one; `12 min` and `45 sec` where that is asked for; null of nothing. */
 export function durationInWords(seconds: number | null, style: 'long' | 'short' = 'long'): string | null {
