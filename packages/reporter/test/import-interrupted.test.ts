@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
 
 import { openStore } from '@spanledger/store'
 import fc from 'fast-check'
@@ -137,6 +138,19 @@ describe('an import that is interrupted', { timeout: 180_000 }, () => {
     writeFileSync(file, changed)
     expect(await importInto(store, file)).toMatchObject({ records: 12_000, imported: 1, already_there: 11_999 })
     await store.close()
+  })
+
+  it('begins anew where a record far before that place was changed, and its length was not, packed or not', async () => {
+    for (const pack of [(plain: string) => Buffer.from(plain), (plain: string) => gzipSync(plain)]) {
+      const file = fileOf(lines(many.slice(0, 12_000)))
+      writeFileSync(file, pack(lines(many.slice(0, 12_000))))
+      const store = await openStore({ path: newLedger() })
+      await importInto(store, file, { stopAfter: 11_000 })
+      // Behind the first 64 KiB, and not in the last record before the place.
+      writeFileSync(file, pack(lines(many.slice(0, 12_000)).replace('"r-2000"', '"r-none"')))
+      expect(await importInto(store, file)).toMatchObject({ records: 12_000, imported: 2001, already_there: 9999 })
+      await store.close()
+    }
   })
 
   it('goes on though the file has grown since', async () => {

@@ -1,8 +1,9 @@
 import type { Batch, SpanLink, Store, WrittenCall, WrittenEvent } from '@spanledger/store'
 
-import { checkpointAfter, markName, readCheckpoint, type Checkpoint } from './checkpoint.ts'
+import { checkpointAt, markName, readCheckpoint, type Checkpoint } from './checkpoint.ts'
 import type { Imported } from './imported-call.ts'
 import { bytesOf, identityOf, type ImportFile } from './open-file.ts'
+import { PassedBytes } from './passed-bytes.ts'
 import { rawRecords, type Place, type RawRecord, type RecordFrame } from './raw-records.ts'
 import { isRefusal } from './refusal.ts'
 import { addOutcome, addRead, addRefusal, addTally, emptyTally, type Tally } from './tally.ts'
@@ -50,6 +51,8 @@ interface Gathered {
   readonly tally: Tally
   properties: number
   last: RawRecord | undefined
+  /** Of all bytes up to the end of the last record. */
+  sha256: string
 }
 
 /**
@@ -60,7 +63,7 @@ interface Gathered {
 export async function importFile(source: Source, context: ImportContext): Promise<{ tally: Tally; done: boolean }> {
   const { file } = source
   const mark = markName(identityOf(file.head, source.how))
-  const { place, tally: before, isBegun } = await findPlace(source, context, mark)
+  const { place, tally: before, isBegun, passed } = await findPlace(source, context, mark)
   const ledger = openLedger(context, mark, before)
   let gathered = gather()
   let bytesRead = 0
@@ -71,14 +74,19 @@ export async function importFile(source: Source, context: ImportContext): Promis
   }
   try {
     const pieces = bytesOf(file, { from: place.offset, progress: (bytes) => (bytesRead = bytes) })
-    for await (const records of rawRecords(pieces, source.frame, place)) {
+    for await (const records of rawRecords(passed.through(pieces), source.frame, place)) {
       for (const [n, read] of source.read(records).entries()) {
         const record = records[n]
         if (record === undefined) break
         takeRecord(gathered, { record, read, source, context })
-        if (isFull(gathered, context.batch)) await flush()
+        if (isFull(gathered, context.batch)) {
+          gathered.sha256 = passed.sha256To(record.to.offset)
+          await flush()
+        }
         if (context.signal.aborted) return { tally: await ledger.stop(), done: false }
       }
+      const { last } = gathered
+      if (last !== undefined) gathered.sha256 = passed.sha256To(last.to.offset)
       context.progress(bytesRead)
     }
   } catch (error) {
@@ -95,18 +103,19 @@ async function findPlace(
   { file, start }: Source,
   { store, restart, resumes }: ImportContext,
   mark: string,
-): Promise<{ place: Place; tally: Tally; isBegun: boolean }> {
-  const fromStart = { place: start, tally: emptyTally(), isBegun: false }
+): Promise<{ place: Place; tally: Tally; isBegun: boolean; passed: PassedBytes }> {
+  const fromStart = { place: start, tally: emptyTally(), isBegun: false, passed: new PassedBytes(start.offset) }
   if (store === undefined) return fromStart
-  const checkpoint = restart ? undefined : await readCheckpoint(store, mark, file)
-  if (checkpoint === undefined) return { ...fromStart, isBegun: restart }
-  resumes(file, checkpoint)
-  if (checkpoint === 'changed') return { ...fromStart, isBegun: true }
-  return { place: checkpoint.place, tally: checkpoint.tally, isBegun: true }
+  const found = restart ? undefined : await readCheckpoint(store, mark, { file, start })
+  if (found === undefined) return { ...fromStart, isBegun: restart }
+  resumes(file, found === 'changed' ? found : found.checkpoint)
+  if (found === 'changed') return { ...fromStart, isBegun: true }
+  const { checkpoint, passed } = found
+  return { place: checkpoint.place, tally: checkpoint.tally, isBegun: true, passed }
 }
 
 function gather(): Gathered {
-  return { calls: [], events: [], links: [], tally: emptyTally(), properties: 0, last: undefined }
+  return { calls: [], events: [], links: [], tally: emptyTally(), properties: 0, last: undefined, sha256: '' }
 }
 
 function isFull({ calls, events, links, tally, properties }: Gathered, batch = BATCH): boolean {
@@ -151,7 +160,7 @@ function openLedger({ store }: ImportContext, mark: string, before: Tally): Ledg
   let writing: Promise<void> = Promise.resolve()
   let isMarked = false
 
-  const commit = async ({ calls, events, links, tally: part, last }: Gathered, isLast: boolean): Promise<void> => {
+  const commit = async ({ calls, events, links, tally: part, last, sha256 }: Gathered, isLast: boolean): Promise<void> => {
     if (last === undefined && !isLast) return
     if (store === undefined) {
       tally = sumOf(tally, part)
@@ -161,7 +170,7 @@ function openLedger({ store }: ImportContext, mark: string, before: Tally): Ledg
     const marks: Batch['marks'] = (outcome) => {
       next = sumOf(tally, part)
       addOutcome(next, outcome)
-      return new Map([[mark, isLast || last === undefined ? null : JSON.stringify(checkpointAfter(last, next))]])
+      return new Map([[mark, isLast || last === undefined ? null : JSON.stringify(checkpointAt(last.to, { tally: next, sha256 }))]])
     }
     await store.write({ calls, events, links, marks })
     tally = next
