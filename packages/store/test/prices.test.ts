@@ -64,3 +64,26 @@ it('keeps what the provider said a call cost beside what it costs, and never in 
   ])
   await store.close()
 })
+
+it('charges a call that failed or was cancelled for the tokens that the provider reported, and none of them is 0 without', async () => {
+  const store = await openStore({ path: ':memory:' })
+  const failed = { status: 'error', errorClass: 'timeout', errorType: 'timeout' } as const
+  await store.write({
+    calls: [
+      call({ n: 1, ...failed, usage: tokens(1_000_000, 0) }),
+      call({ n: 2, status: 'cancelled', usage: tokens(1_000_000, 0) }),
+      call({ n: 3, ...failed, usage: undefined, usageQuality: 'missing' }),
+    ],
+  })
+  expect(await store.all('SELECT cost_nano_usd AS cost FROM llm_calls ORDER BY start_ms')).toEqual([
+    { cost: 150_000_000 },
+    { cost: 150_000_000 },
+    { cost: null },
+  ])
+  expect(
+    await store.all(
+      'SELECT cost_nano_usd AS cost, errors, cancelled, unpriced_requests AS unpriced FROM rollup_users WHERE bucket = 20260115',
+    ),
+  ).toEqual([{ cost: 300_000_000, errors: 2, cancelled: 1, unpriced: 1 }])
+  await store.close()
+})
