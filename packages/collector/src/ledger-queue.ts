@@ -113,8 +113,10 @@ export class LedgerQueue {
         return sizeOfPart(part) < room
       })
       // Now, not when it is committed: the next of this group may wait for its turn to be opened.
-      if (part.isLast) waiting.opened.close()
-      else this.#waiting.unshift(waiting)
+      if (part.isLast) {
+        waiting.opened.close()
+        waiting.opened = undefined
+      } else this.#waiting.unshift(waiting)
       return part
     } catch (error) {
       waiting.refuse(error)

@@ -5,7 +5,7 @@ import type { Rejections } from './rejections.ts'
 export interface Waiting {
   readonly request: OtlpRequest
   readonly rejections: Rejections
-  /** Once it is being read. */
+  /** While it is being read. */
   opened: LedgerItems | undefined
   /** Whether it was refused while parts of it were still to come. */
   isRefused: boolean
