@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { openItems, type LedgerItem } from '@spanledger/collector'
 import { openStore, type SpanLink, type WrittenCall } from '@spanledger/store'
 
-import { median, round, type Finding } from './measure.ts'
+import { median, round, timed, type Finding } from './measure.ts'
 import { runCollector, sendAll, sendAtRate, Sender } from './otlp-load.ts'
 import { makeTemplate, type Template } from './otlp-template.ts'
 import { randomCalls } from './random-calls.ts'
@@ -49,16 +49,20 @@ export async function benchCollector({
     protobuf: [],
     json: [],
   }
+  const cpuMs = { decode: 0, write: 0, protobuf: 0 }
   let atMs = 0
   const bodiesOf = (encoding: 'protobuf' | 'json'): Buffer[] =>
     Array.from({ length: requestsPerBlock }, (_, n) => templates[encoding][n % TEMPLATES]?.fresh((atMs += 10)) ?? Buffer.alloc(0))
   const spans = requestsPerBlock * SPANS_PER_REQUEST
   let accepted = 0
   for (let n = 0; n <= rounds; n++) {
-    const decoded = await decode(bodiesOf('protobuf'), 'protobuf')
+    const bodies = bodiesOf('protobuf')
+    const { result: decoded, cpuMs: decodeCpuMs } = await timed(() => decode(bodies, 'protobuf'))
     const decodedJson = await decode(bodiesOf('json'), 'json')
-    const writeMs = await write(store, decoded.items)
+    const { result: writeMs, cpuMs: writeCpuMs } = await timed(() => write(store, decoded.items))
+    const cpuBefore = collector.cpuMs()
     const protobufMs = await sendAll(protobuf, bodiesOf('protobuf'), AT_ONCE)
+    const collectorCpuMs = collector.cpuMs() - cpuBefore
     const jsonMs = await sendAll(json, bodiesOf('json'), AT_ONCE)
     accepted += 2 * spans
     // The first round warms up.
@@ -68,6 +72,9 @@ export async function benchCollector({
     perSecond.write.push((spans / writeMs) * 1000)
     perSecond.protobuf.push((spans / protobufMs) * 1000)
     perSecond.json.push((spans / jsonMs) * 1000)
+    cpuMs.decode += decodeCpuMs
+    cpuMs.write += writeCpuMs
+    cpuMs.protobuf += collectorCpuMs
   }
   await store.close()
   protobuf.close()
@@ -113,6 +120,10 @@ export async function benchCollector({
       writeAlonePerSecond: round(median(perSecond.write)),
       protobufPerSecond: round(most),
       jsonPerSecond: round(median(perSecond.json)),
+      // A busy machine takes nothing from these.
+      cpuUsPerSpanDecodeAlone: round((cpuMs.decode * 1000) / (rounds * spans)),
+      cpuUsPerSpanWriteAlone: round((cpuMs.write * 1000) / (rounds * spans)),
+      cpuUsPerSpanCollector: round((cpuMs.protobuf * 1000) / (rounds * spans)),
       p99MsAt80Percent: round(p99Ms),
       notTakenAt80Percent: steady.filter(({ status }) => status !== 200).length,
       offeredAtOverloadPerSecond: round((overload.length * SPANS_PER_REQUEST * 1000) / overloadMs),

@@ -9,6 +9,8 @@ import type { Template } from './otlp-template.ts'
 /** The command `spanledger collect` in a process with 256 MB for its heap. */
 export interface RunningCollector {
   readonly url: string
+  /** CPU time it has used so far, all threads, in ms. */
+  cpuMs(): number
   /** The most memory it has had resident, in MB. */
   peakMb(): number
   stop(): Promise<void>
@@ -21,6 +23,12 @@ export async function runCollector(path: string): Promise<RunningCollector> {
   const [line] = (await once(child.stdout ?? child, 'data')) as [Buffer]
   return {
     url: /http:\/\/\S+/.exec(line.toString())?.[0] ?? '',
+    cpuMs: () => {
+      // After the name in brackets, which may hold spaces: utime and stime are the 12th and 13th, in hundredths of a second.
+      const [, rest = ''] = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')
+      const fields = rest.split(' ')
+      return (Number(fields[11]) + Number(fields[12])) * 10
+    },
     peakMb: () => Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? Number.NaN) / 1024,
     stop: async () => {
       child.kill('SIGTERM')

@@ -33,7 +33,7 @@ export const settings = {
   },
   maxInFlightBytes: {
     env: 'SPANLEDGER_COLLECT_MAX_IN_FLIGHT_BYTES',
-    default: 32 * 1024 * 1024,
+    default: 16 * 1024 * 1024,
     unit: 'bytes',
     says: 'How much of requests may be in memory at a time; beyond it the answer is 503 with Retry-After 1.',
   },
