@@ -24,7 +24,7 @@ export interface BodyLimits {
 /** A request that is being read. */
 export interface LedgerItems {
   readonly items: Iterator<LedgerItem, void>
-  /** To be called when no more is read of it. */
+  /** To be called as soon as no more is read of it; may be called again. */
   close(): void
 }
 

@@ -26,10 +26,13 @@ export function* readJsonEnvelope<Read>(
   readOne: (item: JsonObject, scope: Scope) => Read,
 ): Generator<Read, void> {
   let count = 0
+  let around = 0
   for (const resource of objectsOf(body, names.resources)) {
+    if (++around > limits.itemsPerRequest) throw tooMany()
     const attributes = newAttributes()
     readJsonAttributes(objectOf(resource, 'resource'), attributes)
     for (const inner of objectsOf(resource, names.scopes)) {
+      if (++around > limits.itemsPerRequest) throw tooMany()
       const scope = objectOf(inner, 'scope')
       const shared = { resourceAttributes: attributes.bag, scopeName: textOf(scope, 'name'), scopeVersion: textOf(scope, 'version') }
       for (const item of objectsOf(inner, names.items)) {

@@ -1,6 +1,9 @@
 /** What one request may hold, besides its bytes (settings.ts). Both encodings are held to the same. */
 export const limits = {
-  /** Beyond it the request is refused: what is decoded at a time stays small, and so does what a client repeats. */
+  /**
+   * Of spans or log records, and as many of what stands around them. Beyond it the request is refused: what is read at a time
+   * stays small, and so does what a client repeats.
+   */
   itemsPerRequest: 50_000,
   /** Beyond it only those that say whose a span is and what it used are kept (`isVital`); the rest is dropped and counted. */
   attributesPerSpan: 1024,

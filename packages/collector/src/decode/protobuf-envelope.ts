@@ -13,13 +13,16 @@ import { expectEnd, nextMessage, openReader, readText, skipField, wire, type Wir
 export function* readEnvelope<Read>(body: Buffer, readOne: (reader: WireReader, end: number, scope: Scope) => Read): Generator<Read, void> {
   const reader = openReader(body)
   let count = 0
+  let around = 0
   for (
     let resourceEnd = nextMessage(reader, body.length, 1);
     resourceEnd !== undefined;
     resourceEnd = nextMessage(reader, body.length, 1)
   ) {
+    if (++around > limits.itemsPerRequest) throw tooMany()
     const resourceAttributes = readResource(reader, resourceEnd)
     for (let scopeEnd = nextMessage(reader, resourceEnd, 2); scopeEnd !== undefined; scopeEnd = nextMessage(reader, resourceEnd, 2)) {
+      if (++around > limits.itemsPerRequest) throw tooMany()
       const scope = { resourceAttributes, ...readScope(reader, scopeEnd) }
       for (let end = nextMessage(reader, scopeEnd, 2); end !== undefined; end = nextMessage(reader, scopeEnd, 2)) {
         if (++count > limits.itemsPerRequest) throw tooMany()
@@ -33,7 +36,10 @@ export function* readEnvelope<Read>(body: Buffer, readOne: (reader: WireReader, 
 }
 
 export function tooMany(): Refusal {
-  return new Refusal('too_large', `More than ${limits.itemsPerRequest} spans or log records in one request. Send them in several.`)
+  return new Refusal(
+    'too_large',
+    `More than ${limits.itemsPerRequest} spans or log records (or resources and scopes) in one request. Send them in several.`,
+  )
 }
 
 /** Looks ahead for the resource: fields may come in any order. */
