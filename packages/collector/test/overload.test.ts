@@ -17,7 +17,7 @@ it('with 256 MB for its heap it outlives more than it can take, answers 200 or 5
   const child = spawn(process.execPath, ['--max-old-space-size=256', program, options], { stdio: ['ignore', 'pipe', 'inherit'] })
   onTestFinished(() => void child.kill('SIGKILL'))
   const [line] = (await once(child.stdout, 'data')) as [Buffer]
-  const url = line.toString().trim()
+  const [url = ''] = line.toString().split('\n')
   const requests = Array.from({ length: 80 }, () =>
     serialize.protobuf(makeSpans(Array.from({ length: 200 }, () => ({ attributes: callAttributes() })))),
   )
