@@ -6,6 +6,7 @@ import { benchCollector } from './collector.ts'
 import { benchCollectorFaults } from './collector-faults.ts'
 import { benchInstrumentation } from './instrumentation.ts'
 import type { Finding } from './measure.ts'
+import { benchReports } from './reports.ts'
 import { benchStore } from './store.ts'
 import { benchUsersReport } from './users-report.ts'
 
@@ -38,6 +39,10 @@ const benches: Readonly<Record<string, { full: () => Promise<Finding>; quick: ()
   'users-report': {
     full: () => benchUsersReport({ calls: 1_000_000 }),
     quick: () => benchUsersReport({ calls: 100_000 }),
+  },
+  reports: {
+    full: () => benchReports({ calls: 1_000_000, rounds: 3 }),
+    quick: () => benchReports({ calls: 50_000, rounds: 1 }),
   },
 }
 

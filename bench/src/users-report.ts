@@ -1,12 +1,7 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-
 import { openAnalytics } from '@spanledger/analytics'
-import { openStore, type WrittenCall } from '@spanledger/store'
 
 import { median, round, timed, type Finding } from './measure.ts'
-import { randomCalls } from './random-calls.ts'
+import { LEDGER_NOW_MS, onRandomLedger } from './random-ledger.ts'
 
 export interface UsersReportBenchOptions {
   readonly calls: number
@@ -14,32 +9,18 @@ export interface UsersReportBenchOptions {
 
 /** `report users`, the top 50 with all columns, over all history; and the size of the file it reads. */
 export async function benchUsersReport({ calls }: UsersReportBenchOptions): Promise<Finding> {
-  const folder = mkdtempSync(join(tmpdir(), 'spanledger-bench-'))
-  const path = join(folder, 'ledger.db')
-  const writer = await openStore({ path, cacheMiB: 256 })
-  let chunk: WrittenCall[] = []
-  for (const call of randomCalls({ calls })) {
-    chunk.push(call)
-    if (chunk.length < 5000) continue
-    await writer.write({ calls: chunk })
-    chunk = []
-  }
-  await writer.write({ calls: chunk })
-  await writer.close()
-  const bytesPerCall = statSync(path).size / calls
-
-  const store = await openStore({ path, readOnly: true })
-  const analytics = await openAnalytics(store, { now: () => Date.UTC(2026, 3, 1) })
-  const all = (): Promise<unknown> => analytics.report('users', { limit: 50 })
-  const month = (): Promise<unknown> => analytics.report('users', { limit: 50, last: '28d' })
-  await all()
-  const took = { all: [], month: [] } as Record<'all' | 'month', { wallMs: number; cpuMs: number }[]>
-  for (let n = 0; n < 15; n++) {
-    took.all.push(await timed(all))
-    took.month.push(await timed(month))
-  }
-  await store.close()
-  rmSync(folder, { recursive: true })
+  const { took, bytesPerCall } = await onRandomLedger(calls, async ({ store, bytes }) => {
+    const analytics = openAnalytics(store, { now: () => LEDGER_NOW_MS })
+    const all = (): Promise<unknown> => analytics.report('users', { limit: 50 })
+    const month = (): Promise<unknown> => analytics.report('users', { limit: 50, last: '28d' })
+    await all()
+    const times = { all: [], month: [] } as Record<'all' | 'month', { wallMs: number; cpuMs: number }[]>
+    for (let n = 0; n < 15; n++) {
+      times.all.push(await timed(all))
+      times.month.push(await timed(month))
+    }
+    return { took: times, bytesPerCall: bytes / calls }
+  })
   const reportMs = median(took.all.map(({ wallMs }) => wallMs))
   return {
     bench: 'users-report',
