@@ -38,13 +38,32 @@ export function pageOf<Item>(
 ): { items: Item[]; next: string | null } {
   const placed = items.map((item) => ({ item, place: placeOf(item) }))
   const beyond = after === undefined ? placed : placed.filter(({ place }) => comparePlaces(place, after, order) > 0)
-  const sorted = beyond.toSorted((a, b) => comparePlaces(a.place, b.place, order))
-  const listed = limit === undefined ? sorted : sorted.slice(0, limit)
+  const listed = firstInOrder(beyond, (a, b) => comparePlaces(a.place, b.place, order), limit)
   const last = listed.at(-1)
   return {
     items: listed.map(({ item }) => item),
-    next: last === undefined || listed.length === sorted.length ? null : encodeCursor(last.place, order),
+    next: last === undefined || listed.length === beyond.length ? null : encodeCursor(last.place, order),
   }
+}
+
+/** The first so many, in order; a short list of many items is found without sorting the rest. */
+function firstInOrder<Item>(items: readonly Item[], compare: (a: Item, b: Item) => number, limit: number | undefined): Item[] {
+  if (limit === undefined || limit * 8 > items.length) return items.toSorted(compare).slice(0, limit)
+  const first: Item[] = []
+  for (const item of items) {
+    const last = first.at(-1)
+    if (first.length === limit && (last === undefined || compare(item, last) >= 0)) continue
+    let [from, to] = [0, first.length]
+    while (from < to) {
+      const middle = (from + to) >> 1
+      const other = first[middle]
+      if (other !== undefined && compare(other, item) <= 0) from = middle + 1
+      else to = middle
+    }
+    first.splice(from, 0, item)
+    if (first.length > limit) first.pop()
+  }
+  return first
 }
 
 /** A place as opaque text. What the ledger gains meanwhile moves no row from one side of it to the other. */

@@ -28,8 +28,10 @@ export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, a
 
     const scope = await scopeOf(frame, frame.period)
     const before = query.compare === 'previous' ? await readPrevious(frame, query.metrics) : undefined
-    const all = (await readGroups(store, scope, { dimensions: frame.dimensions, metrics: query.metrics })).map((found) =>
-      rowOf(plan, found, before),
+    const isRanked = before === undefined && isRankedFirst(frame, query)
+    const metrics = isRanked ? rankingMetrics(query.metrics, order) : query.metrics
+    const all = (await readGroups(store, scope, { dimensions: frame.dimensions, metrics })).map((found) =>
+      rowOf({ ...plan, metrics }, found, before),
     )
     const passing = all.filter(({ row }) => query.having === undefined || rowPasses(query.having, (key) => row.get(key) ?? null, columns))
     const passed = passing.length === all.length ? scope : { ...scope, groups: choiceOf(frame, { rows: passing, are: 'in' }) }
@@ -48,11 +50,43 @@ export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, a
         warnings: [...metricWarnings(query.metrics), ...opinionWarnings(query.metrics, [total, ...all.map(({ found }) => found.group)])],
       }),
       columns,
-      rows: listed.map(({ row }) => row),
+      rows: isRanked ? await readListed(plan, scope, listed) : listed.map(({ row }) => row),
       totals: await summaryOf(plan, { total, before, chosen: passing.length === all.length ? undefined : { rows: passing, are: 'in' } }),
       other: query.other ? await otherOf(plan, { scope, all, passing, listed, before }) : undefined,
       explain: query.explain,
     })
+  })
+}
+
+/**
+ * Whether rows are ranked before all of their columns are read: sessions and users are many, a page of them is not. Rows that
+ * are filtered or compared need all their columns first, and calls that are in the rows of several values count in each.
+ */
+function isRankedFirst({ dimensions }: Frame, { having, limit, attribution }: ParsedQuery): boolean {
+  const areMany = dimensions.some((dimension) => dimension.kind === 'column' && (dimension.name === 'session' || dimension.name === 'user'))
+  return areMany && limit !== undefined && having === undefined && attribution === undefined
+}
+
+/** What tells the order of rows; and opinions, which make rows of their own. */
+function rankingMetrics(metrics: readonly MetricName[], order: readonly Order[]): readonly MetricName[] {
+  const ranking = metrics.filter((name) => order.some(([column]) => column === name) || isOpinion(name))
+  return ranking.length === 0 ? ['requests'] : ranking
+}
+
+function isOpinion(name: MetricName): boolean {
+  const { needs } = requirements([name])
+  return needs.has('feedback') || needs.has('nps')
+}
+
+/** The listed rows with all their columns, in their order. */
+async function readListed(plan: Plan, scope: Scope, listed: readonly FoundRow[]): Promise<RawRow[]> {
+  const { frame, metrics } = plan
+  const chosen = { ...scope, groups: choiceOf(frame, { rows: listed, are: 'in' }) }
+  const whole = await readGroups(frame.store, chosen, { dimensions: frame.dimensions, metrics })
+  const byKeys = new Map(whole.map((found) => [JSON.stringify(found.keys), found]))
+  return listed.map(({ found, row }) => {
+    const one = byKeys.get(JSON.stringify(found.keys))
+    return one === undefined ? row : rowOf(plan, one, undefined).row
   })
 }
 
