@@ -1,6 +1,6 @@
 import { localDaySql } from './compile-dimension.ts'
 import { raw, sql, type Fragment } from './fragment.ts'
-import { sumNames, type Need, type SumName } from './metrics.ts'
+import { sumNames, type Need, type SumName } from './group.ts'
 import type { Opinion, Scope, Source } from './scope.ts'
 
 /** The part of a call's amount that a group has: all of it, or a share where calls stand in several groups. */

@@ -1,6 +1,7 @@
 import { change, type RawRow } from './answer.ts'
 import { scopeOf, readTotals, type Frame } from './frame.ts'
-import { metricTable, type Amount, type Group, type MetricName } from './metrics.ts'
+import type { Group } from './group.ts'
+import { metricTable, type Amount, type MetricName } from './metrics.ts'
 import { previousPeriod, type Period } from './period.ts'
 import { QueryError } from './query-error.ts'
 import { readGroups, type FoundGroup } from './read-groups.ts'

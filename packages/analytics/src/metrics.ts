@@ -1,79 +1,10 @@
 import { divideHalfEven } from '@spanledger/conventions'
 
 import type { Durations } from './durations.ts'
-import type { Opinion } from './scope.ts'
+import { sumNames, type Group, type Need, type SumName } from './group.ts'
 
 /** How a column's values are to be read and shown. `usd` is decimal text, `rate` 0..1, `date` and `time` ISO 8601, `counts` a list. */
 export type ColumnType = 'string' | 'int' | 'number' | 'rate' | 'usd' | 'ms' | 's' | 'date' | 'time' | 'bool' | 'counts'
-
-/** What is summed over calls; names as in the ledger's rollups. */
-export const sumNames = [
-  'requests',
-  'errors',
-  'cancelled',
-  'unpriced_requests',
-  'estimated_requests',
-  'missing_usage_requests',
-  'samples',
-  'cost_nano_usd',
-  'input_tokens',
-  'cache_read_tokens',
-  'cache_write_5m_tokens',
-  'cache_write_1h_tokens',
-  'output_tokens',
-  'reasoning_tokens',
-  'audio_input_tokens',
-  'audio_cache_read_tokens',
-  'audio_output_tokens',
-  'image_input_tokens',
-  'image_output_tokens',
-  'web_searches',
-  'latency_ms_sum',
-  'rate_limited_requests',
-] as const
-export type SumName = (typeof sumNames)[number]
-
-/** What needs more than sums. */
-export type Need = 'users' | 'sessions' | 'active_days' | 'latency' | 'ttft' | 'extent' | 'saved' | 'reported' | 'unpriced' | Opinion
-
-/** What is known of a group of calls; what no metric asked for is left out. */
-export interface Group {
-  readonly sums: ReadonlyMap<SumName, number>
-  readonly costNanoUsd: bigint
-  readonly users?: number
-  readonly sessions?: number
-  readonly activeDays?: number
-  readonly unpricedTokens?: number
-  readonly latency?: Durations
-  readonly ttft?: Durations
-  readonly firstStartMs?: number
-  readonly lastStartMs?: number
-  readonly lastEndMs?: number
-  /** Undefined where it cannot be told; what nobody said is 0. */
-  readonly feedback?: { readonly count: number; readonly positive: number; readonly scored: number; readonly satisfaction: number | null }
-  readonly nps?: { readonly answers: number; readonly promoters: number; readonly detractors: number }
-  readonly saved?: Saved
-  readonly reported?: Reported
-}
-
-/** What providers and gateways said calls cost. */
-export interface Reported {
-  readonly calls: number
-  readonly costNanoUsd: bigint
-  /** Of those calls, the ones whose cost was computed too: how many, and both costs of them. */
-  readonly priced: number
-  readonly pricedNanoUsd: bigint
-  readonly computedNanoUsd: bigint
-}
-
-/** What cache hits saved. */
-export interface Saved {
-  readonly hits: number
-  /** Of those, the ones of which it is not known what they would have cost. */
-  readonly unpriced: number
-  readonly tokens: number
-  readonly costNanoUsd: bigint
-}
 
 /** A number of a group, before it is written: money is nano-USD as bigint, times are ms. Null is unknown. */
 export type Amount = number | bigint | null

@@ -1,7 +1,7 @@
 import type { Store } from '@spanledger/store'
 
 import { compileUserSums, type UserSumsReading } from './compile.ts'
-import type { SumName } from './metrics.ts'
+import type { SumName } from './group.ts'
 import type { Scope } from './scope.ts'
 import { positionsOf, sumBy, sumKnown } from './sum-by-id.ts'
 

@@ -1,5 +1,5 @@
 import { Durations } from './durations.ts'
-import type { Group, Reported, Saved } from './metrics.ts'
+import type { Group, Reported, Saved } from './group.ts'
 
 /**
  * What is left of a group of calls without some of its parts: exact, also for users, sessions and quantiles, where the parts

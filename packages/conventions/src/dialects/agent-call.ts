@@ -1,40 +1,10 @@
 import { saidIdentity, type SaidIdentity } from '../said-identity.ts'
 import type { DialectCall } from './dialect.ts'
 import { milliseconds } from './genai-call.ts'
+import { nothingSaid } from './nothing-said.ts'
 
 /** A call of a coding agent without what it says: the agents' dialects fill in the rest. */
-export const agentCall = {
-  role: 'call',
-  operation: 'chat',
-  responseModel: undefined,
-  responseId: undefined,
-  serviceTier: undefined,
-  streamed: true,
-  timeToFirstTokenMs: undefined,
-  finishReason: undefined,
-  status: 'ok',
-  errorType: undefined,
-  httpStatus: undefined,
-  parts: undefined,
-  quality: undefined,
-  reportedCostUsd: undefined,
-  counts: {
-    input: undefined,
-    output: undefined,
-    total: undefined,
-    cacheRead: undefined,
-    cacheWrite: undefined,
-    cacheWrite5m: undefined,
-    cacheWrite1h: undefined,
-    reasoning: undefined,
-    audioInput: undefined,
-    audioCacheRead: undefined,
-    audioOutput: undefined,
-    imageInput: undefined,
-    imageOutput: undefined,
-    webSearches: undefined,
-  },
-} as const satisfies Partial<DialectCall>
+export const agentCall: DialectCall = { ...nothingSaid, streamed: true }
 
 type Attributes = Readonly<Record<string, unknown>>
 

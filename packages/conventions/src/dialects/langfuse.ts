@@ -3,6 +3,7 @@ import { readTokenCount } from '../token-count.ts'
 import type { Dialect, DialectCall, RawCounts } from './dialect.ts'
 import { genaiCall, hasGenaiUsage, text } from './genai-call.ts'
 import { asObject, readJsonObject, type JsonObject } from './json-attribute.ts'
+import { noCounts } from './nothing-said.ts'
 import { providerOfModel } from './provider-of-model.ts'
 
 /** The Langfuse SDK: `langfuse.observation.*`, usage and cost as JSON (@langfuse/openai and tracing 5.11.1, read 2026-11-25). */
@@ -34,28 +35,12 @@ function read(span: SpanRecord): DialectCall | 'none' | undefined {
     timeToFirstTokenMs: started !== undefined && started >= span.startMs ? started - span.startMs : undefined,
     status: failed ? 'error' : said.status,
     errorMessage: attributes['langfuse.observation.status_message'],
-    counts: details === undefined ? said.counts : apart ? { ...none, ...countsApart(details) } : { ...none, ...countsOfOpenai(details) },
+    counts:
+      details === undefined ? said.counts : apart ? { ...noCounts, ...countsApart(details) } : { ...noCounts, ...countsOfOpenai(details) },
     counting: apart ? { inputIncludesCache: false, outputIncludesReasoning: false } : {},
     // A cost of 0 is what it writes where it knows no price.
     reportedCostUsd: readJsonObject(attributes['langfuse.observation.cost_details'])?.['total'] || undefined,
   }
-}
-
-const none: RawCounts = {
-  input: undefined,
-  output: undefined,
-  total: undefined,
-  cacheRead: undefined,
-  cacheWrite: undefined,
-  cacheWrite5m: undefined,
-  cacheWrite1h: undefined,
-  reasoning: undefined,
-  audioInput: undefined,
-  audioCacheRead: undefined,
-  audioOutput: undefined,
-  imageInput: undefined,
-  imageOutput: undefined,
-  webSearches: undefined,
 }
 
 /** Where OpenAI's two APIs, and Langfuse's SDK for Python, put the parts of a count. */

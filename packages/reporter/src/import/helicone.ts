@@ -1,9 +1,9 @@
-import { canonicalProvider, providerOfHost, readTokenCount, type DialectCall } from '@spanledger/conventions'
+import { canonicalProvider, nothingSaid, providerOfHost, readTokenCount, type DialectCall } from '@spanledger/conventions'
 
 import { callKey } from './call-key.ts'
 import { countIn, numberIn, objectIn, textIn, type Fields } from './fields.ts'
 import { heliconeEvents } from './helicone-events.ts'
-import { importedCall, noCall, nothingSaid, type Imported } from './imported-call.ts'
+import { importedCall, noCall, type Imported } from './imported-call.ts'
 import { readKeptAnswer, type KeptAnswer } from './read-answer.ts'
 import { readTime, type TimeRules } from './read-time.ts'
 import { isRefusal, refuse } from './refusal.ts'

@@ -19,46 +19,6 @@ export interface ImportedCalls {
 
 export const noCall: ImportedCalls = { calls: [] }
 
-/** A call that says nothing yet; sources fill in what they know. */
-export const nothingSaid: DialectCall = {
-  role: 'call',
-  operation: 'chat',
-  provider: undefined,
-  requestedModel: undefined,
-  responseModel: undefined,
-  responseId: undefined,
-  serviceTier: undefined,
-  streamed: false,
-  timeToFirstTokenMs: undefined,
-  finishReason: undefined,
-  status: 'ok',
-  errorType: undefined,
-  httpStatus: undefined,
-  counts: {
-    input: undefined,
-    output: undefined,
-    total: undefined,
-    cacheRead: undefined,
-    cacheWrite: undefined,
-    cacheWrite5m: undefined,
-    cacheWrite1h: undefined,
-    reasoning: undefined,
-    audioInput: undefined,
-    audioCacheRead: undefined,
-    audioOutput: undefined,
-    imageInput: undefined,
-    imageOutput: undefined,
-    webSearches: undefined,
-  },
-  counting: {},
-  parts: undefined,
-  quality: undefined,
-  reportedCostUsd: undefined,
-  user: undefined,
-  session: undefined,
-  properties: [],
-}
-
 /** A ledger has days from 1970 to 2199. */
 const MAX_START_MS = Date.UTC(2200, 0, 1)
 

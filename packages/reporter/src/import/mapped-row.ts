@@ -1,9 +1,9 @@
-import { canonicalProvider, type CallStatus, type Counting, type DialectCall } from '@spanledger/conventions'
+import { canonicalProvider, nothingSaid, type CallStatus, type Counting, type DialectCall } from '@spanledger/conventions'
 
 import { callKey, spanIdOf } from './call-key.ts'
 import type { ColumnMap, Target } from './column-map.ts'
 import { countIn, numberIn, textIn, type Fields } from './fields.ts'
-import { importedCall, nothingSaid, type Imported } from './imported-call.ts'
+import { importedCall, type Imported } from './imported-call.ts'
 import { readTime, type TimeRules } from './read-time.ts'
 import { isRefusal, refuse } from './refusal.ts'
 
