@@ -5,6 +5,7 @@ import { columnDimensions, metricNames, numberFields, otherDimensions, reportLis
 import type { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
 
+import { counterWords } from '../src/command/findings.ts'
 import { buildProgram } from '../src/command/main.ts'
 import { targets } from '../src/import/column-map.ts'
 import { refusalReasons } from '../src/import/refusal.ts'
@@ -59,4 +60,14 @@ describe('the documentation names', () => {
       expect(help).toMatch(new RegExp(`Examples?:\\n {2}.*spanledger ${group}${command.name()}`))
     }
   })
+})
+
+it('doctor has words for every counter that the documentation names, and names every counter that it has words for', () => {
+  const sections = read('bad-input.md')
+    .split(/^## /m)
+    .filter((section) => !/^(?:In files that are imported|Traits of users)/.test(section))
+  const cells = sections.flatMap((section) => Array.from(section.matchAll(/^\|.*\|([^|]*)\|$/gm), ([, cell = '']) => cell))
+  const counters = cells.flatMap((cell) => Array.from(cell.matchAll(/`([a-z_]+)`/g), ([, name = '']) => name))
+  expect(counters.length).toBeGreaterThan(30)
+  expect([...new Set(counters)].toSorted()).toEqual(Object.keys(counterWords).toSorted())
 })

@@ -69,16 +69,24 @@ function priceListFinding({ priceSources }: LedgerFacts): Finding {
 }
 
 /** What each counter of losses and repairs means. */
-const counterWords: Readonly<Record<string, { state: Finding['state']; words: string }>> = {
+export const counterWords: Readonly<Record<string, { state: Finding['state']; words: string }>> = {
   spans_dropped: {
     state: 'problem',
     words: 'spans were dropped because the queue was full; raise maxQueueBytes, or look why the store is slow',
   },
-  refused_by_store: { state: 'problem', words: 'calls were refused by the store and lie in its spool as refused-… files' },
+  refused_by_store: {
+    state: 'problem',
+    words: 'calls were refused by the store: those of apps lie in its spool as refused-… files, the senders of those over OTLP were told',
+  },
+  forward_dropped: { state: 'problem', words: 'requests were taken and not sent on, because the forward queue or its disk was full' },
+  forward_refused: { state: 'problem', words: 'requests were taken and not sent on, because the endpoint of --forward refused them' },
+  forward_damaged: { state: 'problem', words: 'stretches of the forward queue were damaged; the requests in them were not sent on' },
   spool_lines_refused: { state: 'problem', words: 'lines of the spool could not be read' },
   processor_faults: { state: 'problem', words: 'faults inside the processor' },
   attributes_dropped: { state: 'warning', words: 'spans came with attributes dropped: raise the attribute limits of the SDK' },
-  refused_start_time: { state: 'warning', words: 'calls had no usable start time and were refused' },
+  refused_start_time: { state: 'warning', words: 'calls or spans had no usable start time and were refused' },
+  refused_trace_id: { state: 'warning', words: 'spans came over OTLP without a valid trace id and were refused' },
+  refused_span_id: { state: 'warning', words: 'spans came over OTLP without a valid span id and were refused' },
   token_count_refused: { state: 'warning', words: 'token counts were no counts and were refused' },
   cost_refused: { state: 'warning', words: 'costs said by providers were no amounts and were refused' },
   time_refused: { state: 'warning', words: 'durations were negative or above a week and were taken as 0' },
