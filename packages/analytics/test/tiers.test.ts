@@ -90,6 +90,7 @@ describe('tiers', () => {
     await expect(report({ free: { monthly_request_limit: -1 } })).rejects.toThrow('must be a number from 0')
     await expect(report([1])).rejects.toThrow(QueryError)
     await expect(analytics.report('tiers')).rejects.toThrow('--tiers FILE')
+    await expect(report(Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`t${n}`, {}])))).rejects.toThrow('At most 100 tiers')
     await expect(analytics.report('tiers', { options: { tiers: '{' } })).rejects.toThrow('no JSON')
     expect(() => openAnalytics(store, { tiers: { x: { where: 'plan ==' } } })).toThrow(QueryError)
   })

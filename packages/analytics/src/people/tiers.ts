@@ -30,6 +30,7 @@ export interface Tier {
   readonly features: ReadonlySet<string> | undefined
 }
 
+const MAX_TIERS = 100
 const fields = ['where', 'monthly_request_limit', 'monthly_token_limit', 'monthly_cost_limit', 'features', 'support_level']
 
 /** @throws QueryError that names the tier, the field, and what it may hold */
@@ -39,7 +40,10 @@ export function parseTiers(data: unknown): Tier[] {
       given: typeof data,
     })
   }
-  return Object.entries(data).map(([name, words]: [string, unknown]) => parseTier(name, words))
+  const named: [name: string, words: unknown][] = Object.entries(data)
+  // Each is a question over all history.
+  if (named.length > MAX_TIERS) throw new QueryError(`At most ${MAX_TIERS} tiers are allowed.`, { given: String(named.length) })
+  return named.map(([name, words]) => parseTier(name, words))
 }
 
 function parseTier(name: string, data: unknown): Tier {

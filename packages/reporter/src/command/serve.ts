@@ -30,10 +30,11 @@ export function addServe(program: Command): void {
     .addHelpText(
       'after',
       `
-GET /api/report/NAME takes the options of report as parameters; POST /api/query takes a query as JSON.
+GET /api/report/NAME takes the options of report as parameters, POST as a JSON object; POST /api/query takes a query as JSON.
 
 Examples:
   spanledger serve --port 4319
+  curl 'http://127.0.0.1:4319/api/report/cohorts?mode=streak&weeks=1,4,12'
   SPANLEDGER_TOKEN=$(openssl rand -hex 32) spanledger serve --host 0.0.0.0 --allow-host ledger.internal`,
     )
     .action(async () => {

@@ -1,12 +1,11 @@
-import { QueryError, type Analytics, type Query, type TraitMode } from '@spanledger/analytics'
+import { QueryError, type Analytics, type Query } from '@spanledger/analytics'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 
-import { listOf } from '../command/globals.ts'
-import { parseSort } from '../command/asking.ts'
 import { CommandFailure, exitCodes } from '../command/failure.ts'
 import { pageStyle } from '../format/html.ts'
 import { refusal, type GuardOptions } from './guard.ts'
 import { renderMistake, renderOverview, type OverviewQuery } from './overview.ts'
+import { DEFAULT_ROWS, MAX_ROWS, readReportRequest } from './report-request.ts'
 
 const policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 const headers = {
@@ -16,10 +15,6 @@ const headers = {
   'cross-origin-resource-policy': 'same-origin',
   'cache-control': 'no-store',
 }
-
-/** Rows that one request may ask for. */
-const MAX_ROWS = 10_000
-const DEFAULT_ROWS = 1000
 
 /** The page and the HTTP API over one ledger; not yet listening. */
 export function openServer(analytics: Analytics, guard: GuardOptions): FastifyInstance {
@@ -43,7 +38,7 @@ export function openServer(analytics: Analytics, guard: GuardOptions): FastifyIn
   })
   server.setErrorHandler((error, _request, reply) => sendError(reply, error))
   server.setNotFoundHandler((_request, reply) =>
-    reply.code(404).send({ error: 'There are only /, /api/report/NAME (GET), /api/query (POST) and /healthz.' }),
+    reply.code(404).send({ error: 'There are only /, /api/report/NAME (GET or POST), /api/query (POST) and /healthz.' }),
   )
 
   server.get('/', async (request, reply) => {
@@ -59,9 +54,7 @@ export function openServer(analytics: Analytics, guard: GuardOptions): FastifyIn
   })
   server.get('/style.css', (_request, reply) => reply.type('text/css; charset=utf-8').send(pageStyle))
   server.get('/healthz', () => ({ ok: true }))
-  server.get<{ Params: { name: string } }>('/api/report/:name', (request) =>
-    analytics.report(request.params.name, reportParams(request.query as Record<string, unknown>)),
-  )
+  addReportRoutes(server, analytics)
   server.post('/api/query', (request) => {
     const query = request.body as Query
     const limit = typeof query === 'object' && query !== null ? (query.limit ?? DEFAULT_ROWS) : undefined
@@ -70,6 +63,19 @@ export function openServer(analytics: Analytics, guard: GuardOptions): FastifyIn
     return analytics.query(limit === undefined ? query : { ...query, limit })
   })
   return server
+}
+
+/** A report is asked for by a query string, or by a JSON body: filters and tiers may be longer than an address. */
+function addReportRoutes(server: FastifyInstance, analytics: Analytics): void {
+  server.get<{ Params: { name: string } }>('/api/report/:name', (request) => {
+    const query = request.query as Record<string, unknown>
+    for (const name of Object.keys(query)) paramOf(query, name)
+    return analytics.report(request.params.name, readReportRequest(query))
+  })
+  server.post<{ Params: { name: string } }>('/api/report/:name', (request) => {
+    refuseBothWays(request.query)
+    return analytics.report(request.params.name, readReportRequest(objectOf(request.body)))
+  })
 }
 
 /** What the person or program asked wrongly is said; what went wrong inside is not. */
@@ -94,70 +100,20 @@ function paramOf(query: Record<string, unknown>, name: string): string | undefin
   return textOf(query[name])
 }
 
-function flagOf(name: string, value: string | undefined): boolean | undefined {
-  if (value === undefined || value === 'true') return value === undefined ? undefined : true
-  if (value === 'false') return false
-  throw new QueryError(`${name} must be true or false.`, { given: value })
+/** Two places that say different things would leave it open which was meant. */
+function refuseBothWays(query: unknown): void {
+  const [name] = Object.keys(query as object)
+  if (name !== undefined) throw new QueryError(`Parameters of POST stand in its body, not in the address: ${name}.`, { given: name })
+}
+
+function objectOf(body: unknown): Record<string, unknown> {
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>
+  throw new QueryError('The body must be a JSON object of parameters, such as {"last":"28d","mode":"streak"}.', {
+    given: body === undefined ? 'nothing' : typeof body,
+  })
 }
 
 function overviewQuery(query: Record<string, unknown>): OverviewQuery {
   const text = (name: string): string => paramOf(query, name)?.trim() ?? ''
   return { last: text('last'), since: text('since'), until: text('until'), by: text('by'), where: text('where') }
-}
-
-const paramNames = [
-  'since',
-  'until',
-  'last',
-  'by',
-  'where',
-  'user',
-  'user_prefix',
-  'segment',
-  'metrics',
-  'having',
-  'sort',
-  'limit',
-  'after',
-  'other',
-  'compare',
-  'week_start',
-  'attribution',
-  'traits',
-  'explain',
-]
-
-function reportParams(query: Record<string, unknown>): Parameters<Analytics['report']>[1] {
-  for (const name of Object.keys(query)) {
-    if (!paramNames.includes(name))
-      throw new QueryError(`Unknown parameter ${JSON.stringify(name)}. Allowed: ${paramNames.join(', ')}.`, {
-        given: name,
-        allowed: paramNames,
-      })
-  }
-  const text = (name: string): string | undefined => paramOf(query, name)
-  const limit = Number(text('limit') ?? DEFAULT_ROWS)
-  if (!(limit <= MAX_ROWS)) throw new QueryError(`limit must be a whole number up to ${MAX_ROWS}.`, { given: String(query['limit']) })
-  const sort = text('sort')
-  return {
-    since: text('since'),
-    until: text('until'),
-    last: text('last'),
-    by: listOf(text('by')),
-    where: text('where'),
-    user: text('user'),
-    user_prefix: text('user_prefix'),
-    segment: text('segment'),
-    metrics: listOf(text('metrics')),
-    order_by: sort === undefined ? undefined : parseSort(sort),
-    limit,
-    week_start: text('week_start') as 'monday' | 'sunday' | undefined,
-    attribution: text('attribution') as 'full' | 'split' | undefined,
-    traits: text('traits') as TraitMode | undefined,
-    having: text('having'),
-    after: text('after'),
-    other: flagOf('other', text('other')),
-    compare: text('compare') as 'previous' | undefined,
-    explain: flagOf('explain', text('explain')),
-  }
 }
