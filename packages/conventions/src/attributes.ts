@@ -97,6 +97,8 @@ export const eventAttributes = {
   goalValue: 'spanledger.goal.value',
   taskId: 'spanledger.task.id',
   taskStep: 'spanledger.task.step',
+  /** `started` | `completed` | `failed`: of the step, or of the whole task where it names none. */
+  taskState: 'spanledger.task.state',
   featureName: 'spanledger.feature.name',
   experimentKey: 'spanledger.experiment.key',
   experimentVariant: 'spanledger.experiment.variant',

@@ -1,5 +1,13 @@
 import { attributes as names, eventAttributes as ours } from './attributes.ts'
-import { eventSources, revenuePeriods, type EventKind, type EventSource, type LedgerEvent, type NamedTarget } from './ledger-event.ts'
+import {
+  eventSources,
+  revenuePeriods,
+  taskStates,
+  type EventKind,
+  type EventSource,
+  type LedgerEvent,
+  type NamedTarget,
+} from './ledger-event.ts'
 import { parseUsd } from './money.ts'
 import type { ReadingFault } from './reading-fault.ts'
 import { MAX_TEXT_LENGTH, shortText } from './short-text.ts'
@@ -55,6 +63,18 @@ export const readFacts: Readonly<Record<EventKind, (attributes: Attributes, faul
       target: readTarget(attributes, faults) ?? (task === undefined ? undefined : { kind: 'task', id: task }),
       outcome: readSuccess(attributes[ours.goalSuccess], faults),
       value: readNumber(attributes[ours.goalValue], faults),
+      task,
+      step: keepText(attributes[ours.taskStep], faults),
+    }
+  },
+  task: (attributes, faults) => {
+    // A step of nothing says nothing.
+    const task = needed(keepText(attributes[ours.taskId], faults), faults)
+    return {
+      ...nothing,
+      name: nameOf(attributes[ours.name], 'task', faults),
+      target: task === undefined ? undefined : { kind: 'task', id: task },
+      outcome: needed(oneOf(attributes[ours.taskState], taskStates, faults), faults),
       task,
       step: keepText(attributes[ours.taskStep], faults),
     }

@@ -44,6 +44,7 @@ export {
   type LedgerEvent,
   type NamedTarget,
   type RevenuePeriod,
+  type TaskState,
 } from './ledger-event.ts'
 export type { CallOrigin, CallStatus, LlmCall, UsageQuality } from './llm-call.ts'
 export { eventNamesOf, type LogRecord } from './log-record.ts'

@@ -13,6 +13,7 @@ export const eventKinds = {
   feedback: { spanName: 'spanledger.feedback', counts: 'latest', about: ['session', 'user'] },
   nps: { spanName: 'spanledger.nps', counts: 'latest', about: ['user'] },
   goal: { spanName: 'spanledger.goal', counts: 'latest', about: ['session'] },
+  task: { spanName: 'spanledger.task', counts: 'latest', about: [] },
   milestone: { spanName: 'spanledger.milestone', counts: 'first', about: ['user'] },
   exposed: { spanName: 'spanledger.exposed', counts: 'first', about: ['user'] },
   revenue: { spanName: 'spanledger.revenue', counts: 'latest', about: [] },
@@ -38,6 +39,7 @@ export type EventKind = keyof typeof eventKinds
  * | feedback | of the score | its label | value, min, max |
  * | nps | of the survey | | value 0..10, min 0, max 10 |
  * | goal | of the goal | `success` or `failure` | value; task, step |
+ * | task | of the kind of task | `started`, `completed` or `failed` | task, step |
  * | milestone | of the milestone | | |
  * | exposed | of the feature or experiment | the variant, for an experiment | |
  * | revenue | of the product | | amountNanoUsd; period |
@@ -80,6 +82,9 @@ export type EventSource = (typeof eventSources)[number]
 
 export const revenuePeriods = ['once', 'week', 'month', 'quarter', 'year'] as const
 export type RevenuePeriod = (typeof revenuePeriods)[number]
+
+export const taskStates = ['started', 'completed', 'failed'] as const
+export type TaskState = (typeof taskStates)[number]
 
 /** What an event names as what it is about. `call`: the id is `<trace id>-<span id>`; `response`: the provider's; the others are the app's. */
 export interface NamedTarget {

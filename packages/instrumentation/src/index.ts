@@ -18,4 +18,5 @@ export type {
   PlanChangeEvent,
   RevenueEvent,
   SessionEndEvent,
+  TaskEvent,
 } from './track-options.ts'

@@ -1,4 +1,4 @@
-import type { EventSource, RevenuePeriod } from '@spanledger/conventions'
+import type { EventSource, RevenuePeriod, TaskState } from '@spanledger/conventions'
 
 import type { Properties } from './context.ts'
 
@@ -53,6 +53,18 @@ export interface GoalEvent extends EventOptions, AboutCall {
   readonly task?: string | undefined
   /** The step of the task; a goal of a task without one is the outcome of the whole task. */
   readonly step?: string | undefined
+}
+
+/** A task that takes several steps: how far it has come, and how it ended. */
+export interface TaskEvent extends EventOptions {
+  /** The id of this task; ids count per user. */
+  readonly task: string
+  /** Which kind of task it is: `import`. Default: `task`. */
+  readonly name?: string | undefined
+  /** The step that is meant; without one it is the whole task. */
+  readonly step?: string | undefined
+  /** A task of which nobody says how it ended counts as timed out after a day. */
+  readonly state: TaskState
 }
 
 /** A step in a user's life with the app; the first time counts. */

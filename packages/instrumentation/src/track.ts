@@ -24,6 +24,7 @@ import type {
   PlanChangeEvent,
   RevenueEvent,
   SessionEndEvent,
+  TaskEvent,
 } from './track-options.ts'
 import { INSTRUMENTATION_NAME, INSTRUMENTATION_VERSION } from './version.ts'
 
@@ -36,6 +37,7 @@ export interface Track {
   feedback(event: FeedbackEvent): void
   nps(event: NpsEvent): void
   goal(event: GoalEvent): void
+  task(event: TaskEvent): void
   milestone(event: MilestoneEvent): void
   exposed(event: ExposedEvent): void
   revenue(event: RevenueEvent): void
@@ -55,6 +57,13 @@ export const track: Track = {
       [ours.taskId]: event.task,
       [ours.taskStep]: event.step,
       ...aboutOf(event),
+    })),
+  task: (event) =>
+    emit('task', event, () => ({
+      [ours.name]: event.name,
+      [ours.taskId]: event.task,
+      [ours.taskStep]: event.step,
+      [ours.taskState]: event.state,
     })),
   milestone: (event) => emit('milestone', event, () => ({ [ours.name]: event.name })),
   exposed: (event) =>

@@ -84,6 +84,16 @@ describe('an event is a span of no length that says', () => {
         'spanledger.task.step': 'upload',
       },
     ],
+    [
+      'spanledger.task',
+      () => track.task({ name: 'import', task: 't-1', step: 'upload', state: 'completed' }),
+      {
+        'spanledger.event.name': 'import',
+        'spanledger.task.id': 't-1',
+        'spanledger.task.step': 'upload',
+        'spanledger.task.state': 'completed',
+      },
+    ],
     ['spanledger.milestone', () => track.milestone({ name: 'first_report' }), { 'spanledger.event.name': 'first_report' }],
     ['spanledger.exposed', () => track.exposed({ feature: 'search' }), { 'spanledger.feature.name': 'search' }],
     [
@@ -193,6 +203,8 @@ describe.each(['without any SDK', 'with an SDK'])('%s', (kind) => {
       'properties',
       'at',
       'name',
+      'task',
+      'state',
       'rating',
       'thumbs',
       'score',

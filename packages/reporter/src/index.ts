@@ -34,6 +34,7 @@ export {
   type PlanChangeEvent,
   type RevenueEvent,
   type SessionEndEvent,
+  type TaskEvent,
   type Track,
 } from '@spanledger/instrumentation'
 export { openPriceBook, type PriceBook } from '@spanledger/pricing'
