@@ -4,7 +4,7 @@ import { dimensionSql, localDaySql, type DimensionSql } from './compile-dimensio
 import { filterSql } from './compile-filter.ts'
 import { join, raw, sql, type Fragment } from './fragment.ts'
 import type { SumName } from './group.ts'
-import { latestOpinions } from './latest-opinions.ts'
+import { latestEvents } from './latest-events.ts'
 import { hasRows, type Scope, type Source } from './scope.ts'
 import { isShort, type TimeStep } from './time-bucket.ts'
 
@@ -244,7 +244,8 @@ function fromSql({ source, dimensions, scope, packed, isOfHits }: From): { table
       period: sql`c.counted = 1 AND c.start_ms >= ${fromMs} AND c.start_ms < ${toMs}`,
     }
   }
-  if (source === 'feedback' || source === 'nps') return { tables: sql`FROM ${latestOpinions(source, scope)} AS c`, period: raw('1') }
+  if (source === 'feedback' || source === 'nps' || source === 'goal')
+    return { tables: sql`FROM ${latestEvents(source, scope)} AS c`, period: raw('1') }
   if (scope.buckets === undefined) return undefined
   const steps = dimensions.flatMap((dimension): TimeStep[] => (dimension.kind === 'time' ? [dimension.step] : []))
   if (steps.some(isShort)) return undefined

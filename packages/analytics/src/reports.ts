@@ -5,11 +5,12 @@ import type { Clock } from './frame.ts'
 import type { MetricName } from './metrics.ts'
 import { tellActive, tellGrowth, tellStickiness } from './people/active-reports.ts'
 import { tellAnomalies } from './people/anomaly-report.ts'
+import { tellBenchmark } from './people/benchmark-report.ts'
 import { tellBusiness } from './people/business-report.ts'
 import { tellForecast } from './people/forecast-report.ts'
 import { tellBehavior, tellEvolution, tellFriction, tellSessionMetrics } from './people/behavior-reports.ts'
 import { tellExperiments } from './people/experiment-report.ts'
-import { peopleReport, type PeopleAsked, type Told } from './people/people-report.ts'
+import { peopleReport, type PeopleAsked, type SplitBy, type Told } from './people/people-report.ts'
 import { checkOptions, type ReportOptionName } from './people/report-options.ts'
 import { tellAdoption, tellCohorts, tellRetentionInsights, tellThresholds } from './people/retention-reports.ts'
 import { tellSegmentMembers, tellSegments } from './people/segment-reports.ts'
@@ -113,8 +114,13 @@ function ordered({ metrics, by }: ReportQuery, own: readonly string[], ownMetric
 }
 
 /** A report about people rather than about groups of calls. */
-function people(says: string, tell: (asked: PeopleAsked) => Promise<Told>, takes: readonly ReportOptionName[] = []): Report {
-  return { says, takes, run: (store, clock, query, asked) => peopleReport({ store, clock, query, asked }, tell) }
+function people(
+  says: string,
+  tell: (asked: PeopleAsked) => Promise<Told>,
+  takes: readonly ReportOptionName[] = [],
+  splitBy: SplitBy = 'interval',
+): Report {
+  return { says, takes, run: (store, clock, query, asked) => peopleReport({ store, clock, query, asked, splitBy }, tell) }
 }
 
 const reports: Readonly<Record<string, Report>> = {
@@ -130,7 +136,7 @@ const reports: Readonly<Record<string, Report>> = {
     takes: [],
     run: (store, clock, query, asked) => {
       if (query.user === undefined) throw new QueryError('The user report is about one user. Say which: --user ID.', { given: '' })
-      return peopleReport({ store, clock, query, asked }, tellUser)
+      return peopleReport({ store, clock, query, asked, splitBy: 'interval' }, tellUser)
     },
   },
   properties: {
@@ -184,6 +190,12 @@ const reports: Readonly<Record<string, Report>> = {
   evolution: people('how behaviour changes week by week since users came', tellEvolution, ['weeks', 'basis', 'shape']),
   friction: people('where users struggle: abandoned sessions, rate limits, model errors', tellFriction, ['shape']),
   tiers: people('what users used of the monthly limits of their tier: --tiers FILE', tellTiers, ['tiers']),
+  benchmark: people(
+    'each user beside users of the same tier and tenure: use, efficiency, features, satisfaction',
+    tellBenchmark,
+    ['tiers'],
+    'property',
+  ),
   anomalies: people('days on which users called far more than they used to', tellAnomalies),
   forecast: people('the rest of the month, from the weekdays of the last weeks', tellForecast, ['forecast']),
   business: people('what users paid, what they cost, and what is left, by month', tellBusiness),

@@ -6,8 +6,8 @@ import type { Period } from './period.ts'
 import type { TimeStep, ZoneOffset } from './time-bucket.ts'
 import type { TraitTime } from './traits.ts'
 
-/** Where an answer can be read from: sums by user, sums by model, the calls themselves, or what users said beside them. */
-export type Source = 'users' | 'models' | 'calls' | Opinion
+/** Where an answer can be read from: sums by user, sums by model, the calls themselves, or what was said beside them of users. */
+export type Source = 'users' | 'models' | 'calls' | Opinion | 'goal'
 
 /** Answers of people: ratings and thumbs; how likely they recommend the app. */
 export type Opinion = 'feedback' | 'nps'

@@ -1,6 +1,7 @@
 import type { Store } from '@spanledger/store'
 
 import { buildAnswer, type Answer, type Asked, type DefinedColumn, type RawRow } from '../answer.ts'
+import type { Dimension } from '../dimensions.ts'
 import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame } from '../frame.ts'
 import type { Amount, ColumnType } from '../metrics.ts'
 import { checkHaving, rowPasses } from '../having.ts'
@@ -35,18 +36,38 @@ export interface PeopleAsked {
   readonly options: GivenOptions
   /** The interval of `--by time:…`; undefined where none was asked for. */
   readonly interval: Interval | undefined
+  /** What `--by property:KEY` or `--by trait:KEY` names, in reports that take one. */
+  readonly property: Dimension | undefined
+  /** The same without `--user`, `--user-prefix` and `--segment`: those that the asked for are compared with. */
+  readonly everybody: Frame
 }
+
+/** What `--by` may name: an interval, or a property. */
+export type SplitBy = 'interval' | 'property'
 
 /** A report about people: its rows are no groups of calls, so it answers with columns of its own. */
 export async function peopleReport(
-  { store, clock, query, asked }: { store: Store; clock: Clock; query: ReportQuery; asked: Asked },
+  { store, clock, query, asked, splitBy }: { store: Store; clock: Clock; query: ReportQuery; asked: Asked; splitBy: SplitBy },
   tell: (asked: PeopleAsked) => Promise<Told>,
 ): Promise<Answer> {
   refuseWhatIsNotTaken(query)
-  const interval = intervalOf(query.by)
+  const interval = splitBy === 'interval' ? intervalOf(query.by) : undefined
+  if (splitBy === 'property') checkProperty(query.by)
   return onSnapshot(store, async () => {
-    const frame = await openFrame(store, clock, { ...query, by: [], where: wholeWhere(query) })
-    const { columns: table, rows: told, totals = {}, warnings = [], seed } = await tell({ frame, options: query.options, interval })
+    const frame = await openFrame(store, clock, { ...query, by: splitBy === 'property' ? query.by : [], where: wholeWhere(query) })
+    const {
+      columns: table,
+      rows: told,
+      totals = {},
+      warnings = [],
+      seed,
+    } = await tell({
+      frame,
+      options: query.options,
+      interval,
+      property: frame.dimensions[0],
+      everybody: { ...frame, where: query.where },
+    })
     const columns = Object.entries(table).map(([key, [label, type, says]]): DefinedColumn => ({ key, label, type, says }))
     checkOrder(query.orderBy, columns)
     const rows = told.map(rawRow)
@@ -92,6 +113,17 @@ function refuseWhatIsNotTaken({ metrics, compare, weekStart }: ReportQuery): voi
       given: metrics.join(','),
     })
   if (compare !== undefined) throw new QueryError('This report cannot be compared with the period before.', { given: compare })
+}
+
+/** @throws QueryError for a split by anything but one property */
+function checkProperty(by: readonly string[]): void {
+  const allowed = ['property:KEY', 'trait:KEY', 'feature', 'segment']
+  const isOne = by.every((name) => /^(?:property:|trait:|feature$|segment$)/i.test(name.trim()))
+  if (by.length > 1 || !isOne)
+    throw new QueryError(`This report is split by one property: ${allowed.join(', ')}. Given: ${by.join(', ')}.`, {
+      given: by.join(','),
+      allowed,
+    })
 }
 
 /** @throws QueryError for a split that is no interval */

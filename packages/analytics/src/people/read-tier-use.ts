@@ -87,7 +87,9 @@ function both(a: FilterNode | undefined, b: FilterNode | undefined): FilterNode 
   return { kind: 'group', operator: 'and', parts: [a, b] }
 }
 
-async function readTiers(frame: Frame, tiers: readonly Tier[]): Promise<ReadonlyMap<number, Tier>> {
+/** The tier of each user that is in any, by id. */
+export async function readTiers(asked: Frame, tiers: readonly Tier[]): Promise<ReadonlyMap<number, Tier>> {
+  const frame = await withSegments(asked, tiers)
   const latest = new Map<number, { tier: Tier; ms: number }>()
   for (const tier of tiers) {
     for (const { keys, group } of await readUsers(frame, { fromMs: 0, toMs: frame.clock.asOfMs }, ['last_call_at'], tier.where)) {

@@ -3,11 +3,13 @@ import { dateOf } from '../retention/user-history.ts'
 import { timeKeyOfDay } from '../time-bucket.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readTierUse } from './read-tier-use.ts'
-import { parseTiers, useOfLimit } from './tiers.ts'
+import { parseTiersText, useOfLimit } from './tiers.ts'
 
 /** What each user used of the limits of its tier in the running month. */
 export async function tellTiers({ frame, options }: PeopleAsked): Promise<Told> {
-  const tiers = parseTiers(parseJson(options['tiers']))
+  if (options['tiers'] === undefined)
+    throw new QueryError('The tiers report needs tiers: a file with --tiers FILE, or JSON in options.tiers.', { given: '' })
+  const tiers = parseTiersText(options['tiers'])
   const { users, daysLeft } = await readTierUse(frame, tiers)
   const today = timeKeyOfDay('day', frame.zone.day(frame.clock.asOfMs))
   return {
@@ -64,14 +66,4 @@ export function isOver({
     (tier.tokens !== null && tokens >= tier.tokens) ||
     (tier.costNanoUsd !== null && costNanoUsd >= tier.costNanoUsd)
   )
-}
-
-function parseJson(text: string | undefined): unknown {
-  if (text === undefined)
-    throw new QueryError('The tiers report needs tiers: a file with --tiers FILE, or JSON in options.tiers.', { given: '' })
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new QueryError(`Tiers are no JSON (${(cause as Error).message}).`, { given: text.slice(0, 40) })
-  }
 }

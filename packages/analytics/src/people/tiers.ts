@@ -46,6 +46,17 @@ export function parseTiers(data: unknown): Tier[] {
   return named.map(([name, words]) => parseTier(name, words))
 }
 
+/** Tiers as JSON text. @throws QueryError as above, and for what is no JSON */
+export function parseTiersText(text: string): Tier[] {
+  let data: unknown
+  try {
+    data = JSON.parse(text)
+  } catch (cause) {
+    throw new QueryError(`Tiers are no JSON (${(cause as Error).message}).`, { given: text.slice(0, 40) })
+  }
+  return parseTiers(data)
+}
+
 function parseTier(name: string, data: unknown): Tier {
   if (typeof data !== 'object' || data === null)
     throw new QueryError(`Tier "${name}" must be an object with limits.`, { given: typeof data })

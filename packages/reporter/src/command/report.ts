@@ -25,6 +25,19 @@ const preferredColumns: Readonly<Record<string, readonly string[]>> = {
   ],
   user: ['part', 'name', 'requests', 'share', 'cost_usd', 'total_tokens', 'error_rate', 'latency_avg_ms', 'last_call_at'],
   sessions: ['session', 'user', 'requests', 'cost_usd', 'total_tokens', 'started_at', 'duration_ms', 'errors'],
+  benchmark: [
+    'user',
+    'tier',
+    'tenure',
+    'peers',
+    'requests',
+    'requests_percentile',
+    'requests_to_median',
+    'requests_per_goal',
+    'peer_requests_per_goal',
+    'features_to_median',
+    'satisfaction_delta',
+  ],
 }
 const breakdownColumns: readonly string[] = [
   'requests',
@@ -70,7 +83,8 @@ Examples:
   spanledger report users --last 28d --sort cost_usd:desc --limit 20
   spanledger report properties --by property:plan,property:feature --since 2026-01-01 --until 2026-01-31
   spanledger report models --where 'environment = production and cost_usd > 0.01' --format csv
-  spanledger report users --last 4w --compare previous --format json`,
+  spanledger report users --last 4w --compare previous --format json
+  spanledger report benchmark --last 30d --user user-123`,
     )
     .action(async (name: string | undefined) => {
       const options = optionsOf<AskOptions & WatchOptions>(command)

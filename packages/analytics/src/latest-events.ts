@@ -5,24 +5,44 @@ import type { Opinion, Scope } from './scope.ts'
 const target = `e.target_kind, CASE e.target_kind WHEN 'session' THEN e.session_id WHEN 'itself' THEN hex(e.span_id) || hex(e.trace_id)
   ELSE e.target END`
 
-/** Which answers replace each other. One user has one opinion of the app, however it was asked; nobody's answers are not told apart. */
-const opinions: Readonly<Record<Opinion, { only: string; same: string }>> = {
+/**
+ * Which events replace each other. One user has one opinion of the app, however it was asked; nobody's answers are not told
+ * apart. Steps of a task are no goals of their own.
+ */
+const replacing: Readonly<Record<Opinion | 'goal', { only: string; same: string }>> = {
   feedback: {
     only: "s.kind = 'feedback' AND s.source = 'human' AND (e.value IS NOT NULL OR e.outcome IS NOT NULL)",
     same: `e.user_id, s.name, ${target}`,
   },
   nps: { only: "s.kind = 'nps' AND e.value IS NOT NULL AND e.user_id <> 0", same: 'e.user_id' },
+  goal: { only: "s.kind = 'goal' AND e.outcome IS NOT NULL AND e.step IS NULL", same: `e.user_id, s.name, ${target}` },
 }
 
-/** What the outer statements read of an answer: where its user, session and properties stand, when it was, what it says. */
-const columns = ['start_ms', 'user_id', 'session_id', 'segment_id', 'overflow', 'p1', 'p2', 'p3', 'p4', 'p5', 'p6', 'p7', 'p8', 'value']
+/** What the outer statements read of an event: where its user, session and properties stand, when it was, what it says. */
+const columns = [
+  'start_ms',
+  'user_id',
+  'session_id',
+  'segment_id',
+  'overflow',
+  'p1',
+  'p2',
+  'p3',
+  'p4',
+  'p5',
+  'p6',
+  'p7',
+  'p8',
+  'value',
+  'outcome',
+]
 
 /**
- * The opinions of a period that count: of each user, name and target the latest. Rows of events, with `satisfaction`: the
+ * The events of a period that count: of each user, name and target the latest. Rows of events, with `satisfaction`: the
  * value from 0 to 10, NULL where it was given without a scale.
  */
-export function latestOpinions(opinion: Opinion, { period, userIds }: Scope): Fragment {
-  const { only, same } = opinions[opinion]
+export function latestEvents(said: Opinion | 'goal', { period, userIds }: Scope): Fragment {
+  const { only, same } = replacing[said]
   // Who is asked for is known before: the answers of others replace none of theirs.
   const asked = userIds === undefined ? raw('1') : sql`e.user_id IN (SELECT value FROM json_each(${JSON.stringify(userIds)}))`
   // With one max() the other columns are those of its row (https://www.sqlite.org/lang_select.html#bareagg, read 2026-11-25): half
