@@ -3,6 +3,7 @@ import { closeSync, openSync, statSync, type Stats } from 'node:fs'
 import { openPriceBook } from '@spanledger/pricing'
 
 import { applyAliases, makeAlias, readAliases, undoAlias, type AliasContext } from './aliases.ts'
+import { closeDay, daysToClose, readClosedDays, refillDays } from './closed-days.ts'
 import { openInterning } from './interning.ts'
 import { readMark, writeMarks } from './marks.ts'
 import { checkReadable, migrate } from './migrate.ts'
@@ -27,6 +28,8 @@ const MAX_WAL_BYTES = 64 * 1024 * 1024
 const PAGE_KIB = 4
 /** How often old trace spans are forgotten. */
 const FORGET_EVERY_MS = 3_600_000
+/** How often a store that is written to looks for days that can be closed. */
+const CLOSE_EVERY_MS = 600_000
 
 /**
  * Opens a ledger file, creating it where it does not exist.
@@ -109,6 +112,7 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
   let tail: Promise<unknown> = Promise.resolve()
   let closed: Promise<void> | undefined
   let forgottenMs = 0
+  let daysClosedMs = 0
   let reader: Promise<Sqlite> | undefined
 
   /** Queries get a connection of their own, so that they see committed calls only and writes do not wait for them. */
@@ -151,6 +155,18 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
     }
     return (await reading()).all<Row>(sql, ...values)
   }
+  /** Each day in a transaction of its own: writes come between. */
+  const closeDays = async (): Promise<number> => {
+    let closedDays = 0
+    for (const day of await inTurn(() => daysToClose(db, zone, Date.now()))) if (await inTurn(() => closeDay(db, zone, day))) closedDays++
+    return closedDays
+  }
+  const closeDaysNowAndThen = (): void => {
+    if (Date.now() - daysClosedMs < CLOSE_EVERY_MS) return
+    daysClosedMs = Date.now()
+    // Nobody waits for it. What fails is tried again; until then reports read those days from the calls.
+    closeDays().catch(() => undefined)
+  }
   const aliasing = (): AliasContext => ({ db, zone, nowMs: Date.now })
   const repricing: RepriceContext = {
     read: all,
@@ -178,6 +194,7 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
         return written
       })
       if (walBytes(path) > MAX_WAL_BYTES) tail = tail.then(() => cutWal(db))
+      closeDaysNowAndThen()
       return outcome
     },
     all,
@@ -189,9 +206,11 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
     },
     rebuildRollups: () =>
       inTurn(async () => {
+        const closedDays = await readClosedDays(db)
         await clearRollups(db)
         await fillRollups(db, zone, 'main')
         await rereadSessions(db)
+        await refillDays(db, zone, closedDays)
       }),
     setTimeZone: (name) =>
       inTurn(async () => {
@@ -202,6 +221,7 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
         zone = next
         context = undefined
       }),
+    closeDays,
     reprice: (asked = {}) => repriceCalls(repricing, asked),
     undoRepricing: (id, asked) => undoRepricing(repricing, id, asked),
     repricings: () => readRepricings(all),

@@ -1,3 +1,4 @@
+import { compareTables, type Compared } from './compare-tables.ts'
 import { readContributions } from './contributions.ts'
 import { mergeCounts } from './counts.ts'
 import { inTurns } from './in-turns.ts'
@@ -185,15 +186,9 @@ export async function createTemporaryRollups(db: Sqlite): Promise<void> {
 }
 
 /** Rows that differ between the file's rollups and the temporary ones, by table. */
-export async function compareRollups(db: Sqlite): Promise<ReadonlyMap<string, { rows: number; differing: number }>> {
-  const compared = new Map<string, { rows: number; differing: number }>()
-  for (const { table } of Object.values(tables)) {
-    const [row] = await db.all<{ rows: number; differing: number }>(
-      `SELECT (SELECT count(*) FROM main.${table}) AS rows,
-        (SELECT count(*) FROM (SELECT * FROM main.${table} EXCEPT SELECT * FROM temp.${table})) +
-        (SELECT count(*) FROM (SELECT * FROM temp.${table} EXCEPT SELECT * FROM main.${table})) AS differing`,
-    )
-    compared.set(table, row ?? { rows: 0, differing: 0 })
-  }
-  return compared
+export async function compareRollups(db: Sqlite): Promise<ReadonlyMap<string, Compared>> {
+  return compareTables(
+    db,
+    Object.values(tables).map(({ table }) => table),
+  )
 }

@@ -1,4 +1,5 @@
 import { aliasesSchema } from './aliases-schema.ts'
+import { closedDaysSchema } from './closed-days-schema.ts'
 import { eventsSchema } from './events-schema.ts'
 import { rateLimitedSchema } from './rate-limited.ts'
 import { savedSchema } from './saved.ts'
@@ -245,4 +246,5 @@ export const migrations: readonly string[] = [
   CREATE INDEX trace_spans_by_response ON trace_spans (response_id, trace_id) WHERE response_id IS NOT NULL;
   `,
   traitsSchema,
+  closedDaysSchema,
 ]

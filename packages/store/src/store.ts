@@ -51,6 +51,12 @@ export interface Store {
   /** Changes the reporting zone and rebuilds the rollups, in one transaction. @throws RangeError for an unknown zone */
   setTimeZone(timeZone: string): Promise<void>
   /**
+   * Computes what is kept of days that are over, of those that lack it, so that reports need not read their calls. A store that is
+   * written to does so by itself every ten minutes; worth asking for after an import. Answers are the same without.
+   * @returns how many days were closed
+   */
+  closeDays(): Promise<number>
+  /**
    * Prices calls anew and keeps what they cost before. Never done by anything but this. In steps that other writers may come
    * between; each call and its share of the rollups change together.
    */

@@ -1,4 +1,5 @@
 import { countAliasFaults } from './aliases.ts'
+import { compareDays } from './closed-days.ts'
 import { compareRollups, createTemporaryRollups, fillRollups } from './rollups.ts'
 import { countSavedFaults } from './saved.ts'
 import type { Sqlite } from './sqlite.ts'
@@ -47,8 +48,8 @@ async function checkPragma(db: Sqlite, { name, pragma, good }: { name: string; p
 async function checkRollups(db: Sqlite, zone: Zone): Promise<Check[]> {
   await createTemporaryRollups(db)
   await fillRollups(db, zone, 'temp')
-  const compared = await compareRollups(db)
-  return [...compared].map(([table, { rows, differing }]) => ({
+  const compared = [...(await compareRollups(db)), ...(await compareDays(db, zone))]
+  return compared.map(([table, { rows, differing }]) => ({
     name: table,
     ok: differing === 0,
     detail:

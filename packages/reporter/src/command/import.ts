@@ -181,6 +181,7 @@ async function runImport(
     const store = await openStore({ path: globals.store, pricesPath: globals.prices })
     try {
       const summary = await importFiles(sources, { ...options, store })
+      await store.closeDays()
       await writeSummary(io, { source: name, summary, globals })
       checkAnythingRead(summary)
     } finally {

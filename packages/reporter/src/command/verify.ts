@@ -17,7 +17,10 @@ export function addVerify(program: Command): void {
       await withIo(options, async (io) => {
         const store = await openStore({ path: options.store, readOnly: options.repair !== true })
         try {
-          if (options.repair === true) await store.rebuildRollups()
+          if (options.repair === true) {
+            await store.rebuildRollups()
+            await store.closeDays()
+          }
           const { ok, checks } = await store.verify()
           const rows = checks.map((check) => ({ check: check.name, result: check.ok ? 'ok' : 'WRONG', detail: check.detail }))
           if (options.format === 'json') await io.out(`${JSON.stringify({ schema: 'verify/v1', ok, checks })}\n`)
