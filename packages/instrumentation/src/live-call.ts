@@ -14,7 +14,7 @@ import { cancelled, errorFacts, type ErrorFacts } from './error-facts.ts'
 import { charactersIn, estimateTokens, inputCharacters } from './estimate.ts'
 import { counted, countFailure, guarded } from './instrumentation-state.ts'
 import type { LlmApi } from './llm-apis.ts'
-import { forgetOpenCall, watchOpenCall, type OpenCall } from './open-calls.ts'
+import { forgetOpenCall, watchOpenCall, type OpenCall, type OpenPlace } from './open-calls.ts'
 import { isObject } from './sdk-shapes.ts'
 import type { Server } from './server.ts'
 
@@ -57,6 +57,7 @@ export class LiveCall implements OpenCall {
   private readonly request: CallRequest
   private readonly finishSpan: FinishSpan
   private readonly startedAtMs = performance.now()
+  private readonly place: OpenPlace
   private stream: AnswerStream | undefined
   private signal: AbortSignal | undefined
   private onAbort: (() => void) | undefined
@@ -69,7 +70,7 @@ export class LiveCall implements OpenCall {
     this.request = request
     this.finishSpan = finishSpan
     counted.startedCalls++
-    watchOpenCall(this)
+    this.place = watchOpenCall(this)
   }
 
   /** Whether the app must not see what the server sends because only we asked for usage. */
@@ -160,7 +161,7 @@ export class LiveCall implements OpenCall {
     if (this.isOver) return
     this.isOver = true
     counted.endedCalls++
-    forgetOpenCall(this)
+    forgetOpenCall(this.place)
     if (this.onAbort !== undefined) this.signal?.removeEventListener('abort', this.onAbort)
     const attributes = guarded('answer', describe) ?? missing()
     if (this.isCacheHit) attributes[ours.cacheHit] = true
