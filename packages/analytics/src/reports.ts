@@ -6,6 +6,7 @@ import type { MetricName } from './metrics.ts'
 import { tellActive, tellGrowth, tellStickiness } from './people/active-reports.ts'
 import { tellAnomalies } from './people/anomaly-report.ts'
 import { tellBenchmark } from './people/benchmark-report.ts'
+import { tellBias } from './people/bias-report.ts'
 import { tellBusiness } from './people/business-report.ts'
 import { tellForecast } from './people/forecast-report.ts'
 import { tellBehavior, tellEvolution, tellFriction, tellSessionMetrics } from './people/behavior-reports.ts'
@@ -196,6 +197,7 @@ const reports: Readonly<Record<string, Report>> = {
     ['tiers'],
     'property',
   ),
+  bias: people('whether groups of users fare worse than the others: --by property:KEY', tellBias, [], 'property'),
   anomalies: people('days on which users called far more than they used to', tellAnomalies),
   forecast: people('the rest of the month, from the weekdays of the last weeks', tellForecast, ['forecast']),
   business: people('what users paid, what they cost, and what is left, by month', tellBusiness),

@@ -25,6 +25,7 @@ const preferredColumns: Readonly<Record<string, readonly string[]>> = {
   ],
   user: ['part', 'name', 'requests', 'share', 'cost_usd', 'total_tokens', 'error_rate', 'latency_avg_ms', 'last_call_at'],
   sessions: ['session', 'user', 'requests', 'cost_usd', 'total_tokens', 'started_at', 'duration_ms', 'errors'],
+  bias: ['group', 'measure', 'flag', 'users', 'value', 'rest_value', 'ratio', 'ci_low', 'ci_high', 'q', 'mix_explains'],
   benchmark: [
     'user',
     'tier',
@@ -84,7 +85,8 @@ Examples:
   spanledger report properties --by property:plan,property:feature --since 2026-01-01 --until 2026-01-31
   spanledger report models --where 'environment = production and cost_usd > 0.01' --format csv
   spanledger report users --last 4w --compare previous --format json
-  spanledger report benchmark --last 30d --user user-123`,
+  spanledger report benchmark --last 30d --user user-123
+  spanledger report bias --by property:plan --last 12w`,
     )
     .action(async (name: string | undefined) => {
       const options = optionsOf<AskOptions & WatchOptions>(command)
