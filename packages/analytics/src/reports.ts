@@ -14,6 +14,7 @@ import { tellExperiments } from './people/experiment-report.ts'
 import { peopleReport, type PeopleAsked, type SplitBy, type Told } from './people/people-report.ts'
 import { checkOptions, type ReportOptionName } from './people/report-options.ts'
 import { tellAdoption, tellCohorts, tellRetentionInsights, tellThresholds } from './people/retention-reports.ts'
+import { tellSeasonal } from './people/seasonal-report.ts'
 import { tellSegmentMembers, tellSegments } from './people/segment-reports.ts'
 import { tellTiers } from './people/tiers-report.ts'
 import { tellUser } from './people/user-report.ts'
@@ -209,6 +210,7 @@ const reports: Readonly<Record<string, Report>> = {
     'adjust',
   ]),
   retention_insights: people('which features go together with staying', tellRetentionInsights),
+  seasonal: people('which weekdays are busy, and whether it matters in which month users come', tellSeasonal),
   thresholds: people('how much use in the first week tells who stays', tellThresholds, ['count']),
   adoption: people('how far users have come with each feature', tellAdoption, ['feature']),
 }
