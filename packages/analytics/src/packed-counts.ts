@@ -24,3 +24,27 @@ export function readPackedCounts(packedHex: string, take: (key: number, count: n
 function digit(code: number): number {
   return code <= 57 ? code - 48 : (code & 31) + 9
 }
+
+/** Packed counts as SQLite keeps them, in two lists. */
+export function unpackCounts(bytes: Uint8Array): { readonly keys: Int32Array; readonly counts: Float64Array } {
+  let numbers = 0
+  for (let at = 0; at < bytes.length; at++) if ((bytes[at] ?? 0) < 128) numbers++
+  const keys = new Int32Array(numbers / 2)
+  const counts = new Float64Array(numbers / 2)
+  let key = 0
+  let value = 0
+  let scale = 1
+  let n = 0
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] ?? 0
+    value += (byte & 127) * scale
+    scale *= 128
+    if (byte >= 128) continue
+    if (n % 2 === 0) keys[n >> 1] = key += value
+    else counts[n >> 1] = value
+    n++
+    value = 0
+    scale = 1
+  }
+  return { keys, counts }
+}

@@ -20,16 +20,31 @@ export interface Population {
   readonly activeDays: Float64Array | undefined
 }
 
-export async function readPopulation(store: Store, scope: Scope, reading: UserSumsReading): Promise<Population> {
+/** Lists of what users did, side by side: from rollups a user stands there once a bucket. */
+export interface UserSums {
+  readonly ids: readonly number[]
+  /** Null where no call has a price. */
+  readonly costsNanoUsd: readonly (number | null)[]
+  readonly allActiveDays: number
+  /** A column of `compileUserSums`. */
+  readonly list: (name: string) => readonly number[]
+}
+
+export async function readUserSums(store: Store, scope: Scope, reading: UserSumsReading): Promise<UserSums> {
   const { text, values } = compileUserSums(reading, scope)
   const [row] = await store.all<Record<string, string | number>>(text, ...values)
   const list = (name: string): number[] => JSON.parse(String(row?.[name] ?? '[]')) as number[]
-  const { unique, positions } = positionsOf(list('ids'))
+  return { ids: list('ids'), costsNanoUsd: list('cost'), allActiveDays: Number(row?.['all_days'] ?? 0), list }
+}
+
+export async function readPopulation(store: Store, scope: Scope, reading: UserSumsReading): Promise<Population> {
+  const { ids, costsNanoUsd, allActiveDays, list } = await readUserSums(store, scope, reading)
+  const { unique, positions } = positionsOf(ids)
   const summed = (name: string): Float64Array => sumBy(positions, unique.length, list(name))
   return {
     ids: unique,
-    costNanoUsd: sumKnown(positions, unique.length, list('cost')),
-    allActiveDays: Number(row?.['all_days'] ?? 0),
+    costNanoUsd: sumKnown(positions, unique.length, costsNanoUsd),
+    allActiveDays,
     sums: new Map(reading.sums.map((name, n) => [name, summed(`s${n}`)])),
     activeDays: reading.activeDays ? summed('days') : undefined,
   }

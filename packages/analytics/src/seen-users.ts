@@ -1,19 +1,23 @@
 import type { Store } from '@spanledger/store'
 
-import { readRows } from './snapshot.ts'
+import { readColumns, readRows } from './snapshot.ts'
 
 /** The start of the first call ever of some users, or of all, by id; from the rollups by month, which hold all history. */
 export async function readFirstSeen(store: Store, userIds?: readonly number[]): Promise<ReadonlyMap<number, number>> {
   const some = userIds !== undefined
-  const rows = await readRows<[userId: number, firstMs: number]>(store, {
-    text: `SELECT json_group_array(json_array(user_id, first_ms)) AS rows FROM (
-      ${withMonths}
-      SELECT r.user_id, min(r.first_ms) AS first_ms
-      FROM months CROSS JOIN rollup_users AS r ON r.bucket = months.bucket ${some ? 'AND r.user_id IN (SELECT value FROM json_each(?))' : ''}
-      GROUP BY r.user_id)`,
+  // A user stands there once a month: the least of few is found faster here than by a GROUP BY over all.
+  const [ids = [], firsts = []] = await readColumns(store, {
+    text: `${withMonths}
+      SELECT json_group_array(r.user_id) AS ids, json_group_array(r.first_ms) AS firsts
+      FROM months CROSS JOIN rollup_users AS r ON r.bucket = months.bucket ${some ? 'AND r.user_id IN (SELECT value FROM json_each(?))' : ''}`,
     values: some ? [JSON.stringify(userIds)] : [],
   })
-  return new Map(rows)
+  const firstOf = new Map<number, number>()
+  for (const [n, id] of ids.entries()) {
+    const firstMs = firsts[n] ?? 0
+    if (firstMs < (firstOf.get(id) ?? Number.POSITIVE_INFINITY)) firstOf.set(id, firstMs)
+  }
+  return firstOf
 }
 
 /** The users that called last, by id, at most so many; from the rollups by month too. */

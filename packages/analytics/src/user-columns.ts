@@ -66,7 +66,7 @@ export async function fillUsers(
   const lasts = wanted.has('last_seen') && fromRollups ? await readLastSeen(frame, scope) : undefined
   const tops = await readTops(frame, scope, { fromRollups, columns })
   const sparklines = wanted.has('sparkline') ? await readSparklines(frame, scope) : undefined
-  const segmentFor = wanted.has('segment') ? await (await frame.segments()).read(userIds) : undefined
+  const segments = wanted.has('segment') ? await frame.segments() : undefined
 
   return new Map(
     groups.map((found) => {
@@ -83,7 +83,7 @@ export async function fillUsers(
         top_model: topOf(tops.models.get(userId)),
         top_feature: topOf(tops.features.get(userId)),
         sparkline: sparklines === undefined ? null : JSON.stringify(sparklines.get(userId) ?? noDays()),
-        segment: userId === 0 || firstMs === undefined ? null : (segmentFor?.(userId, firstMs) ?? null),
+        segment: userId === 0 || firstMs === undefined ? null : (segments?.segmentOf(userId, firstMs) ?? null),
       }
       for (const column of columns) cells.set(column, facts[column] ?? null)
       return [userId, { cells, group }]

@@ -26,7 +26,7 @@ async function sourcesOf(ask: (store: Store) => Promise<unknown>): Promise<strin
   const all: Store['all'] = (text, ...values) => {
     // Looks at single instants are no reading.
     if (!text.includes('EXISTS (SELECT 1 FROM llm_calls') && !text.includes('LIMIT 1')) {
-      for (const [table] of text.matchAll(/rollup_\w+|llm_calls/g)) read.add(table)
+      for (const [table] of text.matchAll(/rollup_\w+|llm_calls|day_\w+/g)) read.add(table)
     }
     return store.all(text, ...values)
   }
@@ -64,11 +64,15 @@ describe('a question reads', () => {
   })
 
   it('no calls for all columns of the users report, but those of the days in which a segment window begins or ends', async () => {
-    const report = (metrics?: string[]) => (store: Store) => openAnalytics(store, { now: () => after }).report('users', { metrics })
+    const report =
+      (metrics?: string[], now = after) =>
+      (store: Store) =>
+        openAnalytics(store, { now: () => now }).report('users', { metrics })
     const { columns } = await openAnalytics(await ledgerOf(calls), { now: () => after }).report('users')
     const others = columns.map(({ key }) => key).filter((key) => key !== 'user' && key !== 'segment')
     expect(await sourcesOf(report(others))).toEqual(['rollup_models', 'rollup_users'])
-    expect(await sourcesOf(report())).toEqual(['llm_calls', 'rollup_models', 'rollup_users'])
+    expect(await sourcesOf(report())).toEqual(['day_users', 'rollup_models', 'rollup_users'])
+    expect(await sourcesOf(report(undefined, after + 1))).toEqual(['day_users', 'llm_calls', 'rollup_models', 'rollup_users'])
   })
 })
 

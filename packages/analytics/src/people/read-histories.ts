@@ -1,9 +1,11 @@
+import type { Period } from '../period.ts'
 import { compileUserDays } from '../compile.ts'
 import { scopeOf, type Frame } from '../frame.ts'
 import { readGroups } from '../read-groups.ts'
 import type { Scope } from '../scope.ts'
 import { readColumns } from '../snapshot.ts'
 import { readFirstSeen } from '../seen-users.ts'
+import { readUserDays } from '../user-days.ts'
 import { timeKeyOfDay } from '../time-bucket.ts'
 import type { ActiveDay, UserHistory } from '../retention/user-history.ts'
 
@@ -29,6 +31,10 @@ export async function readHistories(frame: Frame, { features = false } = {}): Pr
   const [first] = await store.all<{ start_ms: number }>('SELECT start_ms FROM llm_calls WHERE counted = 1 ORDER BY start_ms LIMIT 1')
   const fromMs = Math.min(first?.start_ms ?? clock.asOfMs, clock.asOfMs)
   const scope = await scopeOf(frame, { fromMs: zone.startOfDay(zone.day(fromMs)), toMs: clock.asOfMs })
+  const known = { scope, dayOf, asOfDay: dayOf(clock.asOfMs), knownTo: dayOf(clock.asOfMs - 1) + 1 }
+  // All calls of whole days of the store's zone: who called on them is kept, and who is seen first is seen for the first time.
+  if (!features && frame.where === undefined && zone.name === store.timeZone)
+    return { histories: await readAllDays(frame, scope.period), ...known }
   const daysOfUser = await readDays(frame, scope, features)
   const firstSeen = await readFirstSeen(store)
   const histories = [...daysOfUser].map(([userId, days]): UserHistory => {
@@ -36,7 +42,29 @@ export async function readHistories(frame: Frame, { features = false } = {}): Pr
     const firstMs = firstSeen.get(userId)
     return { user: String(userId), firstDay: firstMs === undefined ? (sorted[0]?.day ?? 0) : dayOf(firstMs), days: sorted }
   })
-  return { histories, scope, dayOf, asOfDay: dayOf(clock.asOfMs), knownTo: dayOf(clock.asOfMs - 1) + 1 }
+  return { histories, ...known }
+}
+
+async function readAllDays({ store }: Frame, period: Period): Promise<UserHistory[]> {
+  const daysOfUser: ActiveDay[][] = []
+  for (const { day, userIds, requests } of (await readUserDays(store, period)).sort((a, b) => a.day - b.day)) {
+    const key = timeKeyOfDay('day', day)
+    // Users who called equally often on a day share what is said of it: else there were millions of them.
+    const dayOf = new Map<number, ActiveDay>()
+    for (let n = 0; n < userIds.length; n++) {
+      const count = requests[n] ?? 0
+      let active = dayOf.get(count)
+      if (active === undefined) dayOf.set(count, (active = { day: key, requests: count, features: none }))
+      const days = daysOfUser[userIds[n] ?? 0]
+      if (days === undefined) daysOfUser[userIds[n] ?? 0] = [active]
+      else days.push(active)
+    }
+  }
+  const histories: UserHistory[] = []
+  for (const [userId, days] of daysOfUser.entries()) {
+    if (userId !== 0 && days !== undefined) histories.push({ user: String(userId), firstDay: days[0]?.day ?? 0, days })
+  }
+  return histories
 }
 
 async function readDays(frame: Frame, scope: Scope, features: boolean): Promise<Map<number, ActiveDay[]>> {

@@ -1,8 +1,8 @@
 import { segments, type Segment, type Standing } from '../automatic-segments.ts'
 import { scopeOf } from '../frame.ts'
-import { metricTable } from '../metrics.ts'
+import { readUserSums } from '../population.ts'
 import { readGroups } from '../read-groups.ts'
-import { readSegments, segmentsOfUsers } from '../read-segments.ts'
+import { readSegments, segmentsAt } from '../read-segments.ts'
 import { readFirstSeen } from '../seen-users.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 
@@ -13,21 +13,22 @@ const MOVED_SINCE_DAYS = 30
 /** How many users are in each automatic segment, what they used, and who moved in and out. */
 export async function tellSegments({ frame }: PeopleAsked): Promise<Told> {
   const { store, clock } = frame
-  const now = await segmentsOfUsers(store, await frame.segments(), clock.asOfMs)
+  const firstSeen = await readFirstSeen(store)
+  const now = segmentsAt(await frame.segments(), firstSeen, clock.asOfMs)
   const earlierMs = clock.asOfMs - MOVED_SINCE_DAYS * DAY_MS
-  const before = await segmentsOfUsers(store, await readSegments(store, { ...clock, asOfMs: earlierMs }), earlierMs)
+  const before = segmentsAt(await readSegments(store, { ...clock, asOfMs: earlierMs }), firstSeen, earlierMs)
   const scope = { ...(await scopeOf(frame, frame.period)), segmentOfUser: now }
-  const found = await readGroups(store, scope, { dimensions: [{ kind: 'column', name: 'user' }], metrics: ['requests', 'cost_usd'] })
+  const { ids, costsNanoUsd, list } = await readUserSums(store, scope, { sums: ['requests'], activeDays: false })
+  const requests = list('s0')
   const sums = new Map(segments.map((segment) => [segment, { users: 0, requests: 0, cost: 0n, priced: false, in: 0, out: 0 }]))
   const seen = new Set<number>()
-  for (const { keys, group } of found) {
-    const userId = Number(keys[0])
+  for (const [n, userId] of ids.entries()) {
     const own = sums.get(now.get(userId) ?? 'churned')
     if (userId === 0 || own === undefined) continue
+    if (!seen.has(userId)) own.users++
     seen.add(userId)
-    const cost = metricTable.cost_usd.of(group)
-    own.users++
-    own.requests += group.sums.get('requests') ?? 0
+    const cost = costsNanoUsd[n] ?? null
+    own.requests += requests[n] ?? 0
     own.cost += BigInt(cost ?? 0)
     own.priced ||= cost !== null
   }
@@ -81,10 +82,10 @@ export async function tellSegmentMembers({ frame }: PeopleAsked): Promise<Told> 
   const found = await readGroups(store, scope, { dimensions: [{ kind: 'column', name: 'user' }], metrics: ['requests'] })
   const members = found.filter(({ keys }) => keys[0] !== 0 && keys[0] !== null)
   const firstSeen = await readFirstSeen(store)
-  const standing = await (await frame.segments()).readStandings()
+  const { standingOf } = await frame.segments()
   const rows = members.map(({ keys, labels }) => {
     const userId = Number(keys[0])
-    return cellsOf(String(labels[0]), standing(userId, firstSeen.get(userId) ?? frame.clock.asOfMs))
+    return cellsOf(String(labels[0]), standingOf(userId, firstSeen.get(userId) ?? frame.clock.asOfMs))
   })
   return {
     columns: {
