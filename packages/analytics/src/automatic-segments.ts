@@ -5,6 +5,9 @@ import { daysBetween } from './period.ts'
 export const segments = ['churned', 'new', 'at_risk', 'power', 'casual'] as const
 export type Segment = (typeof segments)[number]
 
+/** The order in which they are listed. */
+export const shownSegments = ['power', 'casual', 'new', 'at_risk', 'churned'] as const satisfies readonly Segment[]
+
 /** What a user's segment is decided from. Days are 24 hours before `as_of`. */
 export interface UserActivity {
   /** Calls in the last 30 days. */

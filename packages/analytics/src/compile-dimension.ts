@@ -61,6 +61,8 @@ export interface DimensionSql {
   readonly joins: readonly Fragment[]
   /** The table, among the joins, that has a row for each value of a call; undefined where calls have one. */
   readonly list?: string
+  /** Whether rows of the source may be in several groups though their amounts are not shared. */
+  readonly repeats?: boolean
 }
 
 /** @returns undefined where the source does not know the dimension */
@@ -155,16 +157,18 @@ function traitOf(name: string, source: Source, { catalog, traitTimes }: Scope): 
   return time === 'start' && !hasRows(source) ? undefined : traitValue(key, time, { user, start: 'c.start_ms' })
 }
 
-function segmentSql(source: Source, { segmentOfUser }: Scope): DimensionSql | undefined {
+/** Users are in several segments where these do not exclude each other: their calls then have a row for each. */
+function segmentSql(source: Source, { memberships }: Scope): DimensionSql | undefined {
   const pointer = users.pointers[source]
   if (pointer === undefined) return undefined
-  const pairs = JSON.stringify([...segmentOfUser])
+  const pairs = JSON.stringify(Array.from(memberships.of, ([userId, { segments }]) => segments.map((segment) => [userId, segment])).flat())
   return {
     key: raw('in_segment.segment'),
     label: raw,
     joins: [
       sql`LEFT JOIN (SELECT value->>0 AS user_id, value->>1 AS segment FROM json_each(${pairs})) AS in_segment ON in_segment.user_id = ${raw(pointer)}`,
     ],
+    repeats: !memberships.exclusive,
   }
 }
 

@@ -1,6 +1,5 @@
 import { parseUsd } from '@spanledger/conventions'
 
-import { segments } from './automatic-segments.ts'
 import { matchSql } from './compile-dimension.ts'
 import { NONE, resolveDimension, type Dimension } from './dimensions.ts'
 import type { FilterNode, TextOperator } from './filter.ts'
@@ -105,11 +104,10 @@ function testSql({ operator, values }: Test, text: Fragment): Fragment {
 }
 
 /** Segments are no column: which users are in one was computed before. */
-function testSegment({ operator, values }: Test, source: Source, { segmentOfUser }: Scope): Fragment | undefined {
+function testSegment({ operator, values }: Test, source: Source, { memberships }: Scope): Fragment | undefined {
   const pointer = hasRows(source) ? 'c.user_id' : source === 'users' ? 'r.user_id' : undefined
   if (operator === 'is') {
-    for (const value of values)
-      if (!segments.some((segment) => segment === value)) throw unknownName('segment', value, { allowed: segments })
+    for (const value of values) if (!memberships.names.includes(value)) throw unknownName('segment', value, { allowed: memberships.names })
   }
   if (pointer === undefined) return undefined
   const passes = (segment: string): boolean => {
@@ -117,7 +115,7 @@ function testSegment({ operator, values }: Test, source: Source, { segmentOfUser
     if (operator === 'is') return values.includes(segment)
     return values.some((value) => (operator === 'contains' ? segment.includes(value) : segment.startsWith(value)))
   }
-  const ids = [...segmentOfUser].filter(([, segment]) => passes(segment)).map(([userId]) => userId)
+  const ids = [...memberships.of].filter(([, { segments }]) => segments.some(passes)).map(([userId]) => userId)
   return sql`${raw(pointer)} IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`
 }
 

@@ -164,11 +164,14 @@ export function compileBase({ source, dimensions, sums, needs }: Reading, scope:
   })
   if (where === undefined || from === undefined) return undefined
   if (!compiled.every((one) => one !== undefined) || !chosen.every((one) => one !== undefined)) return undefined
-  // With full attribution a call is in the chosen groups or not, however many of its values are.
-  const isOnce = scope.attribution !== 'split' && chosen.some(({ list }) => list !== undefined)
+  // With full attribution a call is in the chosen groups or not, however many of its values are; so is a user in segments.
+  const isOnce = scope.attribution !== 'split' && chosen.some(({ list, repeats }) => list !== undefined || repeats === true)
+  const rowKey = raw(
+    hasRows(source) ? 'c.start_ms, c.span_id, c.trace_id' : source === 'users' ? 'r.bucket, r.user_id' : 'r.bucket, r.model_id',
+  )
   const joins = joinsOf(isOnce ? compiled : [...compiled, ...chosen])
   const inGroups = isOnce
-    ? sql`(c.start_ms, c.span_id, c.trace_id) IN (SELECT c.start_ms, c.span_id, c.trace_id ${from.tables}
+    ? sql`(${rowKey}) IN (SELECT ${rowKey} ${from.tables}
         ${join([...joinsOf(chosen).values()], ' ')} WHERE ${from.period} AND ${groupsSql(chosen, scope)})`
     : groupsSql(chosen, scope)
   if (source === 'calls' && sums.some(needsKinds)) {

@@ -1,27 +1,35 @@
 import type { Store, Zone } from '@spanledger/store'
 
 import type { AnswerMeta } from './answer.ts'
-import { bucketsOf, zoneOf } from './buckets.ts'
+import { zoneOf } from './buckets.ts'
 import { readCatalog, type Catalog } from './catalog.ts'
-import { numberFields } from './compile-filter.ts'
+import { automaticOnly, type Segmentation } from './custom-segments.ts'
 import { resolveDimension, unknownProperty, type Dimension } from './dimensions.ts'
 import { namesIn, type FilterNode } from './filter.ts'
 import { readListParts, type Attribution, type ListPart } from './list-values.ts'
 import type { Group } from './group.ts'
+import { noMemberships, type Memberships } from './memberships.ts'
 import type { MetricName } from './metrics.ts'
 import { resolvePeriod, type Period, type PeriodWords } from './period.ts'
 import { QueryError } from './query-error.ts'
 import { readGroups } from './read-groups.ts'
-import { readSegments, segmentsOfUsers, type UserSegments } from './read-segments.ts'
+import { readMemberships } from './read-memberships.ts'
+import { readSegments, type UserSegments } from './read-segments.ts'
+import { readFirstSeen } from './seen-users.ts'
+import { namedDimensions, scopeOf } from './scope-of.ts'
 import type { Scope } from './scope.ts'
-import { traitTime, type TraitMode, type TraitTime } from './traits.ts'
-import { checkSteps, endOfLastBucket, zoneOffsets, type WeekStart } from './time-bucket.ts'
+import { checkSteps, endOfLastBucket, type WeekStart } from './time-bucket.ts'
+import type { TraitMode } from './traits.ts'
+
+export { scopeOf }
 
 /** When and where a question is asked. */
 export interface Clock {
   readonly asOfMs: number
   /** IANA name of the zone of local days. */
   readonly timeZone: string
+  /** The app's own segments; undefined for none. */
+  readonly segmentation?: Segmentation | undefined
 }
 
 /** What all readings of one question share. */
@@ -34,12 +42,17 @@ export interface Frame {
   readonly period: Period
   readonly dimensions: readonly Dimension[]
   readonly where: FilterNode | undefined
-  readonly segmentOfUser: ReadonlyMap<number, string>
+  /** Who is in which segment at `as_of`; nobody where the question does not name segments. */
+  readonly memberships: Memberships
   readonly attribution: Attribution | undefined
   readonly traits: TraitMode
   readonly lists: Scope['lists']
   /** The automatic segments at `as_of`; read once, when first asked for. */
   readonly segments: () => Promise<UserSegments>
+  /** The start of each user's first call ever; read once. */
+  readonly firstSeen: () => Promise<ReadonlyMap<number, number>>
+  /** The segments of all users, with the app's own. */
+  readonly readMemberships: () => Promise<Memberships>
 }
 
 /** What a frame is made from. */
@@ -68,9 +81,7 @@ export async function openFrame(store: Store, clock: Clock, words: FrameWords): 
   ]
   const period = resolvePeriod(words, { zone, asOfMs: clock.asOfMs, firstMs })
   for (const dimension of dimensions) if (dimension.kind === 'time') checkSteps(dimension.step, period)
-  let read: Promise<UserSegments> | undefined
-  const userSegments = (): Promise<UserSegments> => (read ??= readSegments(store, clock))
-  return {
+  const frame = {
     store,
     clock,
     zone,
@@ -78,12 +89,27 @@ export async function openFrame(store: Store, clock: Clock, words: FrameWords): 
     period,
     dimensions,
     where: words.where,
-    segmentOfUser: named.includes('segment') ? await segmentsOfUsers(store, await userSegments(), clock.asOfMs) : new Map(),
     attribution: words.attribution,
-    traits: words.traits ?? 'as-of',
-    lists: words.attribution === undefined ? new Map() : await readLists(store, { catalog, dimensions, where: words.where }),
-    segments: userSegments,
+    traits: words.traits ?? ('as-of' as const),
+    lists: words.attribution === undefined ? new Map<string, never>() : await readLists(store, { catalog, dimensions, where: words.where }),
   }
+  const segmentation = clock.segmentation ?? automaticOnly
+  const nobody = noMemberships(segmentation)
+  if (!nobody.exclusive && words.attribution === 'split' && dimensions.some(({ kind }) => kind === 'segment'))
+    throw new QueryError('Users are in several segments, which cannot share a call: leave out attribution split, or segment.', {
+      given: 'split',
+    })
+  const segments = once(() => readSegments(store, clock))
+  const firstSeen = once(() => readFirstSeen(store))
+  const everybody = once(async () =>
+    readMemberships({ ...frame, memberships: nobody }, { userSegments: await segments(), firstSeen: await firstSeen(), segmentation }),
+  )
+  return { ...frame, memberships: named.includes('segment') ? await everybody() : nobody, segments, firstSeen, readMemberships: everybody }
+}
+
+function once<Result>(work: () => Promise<Result>): () => Promise<Result> {
+  let running: Promise<Result> | undefined
+  return () => (running ??= work())
 }
 
 async function readLists(
@@ -108,41 +134,6 @@ function checkDimensions(dimensions: readonly Dimension[], given: readonly strin
     if (seen.has(name)) throw new QueryError(`${JSON.stringify(given[n])} is named twice in by.`, { given: given[n] ?? '' })
     seen.add(name)
   }
-}
-
-/** The calls of a period that a frame is about; what starts at `as_of` or later is not yet there. */
-export async function scopeOf(frame: Frame, period: Period, restrict: { userIds?: readonly number[] } = {}): Promise<Scope> {
-  const known = { fromMs: period.fromMs, toMs: Math.max(period.fromMs, Math.min(period.toMs, frame.clock.asOfMs)) }
-  return {
-    catalog: frame.catalog,
-    period: known,
-    where: frame.where,
-    ...restrict,
-    offsets: zoneOffsets(frame.zone.name, known),
-    buckets: await bucketsOf(frame.store, known, frame.zone),
-    segmentOfUser: frame.segmentOfUser,
-    traitTimes: await readTraitTimes(frame, known),
-    attribution: frame.attribution,
-    lists: frame.lists,
-  }
-}
-
-async function readTraitTimes(
-  { store, clock, catalog, dimensions, where, traits: mode }: Frame,
-  known: { fromMs: number; toMs: number },
-): Promise<Scope['traitTimes']> {
-  const times = new Map<string, TraitTime>()
-  for (const dimension of [...dimensions, ...namedDimensions(where, catalog)]) {
-    const key = dimension.kind === 'trait' ? catalog.traits.get(dimension.key) : undefined
-    if (key !== undefined && !times.has(key.key)) times.set(key.key, await traitTime(store, key, { mode, ...known, asOfMs: clock.asOfMs }))
-  }
-  return times
-}
-
-/** The dimensions that a filter names. */
-function namedDimensions(where: FilterNode | undefined, catalog: Catalog): Dimension[] {
-  const named = where === undefined ? [] : namesIn(where).filter((name) => !Object.hasOwn(numberFields, name))
-  return named.map((name) => resolveDimension(name, catalog))
 }
 
 const totalMetrics: readonly MetricName[] = [
@@ -213,6 +204,8 @@ async function warningsOf(frame: Frame, total: Group): Promise<string[]> {
   for (const dimension of frame.dimensions) {
     const unknown = unknownProperty(dimension, frame.catalog)
     if (unknown !== undefined) warnings.push(unknown)
+    if (dimension.kind === 'segment' && !frame.memberships.exclusive)
+      warnings.push('users are in the row of each of their segments: rows come to more than the totals')
     if (dimension.kind === 'property') warnings.push(...(await listWarnings(frame, dimension.key)))
   }
   for (const name of frame.where === undefined ? [] : namesIn(frame.where)) warnings.push(...unknownInFilter(name, frame.catalog))

@@ -1,5 +1,6 @@
 export type { Answer, AnswerMeta, Cell, Column, Definition, OtherRows, Row } from './answer.ts'
 export { segments, type Segment } from './automatic-segments.ts'
+export { parseSegments, type SegmentMode, type SegmentsWords, type SegmentWords } from './custom-segments.ts'
 export { attributions, type Attribution } from './list-values.ts'
 export { traitModes, type TraitMode } from './traits.ts'
 export { numberFields } from './compile-filter.ts'

@@ -4,6 +4,7 @@ import type { Answer, Row } from './answer.ts'
 import { zoneOf } from './buckets.ts'
 import type { Clock } from './frame.ts'
 import type { Filter } from './filter.ts'
+import { parseSegments, type SegmentsWords } from './custom-segments.ts'
 import { readLedgerFacts, type LedgerFacts } from './ledger-facts.ts'
 import { parseInstant, resolvePeriod, type PeriodWords } from './period.ts'
 import { QueryError } from './query-error.ts'
@@ -13,7 +14,7 @@ import { readEvents } from './read-events.ts'
 import type { ReportParams } from './report-params.ts'
 import { runReport } from './reports.ts'
 import { runQuery } from './run-query.ts'
-import type { TierWords } from './people/tiers.ts'
+import { parseTiers, type TierWords } from './people/tiers.ts'
 import { openUserLimits, type UserLimit } from './user-limits.ts'
 import { DEFAULT_MAX_USERS, openUserMetrics, type UserMetrics } from './user-metrics.ts'
 
@@ -29,6 +30,11 @@ export interface AnalyticsOptions {
   readonly maxUsers?: number | undefined
   /** Tiers with monthly limits, by name, for `checkLimit`; see `TierWords`. */
   readonly tiers?: Readonly<Record<string, TierWords>> | undefined
+  /**
+   * Segments of the app's own, by name and in the order in which they are tried, or these with a mode; see `SegmentWords`. Those
+   * with limits are the tiers of `checkLimit` and of the tiers report where no tiers are given.
+   */
+  readonly segments?: SegmentsWords | undefined
 }
 
 /** Which calls or events to export. */
@@ -67,16 +73,17 @@ export interface Analytics {
 
 /**
  * Analytics over an open store. The store stays the caller's to close.
- * @throws QueryError for an unknown time zone, a `maxUsers` that is no whole number from 1, or tiers that cannot be meant
+ * @throws QueryError for an unknown time zone, a `maxUsers` that is no whole number from 1, or tiers or segments that cannot be meant
  */
 export function openAnalytics(store: Store, options: AnalyticsOptions = {}): Analytics {
-  const { timeZone, now = Date.now, maxUsers = DEFAULT_MAX_USERS, tiers = {} } = options
+  const { timeZone, now = Date.now, maxUsers = DEFAULT_MAX_USERS, tiers, segments } = options
   if (timeZone !== undefined) checkZone(timeZone)
   if (!Number.isSafeInteger(maxUsers) || maxUsers < 1)
     throw new QueryError('maxUsers must be a whole number from 1.', { given: String(maxUsers) })
-  const clock = (): Clock => ({ asOfMs: now(), timeZone: timeZone ?? store.timeZone })
+  const segmentation = segments === undefined ? undefined : parseSegments(segments)
+  const clock = (): Clock => ({ asOfMs: now(), timeZone: timeZone ?? store.timeZone, segmentation })
   const userMetrics = openUserMetrics(store, { clock, maxUsers })
-  const userLimits = openUserLimits(store, { clock, tiers })
+  const userLimits = openUserLimits(store, { clock, tiers: tiers === undefined ? undefined : parseTiers(tiers) })
   return {
     query: (query) =>
       Promise.resolve().then(() => runQuery(store, clock(), parseQuery(query), { schema: 'query/v1', params: { ...query } })),

@@ -61,7 +61,8 @@ function shiftDays(ms: number, n: number, zone: Zone): number {
   return Math.min(zone.startOfDay(target) + (ms - zone.startOfDay(day)), end)
 }
 
-function startOfLast(text: string, toMs: number, zone: Zone): number {
+/** Where a period of so many days, weeks or months begins. @throws QueryError for other words */
+export function startOfLast(text: string, toMs: number, zone: Zone): number {
   const match = /^(\d{1,4})(d|w|mo)$/.exec(text)
   const count = Number(match?.[1])
   if (match === null || count === 0) {

@@ -2,6 +2,7 @@ import type { Store } from '@spanledger/store'
 
 import { activityWindows, powerThreshold, standingOf, type Segment, type Standing } from './automatic-segments.ts'
 import { zoneOf } from './buckets.ts'
+import { RunningSums } from './running-sums.ts'
 import { readFirstSeen } from './seen-users.ts'
 import { readUserDays, requestsByUser } from './user-days.ts'
 
@@ -15,8 +16,7 @@ export interface UserSegments {
 
 /** Reads what everybody did: what a power user is depends on all users. */
 export async function readSegments(store: Store, { asOfMs, timeZone }: { asOfMs: number; timeZone: string }): Promise<UserSegments> {
-  const { last30Days, prior, recent } = activityWindows
-  const bounds = [asOfMs - last30Days, asOfMs - prior, asOfMs - recent, asOfMs]
+  const bounds = boundsOf(asOfMs)
   const windows = await Promise.all(
     bounds.slice(1).map(async (toMs, n) => requestsByUser(await readUserDays(store, { fromMs: bounds[n] ?? 0, toMs }))),
   )
@@ -52,4 +52,39 @@ export function segmentsAt(
     if (userId !== 0 && firstMs < asOfMs) segmentOfUser.set(userId, userSegments.segmentOf(userId, firstMs))
   }
   return segmentOfUser
+}
+
+/** Where the windows begin that decide segments at an instant, and where the last one ends. */
+function boundsOf(asOfMs: number): readonly [number, number, number, number] {
+  const { last30Days, prior, recent } = activityWindows
+  return [asOfMs - last30Days, asOfMs - prior, asOfMs - recent, asOfMs]
+}
+
+/**
+ * Where users stood at each of some instants, from one reading of their days: told with nothing that came later, so it is what
+ * a snapshot of then would say. @returns for the n-th instant, where a user stood, given the user's first call
+ */
+export async function readStandingsAt(
+  store: Store,
+  { instants, timeZone }: { instants: readonly number[]; timeZone: string },
+): Promise<(instant: number) => (userId: number, firstMs: number) => Standing> {
+  const bounds = [...new Set(instants.flatMap(boundsOf))].sort((a, b) => a - b)
+  const at = new Map(bounds.map((bound, n) => [bound, n]))
+  const windows = await Promise.all(bounds.slice(1).map((toMs, n) => readUserDays(store, { fromMs: bounds[n] ?? 0, toMs })))
+  const sums = new RunningSums(windows)
+  const zone = zoneOf(timeZone)
+  return (instant) => {
+    const asOfMs = instants[instant] ?? 0
+    const [outer = 0, prior = 0, recent = 0, end = 0] = boundsOf(asOfMs).map((bound) => at.get(bound) ?? 0)
+    const powerFrom = powerThreshold(Float64Array.from(sums.userIds, (userId) => sums.between(userId, outer, end)))
+    const asOfDay = zone.day(asOfMs)
+    return (userId, firstMs) => {
+      const activity = {
+        last30Days: sums.between(userId, outer, end),
+        prior: sums.between(userId, prior, recent),
+        recent: sums.between(userId, recent, end),
+      }
+      return standingOf(activity, { firstDay: zone.day(firstMs), asOfDay, powerFrom })
+    }
+  }
 }

@@ -1,9 +1,10 @@
-import { segments } from './automatic-segments.ts'
+import { automaticOnly, type Segmentation } from './custom-segments.ts'
 import { NONE } from './dimensions.ts'
 import type { Filter, FilterNode } from './filter.ts'
 import type { GivenOptions } from './people/report-options.ts'
 import { QueryError, unknownName } from './query-error.ts'
 import type { Attribution } from './list-values.ts'
+import { segmentNames } from './memberships.ts'
 import type { TraitMode } from './traits.ts'
 import type { MetricName } from './metrics.ts'
 import type { WeekStart } from './time-bucket.ts'
@@ -87,15 +88,14 @@ const fields = [
 ]
 
 /** @throws QueryError that names the param, what it holds and what it may hold */
-export function parseReportParams(params: ReportParams): ReportQuery {
+export function parseReportParams(params: ReportParams, segmentation: Segmentation = automaticOnly): ReportQuery {
   for (const field of Object.keys(params)) if (!fields.includes(field)) throw unknownName('param of a report', field, { allowed: fields })
   const { user, user_prefix: userPrefix, segment, metrics, more_metrics: more = [], options = {}, ...rest } = params
   const { metrics: _, ...query } = parseQuery({ ...rest, metrics: ['requests'] })
   if (user === '') throw new QueryError('user must not be empty; calls without a user are "(none)".', { given: '' })
   if (userPrefix === '') throw new QueryError('user_prefix must not be empty. Leave it out to ask for all users.', { given: '' })
-  if (segment !== undefined && segment !== NONE && !segments.some((known) => known === segment)) {
-    throw unknownName('segment', segment, { allowed: segments })
-  }
+  const segments = segmentNames(segmentation)
+  if (segment !== undefined && segment !== NONE && !segments.includes(segment)) throw unknownName('segment', segment, { allowed: segments })
   if (metrics !== undefined && metrics.length === 0) throw new QueryError('metrics must name at least one column.', { given: '' })
   return { ...query, user, userPrefix, segment, metrics, moreMetrics: parseMetricNames(more), options }
 }

@@ -185,7 +185,7 @@ const reports: Readonly<Record<string, Report>> = {
     'censoring',
     'weeks',
   ]),
-  segments: people('power, casual, new, at-risk and churned users, and who moved', tellSegments),
+  segments: people('power, casual, new, at-risk and churned users, those of your own, and who moved: --history', tellSegments, ['history']),
   segment_members: people("each user's segment and what led to it", tellSegmentMembers),
   session_metrics: people('how long sessions last, how they end, who comes back', tellSessionMetrics, ['outcomes']),
   behavior: people('how users use the app: hours, features, models, sessions', tellBehavior, ['shape']),
@@ -243,7 +243,7 @@ export const reportList: readonly { readonly name: string; readonly says: string
 export async function runReport(store: Store, clock: Clock, name: string, params: ReportParams): Promise<Answer> {
   const report = Object.hasOwn(reports, name) ? reports[name] : undefined
   if (report === undefined) throw unknownName('report', name, { allowed: Object.keys(reports) })
-  const query = parseReportParams(params)
+  const query = parseReportParams(params, clock.segmentation)
   checkOptions(name, query.options, report.takes ?? [])
   return report.run(store, clock, query, { schema: `${name}/v1`, params: withoutUndefined(params) })
 }

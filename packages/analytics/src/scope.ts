@@ -2,6 +2,7 @@ import type { Catalog } from './catalog.ts'
 import type { Dimension } from './dimensions.ts'
 import type { FilterNode } from './filter.ts'
 import type { Attribution, ListPart } from './list-values.ts'
+import type { Memberships } from './memberships.ts'
 import type { Period } from './period.ts'
 import type { TimeStep, ZoneOffset } from './time-bucket.ts'
 import type { TraitTime } from './traits.ts'
@@ -46,8 +47,8 @@ export interface Scope {
   readonly offsets: readonly ZoneOffset[]
   /** Undefined where rollups cannot answer: another zone, or a period with calls right outside of it on the same day. */
   readonly buckets: Buckets | undefined
-  /** The automatic segment of each user at `as_of`, by user id; only read where the question names segments. */
-  readonly segmentOfUser: ReadonlyMap<number, string>
+  /** The segments of each user at `as_of`; only read where the question names segments. */
+  readonly memberships: Memberships
   /** When the values of the traits that the question names are read, by key. */
   readonly traitTimes: ReadonlyMap<string, TraitTime>
   /** How calls of several values are counted; undefined where a value is what is stored, lists too. */

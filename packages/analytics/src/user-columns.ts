@@ -5,6 +5,7 @@ import type { Dimension } from './dimensions.ts'
 import { raw, sql, type Fragment } from './fragment.ts'
 import { scopeOf, type Frame } from './frame.ts'
 import type { Group } from './group.ts'
+import { segmentText } from './memberships.ts'
 import { metricTable, type Amount, type ColumnType, type MetricName } from './metrics.ts'
 import { readPackedCounts } from './packed-counts.ts'
 import { daysBetween } from './period.ts'
@@ -38,7 +39,11 @@ export const userColumns = {
   },
   cost_share: { label: 'Cost %', type: 'rate', says: 'cost_usd / cost of all' },
   cost_percentile: { label: 'Cost percentile', type: 'number', says: 'midrank percentile of cost_usd among users, 0 to 100' },
-  segment: { label: 'Segment', type: 'string', says: 'power, casual, new, at_risk or churned, at as_of' },
+  segment: {
+    label: 'Segment',
+    type: 'string',
+    says: "power, casual, new, at_risk or churned at as_of, or one of the app's own (--segments FILE); several where these do not exclude each other",
+  },
 } as const satisfies Record<string, { label: string; type: ColumnType; says: string }>
 
 export type UserColumn = keyof typeof userColumns
@@ -66,7 +71,7 @@ export async function fillUsers(
   const lasts = wanted.has('last_seen') && fromRollups ? await readLastSeen(frame, scope) : undefined
   const tops = await readTops(frame, scope, { fromRollups, columns })
   const sparklines = wanted.has('sparkline') ? await readSparklines(frame, scope) : undefined
-  const segments = wanted.has('segment') ? await frame.segments() : undefined
+  const segmentFor = wanted.has('segment') ? await segmentReader(frame) : undefined
 
   return new Map(
     groups.map((found) => {
@@ -83,12 +88,21 @@ export async function fillUsers(
         top_model: topOf(tops.models.get(userId)),
         top_feature: topOf(tops.features.get(userId)),
         sparkline: sparklines === undefined ? null : JSON.stringify(sparklines.get(userId) ?? noDays()),
-        segment: userId === 0 || firstMs === undefined ? null : (segments?.segmentOf(userId, firstMs) ?? null),
+        segment: userId === 0 || firstMs === undefined ? null : (segmentFor?.(userId, firstMs) ?? null),
       }
       for (const column of columns) cells.set(column, facts[column] ?? null)
       return [userId, { cells, group }]
     }),
   )
+}
+
+async function segmentReader(frame: Frame): Promise<(userId: number, firstMs: number) => string | null> {
+  if (frame.clock.segmentation === undefined) return (await frame.segments()).segmentOf
+  const { of } = await frame.readMemberships()
+  return (userId) => {
+    const found = of.get(userId)
+    return found === undefined ? null : segmentText(found)
+  }
 }
 
 const needFirst = new Set<UserColumn>(['first_seen', 'requests_per_calendar_day', 'segment'])

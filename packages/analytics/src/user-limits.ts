@@ -4,7 +4,7 @@ import { openFrame, type Clock } from './frame.ts'
 import { keptId } from './kept-id.ts'
 import { isOver } from './people/tiers-report.ts'
 import { readTierUse } from './people/read-tier-use.ts'
-import { parseTiers, useOfLimit, type TierUse } from './people/tiers.ts'
+import { useOfLimit, type Tier, type TierUse } from './people/tiers.ts'
 
 /** Whether a user may go on, by the monthly limits of the user's tier. */
 export interface UserLimit extends TierUse {
@@ -39,9 +39,8 @@ export function unknownLimit(userId: string): UserLimit {
   return { user: userId, ...nothing }
 }
 
-/** @throws QueryError for tiers that cannot be meant */
-export function openUserLimits(store: Store, { clock, tiers: words }: { clock: () => Clock; tiers: unknown }): UserLimitsCopy {
-  const tiers = parseTiers(words)
+/** Without tiers, segments with limits are the users'. */
+export function openUserLimits(store: Store, { clock, tiers }: { clock: () => Clock; tiers: readonly Tier[] | undefined }): UserLimitsCopy {
   let limits: ReadonlyMap<string, Omit<UserLimit, 'user'>> = new Map()
   let loading: Promise<void> | undefined
   let loadedMs = Number.NEGATIVE_INFINITY

@@ -1,7 +1,6 @@
 import { formatUsd } from '@spanledger/conventions'
 import type { Store } from '@spanledger/store'
 
-import type { Segment } from './automatic-segments.ts'
 import { openFrame, scopeOf, type Clock, type Frame } from './frame.ts'
 import { keptId } from './kept-id.ts'
 import { readAliasNames } from './persons.ts'
@@ -27,7 +26,8 @@ export interface UserMetrics {
   readonly last_seen: string | null
   readonly top_model: string | null
   readonly top_feature: string | null
-  readonly segment: Segment | null
+  /** One of power, casual, new, at_risk, churned, or of the app's own; several, with commas, where these do not exclude each other. */
+  readonly segment: string | null
   /** The user's latest property "preference" says speed, or quality. Nothing is guessed from what the app itself chose. */
   readonly prefers_speed: boolean
   readonly prefers_quality: boolean
@@ -148,7 +148,7 @@ async function readStep(
       last_seen: time('last_seen'),
       top_model: text('top_model'),
       top_feature: text('top_feature'),
-      segment: text('segment') as Segment | null,
+      segment: text('segment'),
       prefers_speed: preferences.get(id) === 'speed',
       prefers_quality: preferences.get(id) === 'quality',
     })

@@ -16,7 +16,6 @@ import { checkOrder, metricColumn, withComparison } from './query-columns.ts'
 import { QueryError, unknownName } from './query-error.ts'
 import type { Order } from './query.ts'
 import { passingUsers, rankUsers, readingFor } from './rank-users.ts'
-import { segmentsOfUsers } from './read-segments.ts'
 import type { ReportQuery } from './report-params.ts'
 import { metricWarnings } from './run-query.ts'
 import type { Scope } from './scope.ts'
@@ -252,8 +251,8 @@ async function selectUsers(frame: Frame, { ids }: Population, { user, userPrefix
   if (userPrefix !== undefined)
     positions = only(await readPersons(frame.store, sql`substr(t.name, 1, length(${userPrefix})) = ${userPrefix}`))
   if (segment === undefined) return positions
-  const segmentOfUser = await segmentsOfUsers(frame.store, await frame.segments(), frame.clock.asOfMs)
-  return positions.filter((n) => (segmentOfUser.get(ids[n] ?? 0) ?? NONE) === segment)
+  const { of } = await frame.readMemberships()
+  return positions.filter((n) => (of.get(ids[n] ?? 0)?.segments ?? [NONE]).includes(segment))
 }
 
 /** @throws QueryError for a dimension: the report is by user */

@@ -143,7 +143,7 @@ export function valueOf(call: PlainCall, name: string, timeZone: string): string
   }
 }
 
-function numberOf(call: PlainCall, name: string): number | null {
+export function numberOf(call: PlainCall, name: string): number | null {
   const tokens = (...columns: string[]): number | null =>
     call.missing ? null : columns.reduce((sum, column) => sum + (call.tokens[column] ?? 0), 0)
   switch (name) {

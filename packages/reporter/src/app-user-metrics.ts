@@ -1,9 +1,14 @@
 import {
   openAnalytics,
+  parseSegments,
   parseTiers,
+  QueryError,
   unknownLimit,
   unknownUser,
   type Analytics,
+  type SegmentMode,
+  type SegmentsWords,
+  type SegmentWords,
   type TierWords,
   type UserLimit,
   type UserMetrics,
@@ -47,7 +52,10 @@ export function getUserMetrics(userId: string): UserMetrics {
   return unknownUser(userId)
 }
 
-/** The automatic segment of a user, as `getUserMetrics` knows it; null for users the ledger does not know. Never throws. */
+/**
+ * The segment of a user, as `getUserMetrics` knows it: one of those of `defineSegments`, else the automatic one; all of them with
+ * commas where they do not exclude each other; null for users the ledger does not know. Never throws.
+ */
 export function getUserSegment(userId: string): UserMetrics['segment'] {
   return getUserMetrics(userId).segment
 }
@@ -59,15 +67,39 @@ export function getUserSegment(userId: string): UserMetrics['segment'] {
  */
 export async function defineTiers(tiers: Readonly<Record<string, TierWords>>): Promise<void> {
   parseTiers(tiers)
-  defined = tiers
+  definedTiers = tiers
+  await openAgain((ready) => ready.loadLimits())
+}
+
+/**
+ * Says which segments there are beside the automatic ones, in place of any said before; then loads what `getUserSegment` and
+ * `getUserMetrics` answer from, and, where segments have limits and no tiers were defined, `checkLimit`. Without a ledger
+ * nobody is in any; the names that filters look at are checked once there is one.
+ * @throws QueryError for segments that cannot be meant
+ */
+export async function defineSegments(
+  segments: Readonly<Record<string, SegmentWords>>,
+  { mode = 'exclusive' }: { mode?: SegmentMode } = {},
+): Promise<void> {
+  parseSegments({ mode, segments })
+  definedSegments = { mode, segments }
+  await openAgain(async (ready) => {
+    await ready.loadUserMetrics()
+    await ready.loadLimits()
+  })
+}
+
+/** Opens the ledger anew with what is defined now. */
+async function openAgain(load: (ready: Analytics) => Promise<void>): Promise<void> {
   const current = open(opened?.source)
   opened = current
   try {
     current.ready = await current.analytics
-    await current.ready.loadLimits()
-  } catch {
+    await load(current.ready)
+  } catch (error) {
     // Without a ledger nobody has used anything; the file may be there the next time.
     if (opened === current) opened = undefined
+    if (error instanceof QueryError) throw error
   }
 }
 
@@ -85,7 +117,8 @@ export function checkLimit(userId: string): UserLimit {
   return unknownLimit(userId)
 }
 
-let defined: Readonly<Record<string, TierWords>> = {}
+let definedTiers: Readonly<Record<string, TierWords>> | undefined
+let definedSegments: SegmentsWords | undefined
 let limitsTriedMs = Number.NEGATIVE_INFINITY
 
 const TRY_AGAIN_AFTER_MS = 60_000
@@ -94,5 +127,9 @@ let triedMs = Number.NEGATIVE_INFINITY
 function open(store: string | Store | undefined): NonNullable<typeof opened> {
   const source = store ?? (process.env[storeSetting.env] || storeSetting.default)
   const reading = typeof source === 'string' ? openStore({ path: source, readOnly: true }) : Promise.resolve(source)
-  return { source, analytics: reading.then((one) => openAnalytics(one, { tiers: defined })), ready: undefined }
+  return {
+    source,
+    analytics: reading.then((one) => openAnalytics(one, { tiers: definedTiers, segments: definedSegments })),
+    ready: undefined,
+  }
 }

@@ -2,6 +2,7 @@ export {
   openAnalytics,
   type Analytics,
   type AnalyticsOptions,
+  type SegmentWords,
   type TierWords,
   type UserLimit,
   type UserMetrics,
@@ -40,4 +41,4 @@ export {
 export { openPriceBook, type PriceBook } from '@spanledger/pricing'
 export { openStore, StoreError, type Store, type StoreOptions } from '@spanledger/store'
 export { defineExperiments, getUserExperiment, type Experiment } from './app-experiments.ts'
-export { checkLimit, defineTiers, getUserMetrics, getUserSegment, loadUserMetrics } from './app-user-metrics.ts'
+export { checkLimit, defineSegments, defineTiers, getUserMetrics, getUserSegment, loadUserMetrics } from './app-user-metrics.ts'

@@ -29,6 +29,7 @@ describe('importing spanledger in an app', () => {
       'checkSetup',
       'currentIdentity',
       'defineExperiments',
+      'defineSegments',
       'defineTiers',
       'getUserExperiment',
       'getUserMetrics',
@@ -160,6 +161,48 @@ describe('getUserExperiment', () => {
       ['TypeError', 'Experiment "e" has weights tha'],
       ['TypeError', 'Experiment "e" has coverage 2.'],
     ])
+  })
+})
+
+describe('getUserSegment', () => {
+  it('knows the segments that an app defines, the first that fits or all of them', async () => {
+    const now = Date.now()
+    const path = await writeLedger(
+      join(folder, 'segments.db'),
+      ['ada', 'ada', 'bob'].map((user, n) => ({
+        at: new Date(now - n * 60_000).toISOString(),
+        user,
+        properties: { plan: user === 'ada' ? 'pro' : 'free' },
+      })),
+    )
+    const script = `
+      import { checkLimit, defineSegments, getUserSegment } from ${JSON.stringify(entry)}
+      const segments = {
+        busy: { where: 'plan = pro', having: 'requests >= 2', limits: { monthly_request_limit: 1 } },
+        paying: { where: 'plan = pro' },
+      }
+      await defineSegments(segments)
+      const first = ['ada', 'bob', 'nobody'].map(getUserSegment)
+      await defineSegments(segments, { mode: 'multi' })
+      const wrong = []
+      for (const one of [{ power: {} }, { x: { where: 'plann = pro' } }])
+        await defineSegments(one).catch(({ name, message }) => wrong.push([name, message.slice(0, 14)]))
+      await defineSegments(segments)
+      console.log(JSON.stringify([first, ['ada', 'bob'].map(getUserSegment), wrong, checkLimit('ada').tier]))`
+    const multi = script.replace(
+      'await defineSegments(segments)\n      console',
+      'await defineSegments(segments, { mode: "multi" })\n      console',
+    )
+    expect(inProcess(script, { SPANLEDGER_STORE: path })).toEqual([
+      ['busy', 'new', null],
+      ['busy', 'new'],
+      [
+        ['QueryError', '"power" is an '],
+        ['QueryError', 'Unknown name "'],
+      ],
+      'busy',
+    ])
+    expect((inProcess(multi, { SPANLEDGER_STORE: path }) as unknown[])[1]).toEqual(['new, busy, paying', 'new'])
   })
 })
 

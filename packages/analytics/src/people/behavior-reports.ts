@@ -142,8 +142,8 @@ export async function tellEvolution({ frame, options }: PeopleAsked): Promise<To
 /** Where users struggle. */
 export async function tellFriction({ frame }: PeopleAsked): Promise<Told> {
   const asked = await readUserCalls(frame)
-  const segmentOfUser = await segmentsOfUsers(frame.store, await frame.segments(), frame.clock.asOfMs)
-  const powerUsers = new Set([...segmentOfUser].filter(([, segment]) => segment === 'power').map(([userId]) => String(userId)))
+  const automatic = await segmentsOfUsers(frame.store, await frame.segments(), frame.clock.asOfMs)
+  const powerUsers = new Set([...automatic].filter(([, segment]) => segment === 'power').map(([userId]) => String(userId)))
   const found = friction({ ...asked, powerUsers })
   const { retries, abandonment, rateLimitedPowerUserShare, modelErrorShare, modelErrors, requests } = found
   return {

@@ -3,7 +3,6 @@ import { metricTable, type MetricName } from '../metrics.ts'
 import type { Period } from '../period.ts'
 import { readGroups } from '../read-groups.ts'
 import { namesIn, type FilterNode } from '../filter.ts'
-import { segmentsOfUsers } from '../read-segments.ts'
 import { dateOf, shiftInterval, startOfInterval } from '../retention/user-history.ts'
 import { timeKeyOfDay } from '../time-bucket.ts'
 import type { Tier } from './tiers.ts'
@@ -28,15 +27,17 @@ export interface TierUsers {
   readonly daysLeft: number
 }
 
-/** A user's tier is the one whose filter fits the latest of the user's calls that fit any; of several the first. */
-export async function readTierUse(asked: Frame, tiers: readonly Tier[]): Promise<TierUsers> {
-  const frame = await withSegments(asked, tiers)
+/**
+ * A user's tier is the one whose filter fits the latest of the user's calls that fit any; of several the first. Without tiers it
+ * is that of the first of the user's segments that has limits.
+ */
+export async function readTierUse(frame: Frame, tiers: readonly Tier[] | undefined): Promise<TierUsers> {
   const { clock, zone } = frame
   const today = timeKeyOfDay('day', zone.day(clock.asOfMs))
   const monthStart = startOfInterval('month', today)
   const startMs = (day: number): number => zone.startOfDay(Number(dateOf(day).replaceAll('-', '')))
   const month = { fromMs: startMs(monthStart), toMs: clock.asOfMs }
-  const tierOfUser = await readTiers(frame, tiers)
+  const tierOfUser = tiers === undefined ? await readSegmentTiers(frame) : await readTiers(frame, tiers)
   const inMonth = await readUsers(frame, month, ['requests', 'total_tokens', 'cost_usd'])
   const inSevenDays = new Map(
     (await readUsers(frame, { fromMs: startMs(today - 7), toMs: startMs(today) }, ['requests'])).map(({ keys, group }) => [
@@ -71,7 +72,7 @@ export async function readTierUse(asked: Frame, tiers: readonly Tier[]): Promise
 async function withSegments(frame: Frame, tiers: readonly Tier[]): Promise<Frame> {
   const named = tiers.flatMap(({ where }) => (where === undefined ? [] : namesIn(where)))
   if (!named.some((name) => name.toLowerCase() === 'segment')) return frame
-  return { ...frame, segmentOfUser: await segmentsOfUsers(frame.store, await frame.segments(), frame.clock.asOfMs) }
+  return { ...frame, memberships: await frame.readMemberships() }
 }
 
 type Found = Awaited<ReturnType<typeof readGroups>>
@@ -85,6 +86,17 @@ async function readUsers(frame: Frame, period: Period, metrics: readonly MetricN
 function both(a: FilterNode | undefined, b: FilterNode | undefined): FilterNode | undefined {
   if (a === undefined || b === undefined) return a ?? b
   return { kind: 'group', operator: 'and', parts: [a, b] }
+}
+
+async function readSegmentTiers(frame: Frame): Promise<ReadonlyMap<number, Tier>> {
+  const tierOf = new Map((frame.clock.segmentation?.custom ?? []).flatMap(({ name, tier }) => (tier === undefined ? [] : [[name, tier]])))
+  const tierOfUser = new Map<number, Tier>()
+  if (tierOf.size === 0) return tierOfUser
+  for (const [userId, { segments }] of (await frame.readMemberships()).of) {
+    const tier = segments.map((name) => tierOf.get(name)).find((one) => one !== undefined)
+    if (tier !== undefined) tierOfUser.set(userId, tier)
+  }
+  return tierOfUser
 }
 
 /** The tier of each user that is in any, by id. */

@@ -5,6 +5,8 @@ interface ReportOption {
   readonly says: string
   /** What it may be; any text where undefined. The first is what holds where nothing is said. */
   readonly values?: readonly [string, ...string[]]
+  /** Which of them is meant by the option alone. */
+  readonly alone?: string
 }
 
 /** By name, as on the command line and in params. */
@@ -31,6 +33,11 @@ export const reportOptions = {
   metric: { says: 'what is compared between variants', values: ['requests', 'cost_usd', 'error_rate', 'active', 'goals'] },
   window: { says: 'how long after the first exposure counts: 72 hours, or all the time up to as_of', values: ['72h', 'end'] },
   peeking: { says: 'intervals for one look at the end, or for any number of looks (wider)', values: ['once', 'allowed'] },
+  history: {
+    says: 'how many users each segment had by day, week or month, or who moved between which in the period (moves)',
+    values: ['none', 'users', 'moves'],
+    alone: 'users',
+  },
   tiers: { says: 'a JSON file of tiers with monthly limits' },
   forecast: { says: 'what is forecast', values: ['cost_usd', 'requests'] },
   adjust: { says: 'take out what the two weeks before explain (CUPED)', values: ['none', 'before'] },

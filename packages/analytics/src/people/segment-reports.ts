@@ -1,52 +1,57 @@
-import { segments, type Segment, type Standing } from '../automatic-segments.ts'
-import { scopeOf } from '../frame.ts'
+import type { Standing } from '../automatic-segments.ts'
+import { automaticOnly } from '../custom-segments.ts'
+import { scopeOf, type Frame } from '../frame.ts'
+import { segmentText, type Membership, type Memberships } from '../memberships.ts'
 import { readUserSums } from '../population.ts'
+import { QueryError } from '../query-error.ts'
 import { readGroups } from '../read-groups.ts'
-import { readSegments, segmentsAt } from '../read-segments.ts'
-import { readFirstSeen } from '../seen-users.ts'
+import { readMemberships } from '../read-memberships.ts'
+import { readSegments } from '../read-segments.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
+import { choiceOf } from './report-options.ts'
+import { tellSegmentHistory, tellSegmentMoves } from './segment-history.ts'
+import { countSegments } from './segment-moves.ts'
 
 const DAY_MS = 86_400_000
 /** How far back the segments are looked at that users have moved from. */
 const MOVED_SINCE_DAYS = 30
 
-/** How many users are in each automatic segment, what they used, and who moved in and out. */
-export async function tellSegments({ frame }: PeopleAsked): Promise<Told> {
+/** How many users are in each segment, what they used, and who moved in and out; or the history of that. */
+export async function tellSegments(asked: PeopleAsked): Promise<Told> {
+  const history = choiceOf(asked.options, 'history')
+  if (history === 'users') return tellSegmentHistory(asked)
+  if (history === 'moves') return tellSegmentMoves(asked)
+  if (asked.interval !== undefined)
+    throw new QueryError('Segments are those at as_of. Add --history to have them by day, week or month.', { given: asked.interval })
+  return tellSegmentsNow(asked)
+}
+
+async function tellSegmentsNow({ frame }: PeopleAsked): Promise<Told> {
   const { store, clock } = frame
-  const firstSeen = await readFirstSeen(store)
-  const now = segmentsAt(await frame.segments(), firstSeen, clock.asOfMs)
-  const earlierMs = clock.asOfMs - MOVED_SINCE_DAYS * DAY_MS
-  const before = segmentsAt(await readSegments(store, { ...clock, asOfMs: earlierMs }), firstSeen, earlierMs)
-  const scope = { ...(await scopeOf(frame, frame.period)), segmentOfUser: now }
+  const now = await frame.readMemberships()
+  const before = await membershipsAt(frame, clock.asOfMs - MOVED_SINCE_DAYS * DAY_MS)
+  const scope = await scopeOf(frame, frame.period)
   const { ids, costsNanoUsd, list } = await readUserSums(store, scope, { sums: ['requests'], activeDays: false })
   const requests = list('s0')
-  const sums = new Map(segments.map((segment) => [segment, { users: 0, requests: 0, cost: 0n, priced: false, in: 0, out: 0 }]))
   const seen = new Set<number>()
+  const sums = new Map(now.names.map((segment) => [segment, noUse()]))
+  const all = noUse()
   for (const [n, userId] of ids.entries()) {
-    const own = sums.get(now.get(userId) ?? 'churned')
-    if (userId === 0 || own === undefined) continue
-    if (!seen.has(userId)) own.users++
+    if (userId === 0) continue
     seen.add(userId)
-    const cost = costsNanoUsd[n] ?? null
-    own.requests += requests[n] ?? 0
-    own.cost += BigInt(cost ?? 0)
-    own.priced ||= cost !== null
+    const use = { requests: requests[n] ?? 0, costNanoUsd: costsNanoUsd[n] ?? null }
+    addUse(all, use)
+    for (const segment of now.of.get(userId)?.segments ?? []) {
+      const own = sums.get(segment)
+      if (own !== undefined) addUse(own, use)
+    }
   }
-  for (const userId of seen) {
-    const [from, to] = [before.get(userId), now.get(userId)]
-    if (from === to) continue
-    const [left, entered] = [from === undefined ? undefined : sums.get(from), to === undefined ? undefined : sums.get(to)]
-    if (left !== undefined) left.out++
-    if (entered !== undefined) entered.in++
-  }
-  const all = [...sums.values()]
-  const cost = all.reduce((sum, own) => sum + own.cost, 0n)
   return {
     columns: {
       segment: [
         'Segment',
         'string',
-        'churned: no call in 30 days; else new: first seen less than 30 days ago; else at_risk; else power; else casual',
+        'churned: no call in 30 days; else new: first seen less than 30 days ago; else at_risk; else power; else casual; then your own',
       ],
       users: ['Users', 'int', 'users with a call in the period, by their segment at as_of'],
       share: ['Share', 'rate', 'of these users'],
@@ -55,24 +60,47 @@ export async function tellSegments({ frame }: PeopleAsked): Promise<Told> {
       moved_in: ['Moved in', 'int', 'users who were in another segment, or not there, 30 days before as_of'],
       moved_out: ['Moved out', 'int', 'users who were in it 30 days before as_of'],
     },
-    rows: (['power', 'casual', 'new', 'at_risk', 'churned'] as const satisfies readonly Segment[]).map((segment) => {
-      const own = sums.get(segment)
-      return {
-        segment,
-        users: own?.users ?? 0,
-        share: seen.size === 0 ? null : (own?.users ?? 0) / seen.size,
-        requests: own?.requests ?? 0,
-        cost_usd: own === undefined || (own.requests > 0 && !own.priced) ? null : own.cost,
-        moved_in: own?.in ?? 0,
-        moved_out: own?.out ?? 0,
-      }
-    }),
-    totals: {
-      users: seen.size,
-      requests: all.reduce((sum, own) => sum + own.requests, 0),
-      cost_usd: all.some(({ priced }) => priced) || seen.size === 0 ? cost : null,
-    },
+    rows: countSegments(before, now, (userId) => seen.has(userId)).map(({ segment, users: count, movedIn, movedOut }) => ({
+      segment,
+      users: count,
+      share: seen.size === 0 ? null : count / seen.size,
+      requests: sums.get(segment)?.requests ?? 0,
+      cost_usd: costOf(sums.get(segment) ?? noUse()),
+      moved_in: movedIn,
+      moved_out: movedOut,
+    })),
+    totals: { users: seen.size, requests: all.requests, cost_usd: costOf(all) },
+    warnings: now.exclusive ? [] : ['users are in the row of each of their segments: rows come to more than the totals'],
   }
+}
+
+async function membershipsAt(frame: Frame, asOfMs: number): Promise<Memberships> {
+  const { store, clock } = frame
+  const { segmentation = automaticOnly } = clock
+  const userSegments = await readSegments(store, { ...clock, asOfMs })
+  return readMemberships({ ...frame, clock: { asOfMs } }, { userSegments, firstSeen: await frame.firstSeen(), segmentation })
+}
+
+/** What users of a segment did. */
+interface Use {
+  requests: number
+  costNanoUsd: bigint
+  priced: boolean
+}
+
+function noUse(): Use {
+  return { requests: 0, costNanoUsd: 0n, priced: false }
+}
+
+function addUse(use: Use, { requests, costNanoUsd }: { requests: number; costNanoUsd: number | null }): void {
+  use.requests += requests
+  use.costNanoUsd += BigInt(costNanoUsd ?? 0)
+  use.priced ||= costNanoUsd !== null
+}
+
+/** Null where no call has a price. */
+function costOf({ requests, costNanoUsd, priced }: Use): bigint | null {
+  return requests > 0 && !priced ? null : costNanoUsd
 }
 
 /** Each user's segment and what led to it. */
@@ -81,16 +109,26 @@ export async function tellSegmentMembers({ frame }: PeopleAsked): Promise<Told> 
   const scope = await scopeOf(frame, frame.period)
   const found = await readGroups(store, scope, { dimensions: [{ kind: 'column', name: 'user' }], metrics: ['requests'] })
   const members = found.filter(({ keys }) => keys[0] !== 0 && keys[0] !== null)
-  const firstSeen = await readFirstSeen(store)
+  const firstSeen = await frame.firstSeen()
   const { standingOf } = await frame.segments()
+  const { of } = await frame.readMemberships()
+  const { custom = [] } = frame.clock.segmentation ?? {}
   const rows = members.map(({ keys, labels }) => {
     const userId = Number(keys[0])
-    return cellsOf(String(labels[0]), standingOf(userId, firstSeen.get(userId) ?? frame.clock.asOfMs))
+    const membership = of.get(userId)
+    return cellsOf(String(labels[0]), {
+      standing: standingOf(userId, firstSeen.get(userId) ?? frame.clock.asOfMs),
+      membership,
+      supportLevel: custom.find(({ name, supportLevel }) => supportLevel !== undefined && membership?.custom.includes(name))?.supportLevel,
+    })
   })
   return {
     columns: {
       user: ['User', 'string', 'who made the calls'],
-      segment: ['Segment', 'string', 'the first of churned, new, at_risk, power, casual that fits'],
+      segment: ['Segment', 'string', 'the first of churned, new, at_risk, power, casual that fits; one of your own before these'],
+      automatic_segment: ['Automatic', 'string', 'the automatic segment, also where the user has one of your own'],
+      custom_segments: ['Own', 'string', 'every segment of your own that fits, in the order of the file; null for none'],
+      support_level: ['Support', 'string', 'support_level of the first of these that has one'],
       is_power: ['Power', 'bool', 'as many calls in 30 days as the most active tenth of users'],
       is_new: ['New', 'bool', 'first seen less than 30 local days ago'],
       is_at_risk: [
@@ -106,10 +144,20 @@ export async function tellSegmentMembers({ frame }: PeopleAsked): Promise<Told> 
   }
 }
 
-function cellsOf(user: string, { segment, isPower, isNew, isAtRisk, last30Days, tenureDays, riskScore }: Standing) {
+interface Member {
+  readonly standing: Standing
+  readonly membership: Membership | undefined
+  readonly supportLevel: string | undefined
+}
+
+function cellsOf(user: string, { standing, membership, supportLevel }: Member) {
+  const { segment, isPower, isNew, isAtRisk, last30Days, tenureDays, riskScore } = standing
   return {
     user,
-    segment,
+    segment: membership === undefined ? segment : segmentText(membership),
+    automatic_segment: segment,
+    custom_segments: membership?.custom.join(', ') || null,
+    support_level: supportLevel ?? null,
     is_power: isPower,
     is_new: isNew,
     is_at_risk: isAtRisk,

@@ -7,15 +7,20 @@ import { parseTiersText, useOfLimit } from './tiers.ts'
 
 /** What each user used of the limits of its tier in the running month. */
 export async function tellTiers({ frame, options }: PeopleAsked): Promise<Told> {
-  if (options['tiers'] === undefined)
-    throw new QueryError('The tiers report needs tiers: a file with --tiers FILE, or JSON in options.tiers.', { given: '' })
-  const tiers = parseTiersText(options['tiers'])
+  const bySegment = options['tiers'] === undefined && frame.clock.segmentation?.custom.some(({ tier }) => tier !== undefined) === true
+  if (options['tiers'] === undefined && !bySegment) {
+    throw new QueryError(
+      'The tiers report needs tiers: a file with --tiers FILE, segments with limits (--segments FILE), or JSON in options.tiers.',
+      { given: '' },
+    )
+  }
+  const tiers = bySegment ? undefined : parseTiersText(options['tiers'] ?? '')
   const { users, daysLeft } = await readTierUse(frame, tiers)
   const today = timeKeyOfDay('day', frame.zone.day(frame.clock.asOfMs))
   return {
     columns: {
       user: ['User', 'string', 'users with a call in the running local month'],
-      tier: ['Tier', 'string', "the first whose filter fits the latest of the user's calls that fit any"],
+      tier: ['Tier', 'string', "the first whose filter fits the latest of the user's calls that fit any; without tiers the user's segment"],
       requests: ['Requests', 'int', 'calls of the month so far'],
       request_limit: ['Limit', 'int', 'monthly_request_limit; null for none'],
       remaining: ['Left', 'int', 'request_limit - requests, not below 0'],

@@ -63,28 +63,31 @@ function parseTier(name: string, data: unknown): Tier {
   const words = data as Record<string, unknown>
   for (const field of Object.keys(words))
     if (!fields.includes(field)) throw unknownName(`field of tier "${name}"`, field, { allowed: fields })
+  return { name, where: parseWhereField(words['where']), ...parseLimits(`tier "${name}"`, words) }
+}
+
+/** What the users of a tier may use. `what` is whose limits they are, for messages. @throws QueryError for what is no limit */
+export function parseLimits(what: string, words: Readonly<Record<string, unknown>>): Omit<Tier, 'name' | 'where'> {
   const { features } = words
   if (features !== undefined && !(Array.isArray(features) && features.every((one) => typeof one === 'string'))) {
-    throw new QueryError(`features of tier "${name}" must be a list of names, or ["all"].`, { given: JSON.stringify(features) })
+    throw new QueryError(`features of ${what} must be a list of names, or ["all"].`, { given: JSON.stringify(features) })
   }
-  const costUsd = limit(name, 'monthly_cost_limit', words)
+  const costUsd = limit(what, 'monthly_cost_limit', words)
   const named = features as readonly string[] | undefined
   return {
-    name,
-    where: parseWhereField(words['where']),
-    requests: limit(name, 'monthly_request_limit', words),
-    tokens: limit(name, 'monthly_token_limit', words),
+    requests: limit(what, 'monthly_request_limit', words),
+    tokens: limit(what, 'monthly_token_limit', words),
     costUsd,
     costNanoUsd: costUsd === null ? null : (parseUsd(costUsd) ?? costUsd * 1e9),
     features: named === undefined || named.includes('all') ? undefined : new Set(named),
   }
 }
 
-function limit(tier: string, field: string, words: Readonly<Record<string, unknown>>): number | null {
+function limit(what: string, field: string, words: Readonly<Record<string, unknown>>): number | null {
   const value = words[field]
   if (value === undefined || value === null || value === 'unlimited') return null
   if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) {
-    throw new QueryError(`${field} of tier "${tier}" must be a number from 0, or "unlimited".`, { given: JSON.stringify(value) })
+    throw new QueryError(`${field} of ${what} must be a number from 0, or "unlimited".`, { given: JSON.stringify(value) })
   }
   return value
 }

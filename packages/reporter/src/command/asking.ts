@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-
 import type { Answer, Attribution, Column, Definition, Filter, Order, ReportParams, TraitMode, WeekStart } from '@spanledger/analytics'
 import { metricNames, parseWhere, reportOptions, type GivenOptions } from '@spanledger/analytics'
 import type { Command } from 'commander'
@@ -7,6 +5,7 @@ import type { Command } from 'commander'
 import { formatAnswer, notesOf, readByPeople, type Format } from '../format/write-answer.ts'
 import { CommandFailure, exitCodes, usageFailure } from './failure.ts'
 import { listOf, wholeNumber, type Globals, type Reading } from './globals.ts'
+import { readNamedFile } from './json-file.ts'
 import { tripped } from './threshold.ts'
 
 /** Options of the commands that show rows. */
@@ -88,15 +87,7 @@ export function reportParams(options: AskOptions & Pick<Globals, 'format'>): Rep
 function reportOptionsOf(asked: AskOptions): GivenOptions {
   const options = asked as Readonly<Record<string, string | undefined>>
   const taken = Object.keys(reportOptions).flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]] as const]))
-  return Object.fromEntries(taken.map(([name, value]) => [name, name === 'tiers' ? readTiers(value) : value]))
-}
-
-function readTiers(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw usageFailure(`--tiers ${JSON.stringify(path)} cannot be read (${(cause as Error).message}). Name a file of JSON.`, { cause })
-  }
+  return Object.fromEntries(taken.map(([name, value]) => [name, name === 'tiers' ? readNamedFile('--tiers', value) : value]))
 }
 
 /** Metrics that are to be shown are to be computed too, be they none that the report has anyway. */

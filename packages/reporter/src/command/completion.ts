@@ -16,7 +16,7 @@ const wordsFor: Readonly<Record<string, readonly string[]>> = {
   '--sort': metricNames,
   '--segment': segments,
 }
-const files: ReadonlySet<string> = new Set(['--store', '--out', '--prices', '--spool', 'file', 'files'])
+const files: ReadonlySet<string> = new Set(['--store', '--out', '--prices', '--segments', '--spool', '--tiers', 'file', 'files'])
 
 export function addCompletion(program: Command): void {
   const command = program

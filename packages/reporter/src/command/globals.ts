@@ -1,13 +1,14 @@
 import { realpathSync } from 'node:fs'
 
 import { storeSetting } from '@spanledger/exporter'
-import { openAnalytics, parseAsOf, type Analytics } from '@spanledger/analytics'
+import { openAnalytics, parseAsOf, type Analytics, type SegmentsWords } from '@spanledger/analytics'
 import { openStore, type Store } from '@spanledger/store'
 import { Option, type Command } from 'commander'
 
 import { formats, type Format } from '../format/write-answer.ts'
 import { CommandFailure, exitCodes, usageFailure } from './failure.ts'
 import { colorChoices, openIo, type ColorChoice, type Io } from './io.ts'
+import { readJsonFile } from './json-file.ts'
 import { OutFailure } from './out-file.ts'
 
 /** Options that every command takes. */
@@ -15,6 +16,7 @@ export interface Globals {
   readonly store: string
   readonly tz?: string
   readonly asOf?: string
+  readonly segments?: string
   readonly format: Format
   readonly out?: string
   readonly header: boolean
@@ -29,6 +31,11 @@ export function addGlobals(program: Command): Command {
     .addOption(new Option('--store <path>', 'the ledger').env(storeSetting.env).default(storeSetting.default))
     .option('--tz <zone>', "IANA zone of local days (default: the ledger's reporting zone)")
     .option('--as-of <instant>', 'answer as of a date (its end) or an instant (default: now)')
+    .addOption(
+      new Option('--segments <file>', 'a JSON file of segments of your own, in the order in which they are tried').env(
+        'SPANLEDGER_SEGMENTS',
+      ),
+    )
     .addOption(new Option('--format <format>', 'how data is written').choices([...formats, PARQUET]).default('table'))
     .addOption(new Option('--json', 'the same as --format json').implies({ format: 'json' }))
     .option('--out <file>', 'write data to a file instead of stdout')
@@ -107,9 +114,14 @@ export function checkStorePath(path: string): void {
   }
 }
 
-export function analyticsOn(store: Store, { tz, asOf }: Pick<Globals, 'tz' | 'asOf'>): Analytics {
+export function analyticsOn(store: Store, { tz, asOf, segments }: Pick<Globals, 'tz' | 'asOf' | 'segments'>): Analytics {
   const asOfMs = asOf === undefined ? undefined : parseAsOf(asOf, tz ?? store.timeZone)
-  return openAnalytics(store, { timeZone: tz, now: asOfMs === undefined ? undefined : () => asOfMs })
+  return openAnalytics(store, {
+    timeZone: tz,
+    now: asOfMs === undefined ? undefined : () => asOfMs,
+    // What is wrong inside is said by analytics.
+    segments: segments === undefined ? undefined : (readJsonFile('--segments', segments) as SegmentsWords),
+  })
 }
 
 /** `a,b , c` as a list; undefined stays so. */

@@ -59,7 +59,7 @@ export function addReport(program: Command): void {
     .option('--by <list>', 'split by dimensions: property:plan,property:feature,time:week')
     .option('--user <id>', 'only this user')
     .option('--user-prefix <text>', 'only users whose id begins so')
-    .option('--segment <name>', 'only users of this segment: power, casual, new, at_risk, churned')
+    .option('--segment <name>', 'only users of this segment: power, casual, new, at_risk, churned, or one of --segments')
     .option('--metrics <list>', 'which columns to compute')
     .option('--sort <list>', 'by which columns: cost_usd:desc,user:asc')
     .option('--having <expr>', "only rows that fit: 'cost_usd > 5 and requests < 10'")
@@ -72,7 +72,7 @@ export function addReport(program: Command): void {
     .addOption(new Option('--week-start <day>', 'on which day the weeks of time:week begin').choices(weekStarts))
     .addOption(new Option('--compare <with>', 'add columns of the period before').choices(['previous']))
   for (const [name, { says, ...option }] of Object.entries(reportOptions)) {
-    const given = new Option(`--${name} <${name}>`, says)
+    const given = 'alone' in option ? new Option(`--${name} [${name}]`, says).preset(option.alone) : new Option(`--${name} <${name}>`, says)
     command.addOption('values' in option ? given.choices(option.values) : given)
   }
   command.option('--watch <interval>', 'show it again and again: 5s, 1m; until interrupted, or a threshold trips')
