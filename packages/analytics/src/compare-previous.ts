@@ -2,7 +2,7 @@ import { change, type RawRow } from './answer.ts'
 import { scopeOf, readTotals, type Frame } from './frame.ts'
 import type { Group } from './group.ts'
 import { metricTable, type Amount, type MetricName } from './metrics.ts'
-import { previousPeriod, type Period } from './period.ts'
+import { previousPeriod, type CompareMode, type Period } from './period.ts'
 import { QueryError } from './query-error.ts'
 import { readGroups, type FoundGroup } from './read-groups.ts'
 import { timeKeysOf, type TimeStep } from './time-bucket.ts'
@@ -36,8 +36,8 @@ export interface Previous {
   readonly together: (chosen: { readonly groups: readonly FoundGroup[]; readonly are: 'in' | 'out' } | undefined) => Promise<RawRow>
 }
 
-export async function readPrevious(frame: Frame, metrics: readonly MetricName[]): Promise<Previous> {
-  const period = previousPeriod(frame.period, frame.zone)
+export async function readPrevious(frame: Frame, metrics: readonly MetricName[], compare: CompareMode): Promise<Previous> {
+  const period = previousPeriod(frame.period, frame.zone, compare)
   const scope = await scopeOf(frame, period)
   const groups = await readGroups(frame.store, scope, { dimensions: frame.dimensions, metrics })
   const time = frame.dimensions.find(({ kind }) => kind === 'time')

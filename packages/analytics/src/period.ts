@@ -39,12 +39,17 @@ export function resolvePeriod(words: PeriodWords, { zone, asOfMs, firstMs }: { z
   return { fromMs, toMs }
 }
 
+/** What a period is compared with: as many days right before it, or the last that fall on the same weekdays. */
+export const compareModes = ['previous', 'same_weekdays'] as const
+export type CompareMode = (typeof compareModes)[number]
+
 /**
- * As many local days right before a period; a period that ends within a day ends at the same time of day before, so that
- * only parts of equal length are compared.
+ * As many local days right before a period, or, of whole weeks before, the first that do not overlap it; a period that ends
+ * within a day ends at the same time of day before, so that only parts of equal length are compared.
  */
-export function previousPeriod({ fromMs, toMs }: Period, zone: Zone): Period {
-  const days = daysBetween(zone.day(fromMs), zone.day(Math.max(toMs - 1, fromMs))) + 1
+export function previousPeriod({ fromMs, toMs }: Period, zone: Zone, mode: CompareMode = 'previous'): Period {
+  const length = daysBetween(zone.day(fromMs), zone.day(Math.max(toMs - 1, fromMs))) + 1
+  const days = mode === 'same_weekdays' ? Math.ceil(length / 7) * 7 : length
   return { fromMs: shiftDays(fromMs, -days, zone), toMs: shiftDays(toMs, -days, zone) }
 }
 

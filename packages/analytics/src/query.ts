@@ -1,6 +1,7 @@
 import { parseFilter, type Filter, type FilterNode } from './filter.ts'
 import { attributions, type Attribution } from './list-values.ts'
 import { isMetric, metricNames, type MetricName } from './metrics.ts'
+import { compareModes, type CompareMode } from './period.ts'
 import { QueryError, unknownName } from './query-error.ts'
 import { weekStarts, type WeekStart } from './time-bucket.ts'
 import { traitModes, type TraitMode } from './traits.ts'
@@ -17,7 +18,7 @@ export interface Query {
   readonly where?: Filter | string | undefined
   readonly order_by?: readonly Order[] | undefined
   readonly limit?: number | undefined
-  readonly compare?: 'previous' | undefined
+  readonly compare?: CompareMode | undefined
   /** On which day the weeks of `time:week` begin; Monday unless told otherwise. */
   readonly week_start?: WeekStart | undefined
   /** Counts calls whose property is a list under each of its values: whole, or with an equal share of cost and tokens. */
@@ -46,7 +47,7 @@ export interface ParsedQuery {
   readonly where: FilterNode | undefined
   readonly orderBy: readonly Order[]
   readonly limit: number | undefined
-  readonly compare: 'previous' | undefined
+  readonly compare: CompareMode | undefined
   readonly weekStart: WeekStart | undefined
   readonly attribution: Attribution | undefined
   readonly traits: TraitMode | undefined
@@ -88,8 +89,6 @@ export function parseQuery(data: unknown): ParsedQuery {
   }
   const query = data as Record<string, unknown>
   for (const field of Object.keys(query)) if (!fields.includes(field)) throw unknownName('field of the query', field, { allowed: fields })
-  const { compare } = query
-  if (compare !== undefined && compare !== 'previous') throw new QueryError('compare may only be "previous".', { given: String(compare) })
   const by = textList('by', query['by'] ?? [])
   if (by.length > MAX_DIMENSIONS)
     throw new QueryError(`At most ${MAX_DIMENSIONS} dimensions are allowed in by.`, { given: String(by.length) })
@@ -102,7 +101,7 @@ export function parseQuery(data: unknown): ParsedQuery {
     where: parseWhereField(query['where']),
     orderBy: parseOrder(query['order_by'] ?? []),
     limit: parseLimit(query['limit']),
-    compare,
+    compare: oneOf('compare', query['compare'], compareModes),
     weekStart: oneOf('week_start', query['week_start'], weekStarts),
     attribution: oneOf('attribution', query['attribution'], attributions),
     traits: oneOf('traits', query['traits'], traitModes),

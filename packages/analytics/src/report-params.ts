@@ -7,6 +7,7 @@ import type { Attribution } from './list-values.ts'
 import { segmentNames } from './memberships.ts'
 import type { TraitMode } from './traits.ts'
 import type { MetricName } from './metrics.ts'
+import type { CompareMode } from './period.ts'
 import type { WeekStart } from './time-bucket.ts'
 import { parseMetricNames, parseQuery, parseWhereField, type Order } from './query.ts'
 
@@ -26,7 +27,7 @@ export interface ReportParams {
   readonly more_metrics?: readonly string[] | undefined
   readonly order_by?: readonly Order[] | undefined
   readonly limit?: number | undefined
-  readonly compare?: 'previous' | undefined
+  readonly compare?: CompareMode | undefined
   readonly week_start?: WeekStart | undefined
   readonly attribution?: Attribution | undefined
   readonly traits?: TraitMode | undefined
@@ -52,7 +53,7 @@ export interface ReportQuery {
   readonly moreMetrics: readonly MetricName[]
   readonly orderBy: readonly Order[]
   readonly limit: number | undefined
-  readonly compare: 'previous' | undefined
+  readonly compare: CompareMode | undefined
   readonly weekStart: WeekStart | undefined
   readonly attribution: Attribution | undefined
   readonly traits: TraitMode | undefined

@@ -18,7 +18,7 @@ import { timeLabel } from './time-bucket.ts'
 /** Answers a question: one row a group, over one state of the ledger. */
 export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, asked: Asked): Promise<Answer> {
   return onSnapshot(store, async () => {
-    if (query.compare === 'previous') checkComparable(query)
+    if (query.compare !== undefined) checkComparable(query)
     const frame = await openFrame(store, clock, query)
     const plan = { frame, metrics: query.metrics, columns: columnsOf(frame, query.metrics) }
     const columns = query.compare === undefined ? plan.columns : withComparison(plan.columns)
@@ -28,7 +28,7 @@ export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, a
     const after = query.after === undefined ? undefined : decodeCursor(query.after, order, frame.dimensions.length + 1)
 
     const scope = await scopeOf(frame, frame.period)
-    const before = query.compare === 'previous' ? await readPrevious(frame, query.metrics) : undefined
+    const before = query.compare === undefined ? undefined : await readPrevious(frame, query.metrics, query.compare)
     const isRanked = before === undefined && isRankedFirst(frame, query)
     const metrics = isRanked ? rankingMetrics(query.metrics, order) : query.metrics
     const all = (await readGroups(store, scope, { dimensions: frame.dimensions, metrics })).map((found) =>

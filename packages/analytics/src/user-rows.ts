@@ -4,7 +4,7 @@ import { NONE } from './dimensions.ts'
 import { readTotals, scopeOf, type Frame } from './frame.ts'
 import type { Group } from './group.ts'
 import { isMetric, requirements, type Amount, type MetricName } from './metrics.ts'
-import { previousPeriod } from './period.ts'
+import { previousPeriod, type CompareMode } from './period.ts'
 import { rankCosts, type Population } from './population.ts'
 import { readNames } from './rank-users.ts'
 import { readGroups } from './read-groups.ts'
@@ -82,8 +82,12 @@ export interface UsersBefore {
   readonly scope: Scope
 }
 
-export async function readUsersBefore(frame: Frame, userIds: readonly number[], metrics: readonly MetricName[]): Promise<UsersBefore> {
-  const scope = await scopeOf(frame, previousPeriod(frame.period, frame.zone))
+export async function readUsersBefore(
+  frame: Frame,
+  userIds: readonly number[],
+  { metrics, compare }: { metrics: readonly MetricName[]; compare: CompareMode },
+): Promise<UsersBefore> {
+  const scope = await scopeOf(frame, previousPeriod(frame.period, frame.zone, compare))
   const groups = await readGroups(frame.store, { ...scope, userIds }, { dimensions: frame.dimensions, metrics })
   const byUser = new Map(groups.map(({ keys: [id], group }) => [Number(id ?? 0), { ...group, users: Number(id ?? 0) === 0 ? 0 : 1 }]))
   return { of: (userId) => byUser.get(userId), scope }

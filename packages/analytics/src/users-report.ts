@@ -83,7 +83,7 @@ type ColumnKey = (typeof columnKeys)[number] | MetricName
  */
 export async function usersReport(store: Store, clock: Clock, query: ReportQuery, asked: Asked): Promise<Answer> {
   return onSnapshot(store, async () => {
-    if (query.compare === 'previous') checkComparable(query)
+    if (query.compare !== undefined) checkComparable(query)
     const frame = await openFrame(store, clock, { ...query, by: ['user'] })
     const plan = planOf(query)
     const scope = await scopeOf(frame, frame.period)
@@ -203,7 +203,7 @@ async function readBefore(frame: Frame, { query, metrics }: Plan, rows: readonly
   return readUsersBefore(
     frame,
     rows.map(({ userId }) => userId),
-    metrics,
+    { metrics, compare: query.compare },
   )
 }
 

@@ -138,3 +138,49 @@ describe('a question split by time, compared with the period before', () => {
     ])
   })
 })
+
+describe('a question compared with the same weekdays before', () => {
+  const day = (n: number): string => new Date(Date.UTC(2026, 1, n, 10)).toISOString()
+
+  it('looks a week back for a day, and whole weeks back for more, over all clocks', async () => {
+    // One call on the first of February, two on the second, …
+    const calls = Array.from({ length: 28 }, (_, n) =>
+      Array.from({ length: n + 1 }, (): CallWords => ({ at: day(n + 1), user: 'ada' })),
+    ).flat()
+    const analytics = await analyticsOf(calls, '2026-03-01T00:00:00Z')
+    const before = async (since: string, until: string): Promise<unknown[]> => {
+      const words = { since, until, compare: 'same_weekdays' } as const
+      const { totals } = await analytics.query({ metrics: ['requests'], ...words })
+      const { totals: ofUsers, rows } = await analytics.report('users', { ...words, metrics: ['requests'] })
+      expect([ofUsers['requests_previous'], rows[0]?.['requests_previous']]).toEqual([
+        totals['requests_previous'],
+        totals['requests_previous'],
+      ])
+      return [totals['requests'], totals['requests_previous']]
+    }
+    expect(await before('2026-02-20', '2026-02-20')).toEqual([20, 13])
+    expect(await before('2026-02-16', '2026-02-22')).toEqual([133, 84])
+    expect(await before('2026-02-15', '2026-02-22')).toEqual([148, 36])
+    // Up to the same time of day.
+    expect(await before('2026-02-20T00:00:00Z', '2026-02-20T10:00:00.001Z')).toEqual([20, 13])
+  })
+
+  it('keeps to the local day where clocks change', async () => {
+    const analytics = await analyticsOf(
+      [{ at: '2026-10-18T22:30:00Z' }, { at: '2026-10-25T22:30:00Z' }],
+      '2026-12-01T00:00:00Z',
+      'Europe/Berlin',
+    )
+    const { totals } = await analytics.query({ metrics: ['requests'], since: '2026-10-25', until: '2026-10-25', compare: 'same_weekdays' })
+    // Half past ten on the evening of the 18th was already the 19th in summer time.
+    expect(totals).toMatchObject({ requests: 1, requests_previous: 0 })
+  })
+
+  it('is one of two ways, and another is refused with the nearest', async () => {
+    const analytics = await analyticsOf([], '2026-12-01T00:00:00Z')
+    await expect(analytics.query({ metrics: ['requests'], last: '1d', compare: 'same_weekday' as 'previous' })).rejects.toThrow(
+      'Did you mean "same_weekdays"?',
+    )
+    await expect(analytics.query({ metrics: ['requests'], compare: 'same_weekdays' })).rejects.toThrow('give one: since or last')
+  })
+})

@@ -1,4 +1,15 @@
-import type { Answer, Attribution, Column, Definition, Filter, Order, ReportParams, TraitMode, WeekStart } from '@spanledger/analytics'
+import type {
+  Answer,
+  Attribution,
+  Column,
+  CompareMode,
+  Definition,
+  Filter,
+  Order,
+  ReportParams,
+  TraitMode,
+  WeekStart,
+} from '@spanledger/analytics'
 import { metricNames, parseWhere, reportOptions, type GivenOptions } from '@spanledger/analytics'
 import type { Command } from 'commander'
 
@@ -29,7 +40,7 @@ export interface AskOptions extends ShowOptions {
   readonly userPrefix?: string
   readonly segment?: string
   readonly metrics?: string
-  readonly compare?: 'previous'
+  readonly compare?: CompareMode
   readonly weekStart?: WeekStart
   readonly attribution?: Attribution
   readonly traits?: TraitMode

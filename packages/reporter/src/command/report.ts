@@ -1,4 +1,4 @@
-import { attributions, reportList, reportOptions, traitModes, weekStarts } from '@spanledger/analytics'
+import { attributions, compareModes, reportList, reportOptions, traitModes, weekStarts } from '@spanledger/analytics'
 import { Option, type Command } from 'commander'
 
 import { formatSheet } from '../format/write-answer.ts'
@@ -70,7 +70,7 @@ export function addReport(program: Command): void {
     .addOption(new Option('--traits <when>', 'the value of a trait: when each call was made, or at --as-of').choices(traitModes))
     .addOption(new Option('--attribution <how>', 'count calls whose property is a list under each of its values').choices(attributions))
     .addOption(new Option('--week-start <day>', 'on which day the weeks of time:week begin').choices(weekStarts))
-    .addOption(new Option('--compare <with>', 'add columns of the period before').choices(['previous']))
+    .addOption(new Option('--compare <with>', 'add columns of as many days before, or of the same weekdays before').choices(compareModes))
   for (const [name, { says, ...option }] of Object.entries(reportOptions)) {
     const given = 'alone' in option ? new Option(`--${name} [${name}]`, says).preset(option.alone) : new Option(`--${name} <${name}>`, says)
     command.addOption('values' in option ? given.choices(option.values) : given)
