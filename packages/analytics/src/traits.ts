@@ -26,9 +26,13 @@ export async function traitTime(
   return row?.changes === 1 ? 'start' : fromMs
 }
 
-/** SQL that yields the value of a user's trait, NULL for none. `user` and `start` are columns of ours. */
+/**
+ * SQL that yields the value of a user's trait, NULL for none: the user's own, else the latest of those who are aliases of the
+ * user. `user` and `start` are columns of ours.
+ */
 export function traitValue({ keyId }: TraitKey, time: TraitTime, { user, start }: { user: string; start: string }): Fragment {
   const at = time === 'start' ? raw(start) : sql`CAST(${String(time)} AS INTEGER)`
-  return sql`(SELECT ut.value FROM user_traits AS ut WHERE ut.user_id = ${raw(user)} AND ut.key_id = ${keyId} AND ut.valid_from_ms <= ${at}
-    ORDER BY ut.valid_from_ms DESC LIMIT 1)`
+  const known = sql`FROM user_traits AS ut WHERE ut.user_id = ${raw(user)} AND ut.key_id = ${keyId} AND ut.valid_from_ms <= ${at}`
+  return sql`coalesce((SELECT ut.value ${known} AND ut.from_user_id = 0 ORDER BY ut.valid_from_ms DESC LIMIT 1),
+    (SELECT ut.value ${known} AND ut.from_user_id <> 0 ORDER BY ut.valid_from_ms DESC, ut.value LIMIT 1))`
 }

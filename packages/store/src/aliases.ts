@@ -1,7 +1,9 @@
 import { readId } from '@spanledger/conventions'
 
 import type { Batch, WrittenEvent } from './batch.ts'
+import { inheritTraits } from './inherited-traits.ts'
 import { moveToUser, type RowKey } from './move-to-user.ts'
+import { resolvedUser } from './resolved-user.ts'
 import type { Sqlite } from './sqlite.ts'
 import { StoreError } from './store-error.ts'
 import type { Zone } from './zone.ts'
@@ -34,7 +36,8 @@ interface Pair {
 }
 
 /**
- * Makes one user another: all calls and events that said `from`, and those to come, stand under `to`. Inside a transaction.
+ * Makes one user another: all calls and events that said `from`, and those to come, stand under `to`, who also has the traits
+ * of `from` where it has none of its own. Inside a transaction.
  * @throws StoreError of kind `refused` for what is no user id, an alias of somebody else, or a circle
  */
 export async function makeAlias(context: AliasContext, pair: Pair): Promise<AliasOutcome> {
@@ -51,6 +54,7 @@ export async function makeAlias(context: AliasContext, pair: Pair): Promise<Alia
   const target = await resolveUser(db, toId)
   if (target === fromId) throw refused(`${quoted(pair.to)} is an alias of ${quoted(pair.from)} already: they would be each other's.`)
   await db.run('INSERT INTO aliases (from_user_id, to_user_id, made_ms) VALUES (?, ?, ?)', fromId, toId, nowMs())
+  await inheritTraits(db, [fromId, target])
   return move(context, { rows: await rowsOfUser(db, fromId), toUserId: target, emptied: new Set([fromId]) })
 }
 
@@ -63,6 +67,7 @@ export async function undoAlias(context: AliasContext, pair: Pair): Promise<Alia
   if (now !== toId) throw refused(`${quoted(pair.from)} is an alias of ${quoted(await nameOf(db, now))}, not of ${quoted(pair.to)}.`)
   const rows = await rowsThatSaid(db, fromId)
   await db.run('UPDATE aliases SET undone_ms = ? WHERE from_user_id = ? AND undone_ms IS NULL', nowMs(), fromId)
+  await inheritTraits(db, [fromId, await resolveUser(db, toId)])
   const outcome = await move(context, { rows, toUserId: fromId })
   await db.run('DELETE FROM said_users WHERE user_id = ?', fromId)
   return outcome
@@ -92,7 +97,7 @@ export async function applyAliases({ db, zone }: Omit<AliasContext, 'nowMs'>, ba
   const rows = await readRows<[...RowKey, isEvent: 0 | 1, fromId: number, toId: number]>(
     db,
     `${touched} SELECT json_group_array(json_array(r.start_ms, lower(hex(r.span_id)), lower(hex(r.trace_id)), r.is_event, r.user_id,
-       (${resolved('r.user_id')}))) AS rows FROM touched AS r JOIN aliases AS a ON a.from_user_id = r.user_id AND a.undone_ms IS NULL`,
+       (${resolvedUser('r.user_id')}))) AS rows FROM touched AS r JOIN aliases AS a ON a.from_user_id = r.user_id AND a.undone_ms IS NULL`,
     [calls, events, traces],
   )
   for (const toUserId of new Set(rows.map((row) => row[5]))) {
@@ -120,13 +125,6 @@ const touched = `WITH touched AS (
     FROM (${keysIn('?2')} UNION SELECT o.start_ms, o.span_id, o.trace_id
           FROM json_each(?3) AS j CROSS JOIN open_events AS o ON o.trace_id = unhex(j.value)) AS k
     CROSS JOIN events AS e ON e.start_ms = k.start_ms AND e.span_id = k.span_id AND e.trace_id = k.trace_id)`
-
-/** Whom a user is, through aliases of aliases. */
-function resolved(userId: string): string {
-  return `WITH RECURSIVE chain (at, steps) AS (SELECT ${userId}, 0
-    UNION ALL SELECT a.to_user_id, steps + 1 FROM chain JOIN aliases AS a ON a.from_user_id = chain.at AND a.undone_ms IS NULL)
-    SELECT at FROM chain ORDER BY steps DESC LIMIT 1`
-}
 
 async function move(
   { db, zone }: AliasContext,
@@ -193,7 +191,7 @@ async function aliasOf(db: Sqlite, userId: number): Promise<number | undefined> 
 }
 
 async function resolveUser(db: Sqlite, userId: number): Promise<number> {
-  const [row] = await db.all<{ at: number }>(resolved('CAST(? AS INTEGER)'), userId)
+  const [row] = await db.all<{ at: number }>(resolvedUser('CAST(? AS INTEGER)'), userId)
   return row?.at ?? userId
 }
 
@@ -217,7 +215,7 @@ export async function countAliasFaults(db: Sqlite): Promise<number> {
        + (SELECT count(*) FROM aliases AS a JOIN events AS e ON e.user_id = a.from_user_id WHERE a.undone_ms IS NULL)
        + (SELECT count(*) FROM said_users AS s JOIN llm_calls AS c
             ON s.is_event = 0 AND c.start_ms = s.start_ms AND c.span_id = s.span_id AND c.trace_id = s.trace_id
-          WHERE c.user_id <> (${resolved('s.user_id')})) AS faults`,
+          WHERE c.user_id <> (${resolvedUser('s.user_id')})) AS faults`,
   )
   return row?.faults ?? 0
 }

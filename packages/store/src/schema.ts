@@ -1,6 +1,7 @@
 import { aliasesSchema } from './aliases-schema.ts'
 import { closedDaysSchema } from './closed-days-schema.ts'
 import { eventsSchema } from './events-schema.ts'
+import { inheritedTraitsSchema } from './inherited-traits.ts'
 import { rateLimitedSchema } from './rate-limited.ts'
 import { savedSchema } from './saved.ts'
 import { firstMeasures, usageColumns } from './measures.ts'
@@ -247,4 +248,5 @@ export const migrations: readonly string[] = [
   `,
   traitsSchema,
   closedDaysSchema,
+  inheritedTraitsSchema,
 ]

@@ -1,5 +1,7 @@
 import { readId, readProperties } from '@spanledger/conventions'
 
+import { inheritTraits } from './inherited-traits.ts'
+import { resolvedUser } from './resolved-user.ts'
 import type { Sqlite } from './sqlite.ts'
 
 /** A trait of a user, as it is given. */
@@ -34,7 +36,7 @@ export interface KnownTrait {
 export async function readTraits(read: <Row>(sql: string) => Promise<Row[]>): Promise<KnownTrait[]> {
   return read<KnownTrait>(
     `SELECT k.name, count(DISTINCT t.user_id) AS users, count(DISTINCT t.value) AS "values", coalesce(max(t.valid_from_ms), 0) AS lastValidFromMs
-     FROM trait_keys AS k LEFT JOIN user_traits AS t ON t.key_id = k.key_id GROUP BY k.key_id ORDER BY k.key`,
+     FROM trait_keys AS k LEFT JOIN user_traits AS t ON t.key_id = k.key_id AND t.from_user_id = 0 GROUP BY k.key_id ORDER BY k.key`,
   )
 }
 
@@ -65,19 +67,38 @@ export async function writeTraits(db: Sqlite, traits: readonly Trait[], nowMs: n
   const written = await db.run(
     `WITH given AS (
        SELECT u.user_id, k.key_id, j.value->>2 AS value, j.key AS place,
-         coalesce(j.value->>3, iif(EXISTS (SELECT 1 FROM user_traits AS t WHERE t.user_id = u.user_id AND t.key_id = k.key_id), CAST(?2 AS INTEGER), 0)) AS valid_from_ms,
+         coalesce(j.value->>3, iif(EXISTS (SELECT 1 FROM user_traits AS t WHERE t.user_id = u.user_id AND t.key_id = k.key_id AND t.from_user_id = 0), CAST(?2 AS INTEGER), 0)) AS valid_from_ms,
          j.value->>3 IS NULL AS is_now
        FROM jsonb_each(?1) AS j JOIN users AS u ON u.name = j.value->>0 JOIN trait_keys AS k ON k.key = j.value->>1)
-     INSERT INTO user_traits (user_id, key_id, valid_from_ms, value)
-     SELECT g.user_id, g.key_id, g.valid_from_ms, g.value FROM given AS g
+     INSERT INTO user_traits (user_id, key_id, from_user_id, valid_from_ms, value)
+     SELECT g.user_id, g.key_id, 0, g.valid_from_ms, g.value FROM given AS g
      WHERE NOT (g.is_now AND g.value IS (SELECT t.value FROM user_traits AS t WHERE t.user_id = g.user_id AND t.key_id = g.key_id
-       AND t.valid_from_ms <= CAST(?2 AS INTEGER) ORDER BY t.valid_from_ms DESC LIMIT 1))
+       AND t.from_user_id = 0 AND t.valid_from_ms <= CAST(?2 AS INTEGER) ORDER BY t.valid_from_ms DESC LIMIT 1))
      ORDER BY g.place
-     ON CONFLICT (user_id, key_id, valid_from_ms) DO UPDATE SET value = excluded.value WHERE value <> excluded.value`,
+     ON CONFLICT (user_id, key_id, from_user_id, valid_from_ms) DO UPDATE SET value = excluded.value WHERE value <> excluded.value`,
     JSON.stringify(checked.map(({ user, key, value, validFromMs }) => [user, key, value, validFromMs])),
     String(nowMs),
   )
+  if (written > 0)
+    await inheritFrom(
+      db,
+      list(checked, ({ user }) => user),
+    )
   return { written, unchanged: checked.length - written, refused: traits.length - checked.length }
+}
+
+/** What users got who are aliases, those have whom they are. */
+async function inheritFrom(db: Sqlite, names: string): Promise<void> {
+  const heirs = await db.all<{ id: number }>(
+    `SELECT DISTINCT (${resolvedUser('u.user_id')}) AS id FROM json_each(?) AS j JOIN users AS u ON u.name = j.value
+     JOIN aliases AS a ON a.from_user_id = u.user_id AND a.undone_ms IS NULL`,
+    names,
+  )
+  if (heirs.length > 0)
+    await inheritTraits(
+      db,
+      heirs.map(({ id }) => id),
+    )
 }
 
 function list<Of>(items: readonly Of[], read: (item: Of) => unknown): string {

@@ -1,5 +1,6 @@
 import { countAliasFaults } from './aliases.ts'
 import { compareDays } from './closed-days.ts'
+import { countInheritedFaults } from './inherited-traits.ts'
 import { compareRollups, createTemporaryRollups, fillRollups } from './rollups.ts'
 import { countSavedFaults } from './saved.ts'
 import type { Sqlite } from './sqlite.ts'
@@ -30,6 +31,7 @@ export async function verifyLedger(db: Sqlite, zone: Zone): Promise<Verification
       await checkTotals(db),
       await checkEvents(db),
       await checkAliases(db),
+      await checkTraits(db),
       await checkSaved(db),
     ]
     return { ok: checks.every((check) => check.ok), checks }
@@ -126,5 +128,14 @@ async function checkAliases(db: Sqlite): Promise<Check> {
     ok: faults === 0,
     detail:
       faults === 0 ? 'nothing stands under a user that is an alias of another' : `${faults} rows stand under the wrong user of an alias`,
+  }
+}
+
+async function checkTraits(db: Sqlite): Promise<Check> {
+  const faults = await countInheritedFaults(db)
+  return {
+    name: 'traits',
+    ok: faults === 0,
+    detail: faults === 0 ? 'users have the traits of their aliases, and no others' : `${faults} traits of aliases are missing, or nobody's`,
   }
 }
