@@ -1,4 +1,6 @@
 import { migrations } from './schema.ts'
+import { spanKeysSchema } from './span-keys-schema.ts'
+import { keySpanRows } from './span-rows.ts'
 import type { Sqlite } from './sqlite.ts'
 import { StoreError } from './store-error.ts'
 
@@ -25,6 +27,8 @@ export async function migrate(db: Sqlite, path: string): Promise<void> {
         return
       }
       await db.exec(step)
+      // The keys are made in code: SQL has no hash.
+      if (step === spanKeysSchema) await keySpanRows(db)
       await db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${version + 1}; COMMIT`)
     } catch (error) {
       await db.exec('ROLLBACK').catch(() => undefined)

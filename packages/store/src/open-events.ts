@@ -2,9 +2,11 @@ import type { EventKind, Identity, NamedTarget } from '@spanledger/conventions'
 
 import type { WrittenEvent } from './batch.ts'
 import type { EventKey } from './event-row.ts'
+import { readSpansAbove } from './related-spans.ts'
 import { settleTraces, type TraceSpan } from './settle.ts'
+import { decodeIdentity, encodeIdentity } from './span-rows.ts'
 import type { Sqlite } from './sqlite.ts'
-import { dayOf, decodeIdentity, encodeIdentity, groupByTrace, readSpansAbove } from './trace-spans.ts'
+import { dayOf, groupByTrace } from './trace-spans.ts'
 
 /** An event that the spans above it may still give a user. */
 export interface OpenEvent extends EventKey {

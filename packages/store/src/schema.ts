@@ -5,6 +5,7 @@ import { inheritedTraitsSchema } from './inherited-traits.ts'
 import { rateLimitedSchema } from './rate-limited.ts'
 import { savedSchema } from './saved.ts'
 import { firstMeasures, usageColumns } from './measures.ts'
+import { spanKeysSchema } from './span-keys-schema.ts'
 import { traitsSchema } from './traits-schema.ts'
 
 /**
@@ -249,4 +250,5 @@ export const migrations: readonly string[] = [
   traitsSchema,
   closedDaysSchema,
   inheritedTraitsSchema,
+  spanKeysSchema,
 ]

@@ -1,0 +1,155 @@
+import type { Identity } from '@spanledger/conventions'
+
+import type { TraceSpan } from './settle.ts'
+import { deleteKeys, insertKeys } from './span-keys.ts'
+import { columnsUsed, insertSparse, nothing, sparseText, zero, type SparseColumn } from './sparse-rows.ts'
+import type { Sqlite } from './sqlite.ts'
+
+/** A span of trace_spans. */
+export interface SpanRow {
+  readonly row: number
+  readonly span: TraceSpan
+}
+
+type Columns = [
+  row: number,
+  traceId: string,
+  spanId: string,
+  startMs: number,
+  parentSpanId: string | null,
+  role: TraceSpan['role'],
+  hasUsage: 0 | 1,
+  responseId: string | null,
+  identity: string | null,
+  resourceIdentity: string | null,
+  provider: string | null,
+  durationMs: number | null,
+]
+
+/** Reads rows, which `found` gives as `t`; not more than `limit`. */
+export async function readSpanRows(
+  db: Sqlite,
+  { found, bound, limit }: { found: string; bound: string; limit: number },
+): Promise<SpanRow[]> {
+  const [result] = await db.all<{ spans: string }>(
+    `SELECT json_group_array(json(line)) AS spans FROM (
+       SELECT json_array(t.rowid, lower(hex(t.trace_id)), lower(hex(t.span_id)), t.start_ms, lower(hex(t.parent_span_id)), t.role, t.has_usage,
+         t.response_id, t.identity, t.resource_identity, t.provider, t.duration_ms) AS line
+       FROM ${found} LIMIT ?)`,
+    bound,
+    limit,
+  )
+  return (JSON.parse(result?.spans ?? '[]') as Columns[]).map(toSpanRow)
+}
+
+function toSpanRow(columns: Columns): SpanRow {
+  const [row, traceId, spanId, startMs, parent, role, hasUsage, responseId, identity, resource, provider, durationMs] = columns
+  const span: TraceSpan = {
+    traceId,
+    spanId,
+    startMs,
+    parentSpanId: parent === null || parent === '' ? undefined : parent,
+    role,
+    hasUsage: hasUsage === 1,
+    responseId: responseId ?? undefined,
+    provider: provider ?? undefined,
+    durationMs: durationMs ?? undefined,
+    identity: identity === null ? undefined : decodeIdentity(identity),
+    resourceIdentity: resource === null ? undefined : decodeIdentity(resource),
+  }
+  return { row, span }
+}
+
+/** A span to be remembered. */
+interface NewRow extends SpanRow {
+  readonly seenDay: number
+}
+
+const unhex = (json: string): string => `unhex(${json})`
+
+const columns: readonly SparseColumn<NewRow>[] = [
+  { name: 'rowid', of: ({ row }) => row },
+  { name: 'trace_id', of: ({ span }) => span.traceId, read: unhex },
+  { name: 'span_id', of: ({ span }) => span.spanId, read: unhex },
+  { name: 'start_ms', of: ({ span }) => span.startMs },
+  { name: 'parent_span_id', of: ({ span }) => span.parentSpanId ?? null, read: unhex, empty: nothing },
+  { name: 'role', of: ({ span }) => span.role },
+  { name: 'has_usage', of: ({ span }) => (span.hasUsage ? 1 : 0), empty: zero },
+  { name: 'response_id', of: ({ span }) => span.responseId ?? null, empty: nothing },
+  { name: 'identity', of: ({ span }) => identityText(span.identity), empty: nothing },
+  { name: 'resource_identity', of: ({ span }) => identityText(span.resourceIdentity), empty: nothing },
+  { name: 'seen_day', of: ({ seenDay }) => seenDay },
+  { name: 'provider', of: ({ span }) => span.provider ?? null, empty: nothing },
+  { name: 'duration_ms', of: ({ span }) => span.durationMs ?? null, empty: nothing },
+]
+
+/** Remembers spans that are not remembered yet, behind all others. Inside a transaction. */
+export async function insertSpanRows(db: Sqlite, spans: readonly TraceSpan[], seenDay: number): Promise<void> {
+  if (spans.length === 0) return
+  // The transaction holds the lock for writing, so no other process gives out the next numbers meanwhile.
+  const [last] = await db.all<{ row: number | null }>('SELECT max(rowid) AS row FROM trace_spans')
+  const firstRow = (last?.row ?? 0) + 1
+  const rows = spans.map((span, n): NewRow => ({ row: firstRow + n, span, seenDay }))
+  const sparse = columnsUsed(columns, rows)
+  await db.run(insertSparse('trace_spans', sparse), await sparseText(sparse, rows))
+  await insertKeys(db, spans, firstRow)
+}
+
+/** How many rows are forgotten, or given their keys, at a time. */
+const STEP = 5000
+
+/** Forgets the spans that were seen before a day. Inside a transaction. */
+export async function deleteSpanRows(db: Sqlite, oldestDay: number): Promise<void> {
+  // The rows that were seen first are in front: this looks at no more of the young ones than a step.
+  const found = `(SELECT rowid, * FROM trace_spans ORDER BY rowid LIMIT ${STEP}) AS t WHERE t.seen_day < CAST(? AS INTEGER)`
+  for (let deleted = STEP; deleted === STEP;) {
+    const rows = await readSpanRows(db, { found, bound: String(oldestDay), limit: STEP })
+    deleted = rows.length
+    if (deleted === 0) return
+    await deleteKeys(db, rows)
+    await db.run('DELETE FROM trace_spans WHERE rowid IN (SELECT value FROM json_each(?))', JSON.stringify(rows.map(({ row }) => row)))
+  }
+}
+
+/** Gives keys to the rows of a ledger that had none. Inside a transaction. */
+export async function keySpanRows(db: Sqlite): Promise<void> {
+  for (let after = 0; ;) {
+    const found = `trace_spans AS t WHERE t.rowid > CAST(? AS INTEGER) ORDER BY t.rowid`
+    const rows = await readSpanRows(db, { found, bound: String(after), limit: STEP })
+    // Rows were deleted only in front, but a number may be missing all the same.
+    for (let at = 0; at < rows.length;) {
+      const first = rows[at]?.row ?? 0
+      let end = at
+      while (rows[end]?.row === first + end - at) end++
+      await insertKeys(
+        db,
+        rows.slice(at, end).map(({ span }) => span),
+        first,
+      )
+      at = end
+    }
+    if (rows.length < STEP) return
+    after = rows.at(-1)?.row ?? after
+  }
+}
+
+function identityText(identity: Identity | undefined): string | null {
+  if (identity === undefined) return null
+  const isEmpty = identity.user === undefined && identity.session === undefined && identity.properties.size === 0
+  return isEmpty ? null : encodeIdentity(identity)
+}
+
+/** Properties in the order of their keys, so that equal identities are equal texts. */
+export function encodeIdentity({ user, session, properties }: Identity): string {
+  const sorted = [...properties].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, { name, value }]) => [key, name, value])
+  return JSON.stringify([user ?? null, session ?? null, sorted])
+}
+
+export function decodeIdentity(text: string): Identity {
+  const [user, session, properties] = JSON.parse(text) as [string | null, string | null, [string, string, string][]]
+  return {
+    user: user ?? undefined,
+    session: session ?? undefined,
+    properties: new Map(properties.map(([key, name, value]) => [key, { name, value }])),
+  }
+}
