@@ -1,18 +1,21 @@
 import type { Identity, LedgerEvent, LlmCall } from '@spanledger/conventions'
 import type { Cost } from '@spanledger/pricing'
 
-import { openDictionary, type Dictionary, type DictionaryLimit, type DictionaryTable } from './dictionary.ts'
+import { openDictionary, type DictionaryLimit, type DictionaryTable } from './dictionary.ts'
 import { inTurns } from './in-turns.ts'
 import { nowhere, openProperties, type PlacedIdentity, type PlacedProperties } from './properties.ts'
-import { sideBySide } from './side-by-side.ts'
+import { besides, sideBySide } from './side-by-side.ts'
 import type { Sqlite } from './sqlite.ts'
 
 /** Gives ids to all that repeats in calls. */
 export interface Interning {
   /** At the start of each transaction. */
   begin(): Promise<void>
-  /** Fills in the ids of what each call names. Inside a transaction that was begun. */
-  intern(calls: readonly NamedCall[]): Promise<void>
+  /**
+   * Fills in the ids of what each call names. Inside a transaction that was begun. `price` gives the calls their costs, while SQLite
+   * looks for those who are not remembered.
+   */
+  intern(calls: readonly NamedCall[], price: () => Promise<void>): Promise<void>
   internIdentities(identities: readonly Identity[]): Promise<IdentityIds[]>
   /** What each event is an instance of. */
   internSubjects(events: readonly LedgerEvent[]): Promise<number[]>
@@ -36,7 +39,7 @@ interface IdentityRow extends PlacedIdentity {
 
 /** What something costs, with the id of its price. */
 interface PricedRow {
-  readonly cost: Cost
+  cost: Cost
   priceId: number
 }
 
@@ -59,32 +62,39 @@ export function openInterning(db: Sqlite): Interning {
   const properties = openProperties(db)
   const all = [users, sessions, models, kinds, prices, subjects, properties]
 
-  /** Fills in what is remembered of a run of rows, and learns the rest, side by side but for sessions, which are of a user. */
-  const fill = async <Row extends IdentityRow>(rows: readonly Row[], others: readonly Dictionary<Row>[]): Promise<void> => {
+  /**
+   * Fills in whose the rows are: what is remembered at once, the rest side by side but for sessions, which are of a user. Properties
+   * come second: nearly all are remembered, so SQLite has the users to look for meanwhile.
+   */
+  const fillIdentities = async (rows: readonly IdentityRow[], start: (learning: Promise<unknown>) => void): Promise<void> => {
     for (const one of all) one.trim()
-    const strangers: Row[] = []
-    const sitting: Row[] = []
-    const unplaced: Row[] = []
-    const unknown = others.map((dictionary) => ({ dictionary, rows: [] as Row[] }))
+    const strangers: IdentityRow[] = []
+    const sitting: IdentityRow[] = []
+    const unplaced: IdentityRow[] = []
     await inTurns(rows, (run) => {
       for (const row of run) {
         if (!users.find(row)) strangers.push(row)
         else if (!sessions.find(row)) sitting.push(row)
-        if (!properties.find(row)) unplaced.push(row)
-        for (const one of unknown) if (!one.dictionary.find(row)) one.rows.push(row)
       }
     })
-    await sideBySide([
-      users.learn(strangers).then(() => sessions.learn([...sitting, ...strangers.filter((row) => !sessions.find(row))])),
-      properties.learn(unplaced),
-      ...unknown.map((one) => one.dictionary.learn(one.rows)),
-    ])
+    start(users.learn(strangers).then(() => sessions.learn([...sitting, ...strangers.filter((row) => !sessions.find(row))])))
+    await inTurns(rows, (run) => {
+      for (const row of run) if (!properties.find(row)) unplaced.push(row)
+    })
+    start(properties.learn(unplaced))
+  }
+  const fillNames = async (calls: readonly NamedCall[]): Promise<void> => {
+    const unknown = [models, kinds, prices].map((dictionary) => ({ dictionary, rows: [] as NamedCall[] }))
+    await inTurns(calls, (run) => {
+      for (const row of run) for (const one of unknown) if (!one.dictionary.find(row)) one.rows.push(row)
+    })
+    await sideBySide(unknown.map((one) => one.dictionary.learn(one.rows)))
   }
   return {
     begin: () => properties.begin(),
     internIdentities: async (identities) => {
       const rows = identities.map((identity): IdentityRow => ({ identity, ...nobody }))
-      await fill(rows, [])
+      await besides((start) => fillIdentities(rows, start))
       return rows
     },
     internSubjects: async (events) => {
@@ -92,7 +102,12 @@ export function openInterning(db: Sqlite): Interning {
       await subjects.learn(rows.filter((row) => !subjects.find(row)))
       return rows.map(({ subjectId }) => subjectId)
     },
-    intern: (calls) => fill(calls, [models, kinds, prices]),
+    intern: (calls, price) =>
+      besides(async (start) => {
+        await fillIdentities(calls, start)
+        await price()
+        await fillNames(calls)
+      }),
     takeFolded: () => {
       const taken = folded
       if (taken.size > 0) folded = new Map()

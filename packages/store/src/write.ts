@@ -1,4 +1,4 @@
-import type { PriceBook } from '@spanledger/pricing'
+import type { Cost, PriceBook } from '@spanledger/pricing'
 
 import type { Batch, WriteOutcome, WrittenCall } from './batch.ts'
 import { callColumns, noUsage, type CallRow } from './call-row.ts'
@@ -14,7 +14,7 @@ import { applyDelta, rereadBounds } from './rollups.ts'
 import { costOfCall } from './saved.ts'
 import { rereadSessions, touchSessions, widenRange, type SessionRanges } from './sessions.ts'
 import { namesOneAnswer, type Decision, type TraceSpan } from './settle.ts'
-import { sideBySide } from './side-by-side.ts'
+import { besides } from './side-by-side.ts'
 import { columnsUsed, insertSparse, sparseText } from './sparse-rows.ts'
 import type { Sqlite } from './sqlite.ts'
 import { dayOf, growTraces } from './trace-spans.ts'
@@ -32,7 +32,7 @@ export interface WriteContext {
 /** Starts beyond these are no clock's answer; such a call is refused and counted. */
 const MAX_START_MS = Date.UTC(2200, 0, 1)
 
-/** Calls are inserted this many at a time, within one transaction: what is made for them dies young. */
+/** Calls are inserted this many at a time, within one transaction: the text of a slice is made while the one before is inserted. */
 const SLICE = 1024
 
 /** A batch that is written, and the calls that were there before and that it changed. */
@@ -51,10 +51,14 @@ export async function writeBatch(context: WriteContext, batch: Batch): Promise<W
   if (overLimit) addTo(counters, 'trace_spans_over_limit')
 
   const changes: Changes = { delta: emptyDelta(), sessions: new Map(), counters, uncounted: 0, unpriced: 0 }
-  await insertCalls(context, { calls: fresh, decisions }, changes)
-  await touchSessions(db, changes.sessions)
-  if (revised.length > 0) await revise(context, revised, changes.delta)
-  await applyDelta(db, changes.delta)
+  await besides(async (start) => {
+    const rows = await prepareRows(context, { calls: fresh, decisions })
+    await insertRows(context, { rows, changes, start })
+    if (revised.length > 0) await revise(context, revised, changes.delta)
+    // In this order: SQLite widens sessions while the rows of rollups that it has read are merged.
+    start(applyDelta(db, changes.delta))
+    start(touchSessions(db, changes.sessions))
+  })
   if (revised.length > 0) await rereadBounds(db, changes.delta, context.zone)
   const insertedEvents = await writeEvents({ ...context, maxStartMs: MAX_START_MS }, batch, counters)
   for (const [name, count] of context.interning.takeFolded()) counters.set(name, count)
@@ -85,49 +89,45 @@ interface Fresh {
 }
 
 /**
- * Inserts calls, slice by slice. SQLite works on a thread of its own, and the statements of a connection run in order: nobody
- * waits for an insert while there is something left to make ready, and the ids of a slice are looked up before the one
- * before it is put into words.
+ * Starts to insert rows, slice by slice. SQLite works on a thread of its own, and the statements of a connection run in order: while it
+ * inserts one slice, the next is put into words. What follows from the rows is in `changes` when this returns.
  */
-async function insertCalls(context: WriteContext, { calls, decisions }: Fresh, changes: Changes): Promise<void> {
-  const running: Promise<unknown>[] = []
-  const start = <Result>(work: Promise<Result>): Promise<Result> => {
-    work.catch(() => undefined) // Thrown by `sideBySide`; here it only must not count as unhandled.
-    running.push(work)
-    return work
-  }
-  const prepare = (at: number): Promise<CallRow[]> => start(prepareRows(context, { calls: calls.slice(at, at + SLICE), decisions }))
-  try {
-    for (let at = 0, next = prepare(0); at < calls.length; at += SLICE) {
-      const rows = await next
-      next = prepare(at + SLICE)
-      void start(insertRows(context.db, rows))
-      await inTurns(rows, (run) => {
-        for (const row of run) addToChanges(changes, row, context.zone)
-      })
-    }
-  } finally {
-    await sideBySide(running)
+async function insertRows(
+  { db, zone }: WriteContext,
+  { rows, changes, start }: { rows: readonly CallRow[]; changes: Changes; start: (insert: Promise<unknown>) => void },
+): Promise<void> {
+  for (let at = 0; at < rows.length; at += SLICE) {
+    const slice = rows.length <= SLICE ? rows : rows.slice(at, at + SLICE)
+    const columns = columnsUsed(callColumns, slice)
+    start(db.run(insertSparse('llm_calls', columns), await sparseText(columns, slice)))
+    await inTurns(slice, (run) => {
+      for (const row of run) addToChanges(changes, row, zone)
+    })
   }
 }
 
 /** The rows of calls, priced and with ids. */
 async function prepareRows({ interning, priceBook }: WriteContext, { calls, decisions }: Fresh): Promise<CallRow[]> {
   const rows: CallRow[] = []
-  await inTurns(calls, (run) => {
-    for (const call of run) rows.push(rowOf(call, decisions.get(call), priceBook))
-  })
-  await interning.intern(rows)
+  for (const call of calls) rows.push(rowOf(call, decisions.get(call)))
+  await interning.intern(rows, () =>
+    inTurns(rows, (run) => {
+      for (const row of run) row.cost = costOfCall(row.call, priceBook)
+    }),
+  )
   return rows
 }
 
-function rowOf(call: WrittenCall, decision: Decision | undefined, priceBook: PriceBook): CallRow {
+/** Until the price book was asked. */
+const notPriced: Cost = { costNanoUsd: undefined, reason: 'unknown_model', detail: '' }
+
+function rowOf(call: WrittenCall, decision: Decision | undefined): CallRow {
   return {
     call,
     identity: decision?.identity ?? call,
     // A call that was not decided with its trace counts, unless it may only repeat what others used and used nothing.
     counted: decision?.counted ?? (call.role === 'call' || call.usage !== undefined),
-    cost: costOfCall(call, priceBook),
+    cost: notPriced,
     userId: 0,
     sessionId: 0,
     modelId: 0,
@@ -135,11 +135,6 @@ function rowOf(call: WrittenCall, decision: Decision | undefined, priceBook: Pri
     priceId: 0,
     placed: nobody.placed,
   }
-}
-
-async function insertRows(db: Sqlite, rows: readonly CallRow[]): Promise<void> {
-  const columns = columnsUsed(callColumns, rows)
-  await db.run(insertSparse('llm_calls', columns), await sparseText(columns, rows))
 }
 
 function addToChanges(changes: Changes, row: CallRow, zone: Zone): void {
