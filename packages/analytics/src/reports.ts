@@ -11,6 +11,7 @@ import { tellBusiness } from './people/business-report.ts'
 import { tellForecast } from './people/forecast-report.ts'
 import { tellBehavior, tellEvolution, tellFriction, tellSessionMetrics } from './people/behavior-reports.ts'
 import { tellExperiments } from './people/experiment-report.ts'
+import { tellMilestones, tellOnboarding } from './people/journey-reports.ts'
 import { peopleReport, type PeopleAsked, type SplitBy, type Told } from './people/people-report.ts'
 import { checkOptions, type ReportOptionName } from './people/report-options.ts'
 import { tellAdoption, tellCohorts, tellRetentionInsights, tellThresholds } from './people/retention-reports.ts'
@@ -212,6 +213,14 @@ const reports: Readonly<Record<string, Report>> = {
   retention_insights: people('which features go together with staying', tellRetentionInsights),
   seasonal: people('which weekdays are busy, and whether it matters in which month users come', tellSeasonal),
   thresholds: people('how much use in the first week tells who stays', tellThresholds, ['count']),
+  onboarding: people('how users begin: the way from the sign-up to the first success, and their first session', tellOnboarding, [
+    'within',
+    'outcomes',
+  ]),
+  milestones: people('how many users reach the steps that matter, how long it takes them, where they get lost', tellMilestones, [
+    'within',
+    'advanced_features',
+  ]),
   adoption: people('how far users have come with each feature', tellAdoption, ['feature']),
 }
 

@@ -18,10 +18,16 @@ export interface SaidOfSession {
  * What the app said decides. Else a session is taken to be abandoned where its last call failed, was cancelled or cut off, or
  * its answer was disliked, and to be completed otherwise; `strict` leaves those unknown.
  */
-export function outcomeOf(session: Session, said: SaidOfSession | undefined, mode: 'inferred' | 'strict' = 'inferred'): Outcome {
+export function outcomeOf(session: Session, said: SaidOfSession | undefined, mode?: OutcomeMode): Outcome {
+  const last = session.calls.at(-1)
+  return outcomeOfEnd(last !== undefined && (last.status !== 'ok' || last.errorClass === 'truncated'), said, mode)
+}
+
+export type OutcomeMode = 'inferred' | 'strict'
+
+/** The same of a session of which only the end is known: whether its last call went wrong. */
+export function outcomeOfEnd(wentWrong: boolean, said: SaidOfSession | undefined, mode: OutcomeMode = 'inferred'): Outcome {
   if (said?.outcome !== undefined) return { outcome: said.outcome, basis: 'explicit' }
   if (mode === 'strict') return { outcome: 'unknown', basis: 'inferred' }
-  const last = session.calls.at(-1)
-  const wentWrong = last !== undefined && (last.status !== 'ok' || last.errorClass === 'truncated')
   return { outcome: wentWrong || said?.lastAnswerDisliked === true ? 'abandoned' : 'completed', basis: 'inferred' }
 }

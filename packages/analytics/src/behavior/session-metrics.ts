@@ -1,5 +1,5 @@
 import { mean, quantile } from '../statistics/quantiles.ts'
-import { outcomeOf, type SaidOfSession } from './outcomes.ts'
+import { outcomeOf, type OutcomeMode, type SaidOfSession } from './outcomes.ts'
 import { activeDurationMs, durationMs, followUps, returns, type Session } from './sessions.ts'
 
 /** Sessions in numbers; null where there is nothing to say. Durations in seconds. Open sessions are counted, not measured. */
@@ -28,7 +28,7 @@ export interface SessionMetrics {
 export interface SessionMetricsOptions {
   readonly asOfMs: number
   readonly saidOf?: (session: Session) => SaidOfSession | undefined
-  readonly mode?: 'inferred' | 'strict'
+  readonly mode?: OutcomeMode
 }
 
 export function sessionMetrics(sessions: readonly Session[], { asOfMs, saidOf, mode }: SessionMetricsOptions): SessionMetrics {

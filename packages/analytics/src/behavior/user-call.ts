@@ -29,7 +29,7 @@ export function issueName(errorClass: string | undefined): string {
 const chatOperations: ReadonlySet<string> = new Set(['chat', 'text_completion', 'generate_content'])
 
 /** A call that a user's message may stand behind. */
-export function isChat({ operation, isNested }: UserCall): boolean {
+export function isChat({ operation, isNested }: Pick<UserCall, 'operation' | 'isNested'>): boolean {
   return chatOperations.has(operation) && !isNested
 }
 

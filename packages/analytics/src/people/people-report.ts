@@ -40,6 +40,8 @@ export interface PeopleAsked {
   readonly property: Dimension | undefined
   /** The same without `--user`, `--user-prefix` and `--segment`: those that the asked for are compared with. */
   readonly everybody: Frame
+  /** Whether it was said where the period begins; else it is all history. */
+  readonly isBegun: boolean
 }
 
 /** What `--by` may name: an interval, or a property. */
@@ -67,6 +69,7 @@ export async function peopleReport(
       interval,
       property: frame.dimensions[0],
       everybody: { ...frame, where: query.where },
+      isBegun: query.since !== undefined || query.last !== undefined,
     })
     const columns = Object.entries(table).map(([key, [label, type, says]]): DefinedColumn => ({ key, label, type, says }))
     checkOrder(query.orderBy, columns)

@@ -6,6 +6,7 @@ import type { UserCall } from '../behavior/user-call.ts'
 import { compileFeatureNames, compileUserCalls } from '../compile.ts'
 import { scopeOf, type Frame } from '../frame.ts'
 import { readColumns, readRows } from '../snapshot.ts'
+import { readKinds } from './read-kinds.ts'
 import type { Period } from '../period.ts'
 
 /** The calls of users in a period, and the sessions that began in it. Users and sessions go by their ids in the ledger. */
@@ -42,14 +43,7 @@ async function readCalls(frame: Frame, period: Period): Promise<PatternCall[]> {
   const scope = await scopeOf(frame, period)
   const [userIds = [], sessionIds = [], starts = [], latencies = [], ttfts = [], kindIds = [], modelIds = [], keys = [], ids = []] =
     await readColumns<number | string | null>(store, compileUserCalls(scope))
-  const kinds = new Map(
-    (
-      await readRows<[id: number, operation: string, status: UserCall['status'], errorClass: string]>(store, {
-        text: 'SELECT json_group_array(json_array(kind_id, operation, status, error_class)) AS rows FROM kinds',
-        values: [],
-      })
-    ).map(([id, operation, status, errorClass]) => [id, { operation, status, errorClass: errorClass === '' ? undefined : errorClass }]),
-  )
+  const kinds = await readKinds(store)
   const models = new Map(
     await readRows<[id: number, label: string]>(store, {
       text: "SELECT json_group_array(json_array(model_id, requested_model || '/' || provider)) AS rows FROM models",
@@ -84,7 +78,7 @@ async function readCalls(frame: Frame, period: Period): Promise<PatternCall[]> {
 }
 
 /** By session id of the ledger: the last end that the app told, else the last goal in it. */
-async function readSessionOutcomes({ store, clock }: Frame): Promise<ReadonlyMap<string, SaidOfSession>> {
+export async function readSessionOutcomes({ store, clock }: Frame): Promise<ReadonlyMap<string, SaidOfSession>> {
   const rows = await readRows<[sessionId: number, kind: string, outcome: string]>(store, {
     text: `SELECT json_group_array(json_array(session_id, kind, outcome)) AS rows FROM (
       SELECT e.session_id, s.kind, e.outcome FROM event_subjects AS s JOIN events AS e ON e.subject_id = s.subject_id

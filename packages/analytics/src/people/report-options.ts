@@ -40,6 +40,8 @@ export const reportOptions = {
   },
   tiers: { says: 'a JSON file of tiers with monthly limits' },
   forecast: { says: 'what is forecast', values: ['cost_usd', 'requests'] },
+  within: { says: "how many of users' own days, from the first on, are looked at: 14d" },
+  advanced_features: { says: 'which features are advanced: analysis,agents' },
   adjust: { says: 'take out what the two weeks before explain (CUPED)', values: ['none', 'before'] },
 } as const satisfies Record<string, ReportOption>
 
@@ -68,6 +70,25 @@ type Choice = { [Name in ReportOptionName]: (typeof reportOptions)[Name] extends
 export function choiceOf<Name extends ReportOptionName>(options: GivenOptions, name: Name): Choice[Name] {
   const { values }: ReportOption = reportOptions[name]
   return (options[name] ?? values?.[0]) as Choice[Name]
+}
+
+/** `14d` as a number of days. @throws QueryError for what is no number of days from 1 to 365 */
+export function daysWithin({ within = '14d' }: GivenOptions): number {
+  const days = Number(/^(\d{1,3})d$/.exec(within.trim())?.[1])
+  if (days >= 1 && days <= 365) return days
+  throw new QueryError(`Cannot read within ${JSON.stringify(within)}. Write a number of days from 1 to 365: 14d.`, { given: within })
+}
+
+/** A list of names: `analysis, agents`. @throws QueryError for an empty one */
+export function namesOf(option: ReportOptionName, options: GivenOptions): string[] | undefined {
+  const text = options[option]
+  if (text === undefined) return undefined
+  const names = text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+  if (names.length > 0 && names.length <= 100) return [...new Set(names)]
+  throw new QueryError(`${option} ${JSON.stringify(text)} must name from 1 to 100, separated by commas.`, { given: text })
 }
 
 /** `1,2,4` as numbers. @throws QueryError for what is no list of whole numbers from 1 to 260 */

@@ -15,14 +15,24 @@ export interface ReachedStep {
  * A step for each time at which it happened, ascending.
  */
 export function reachedOverTime(watched: readonly Watched[]): ReachedStep[] {
-  const times = [...new Set(watched.filter(({ happened }) => happened).map(({ time }) => time))].sort((a, b) => a - b)
+  const endings = new Map<number, { all: number; events: number }>()
+  for (const { time, happened } of watched) {
+    const own = endings.get(time) ?? { all: 0, events: 0 }
+    own.all++
+    if (happened) own.events++
+    endings.set(time, own)
+  }
+  const steps: ReachedStep[] = []
   let left = 1
-  return times.map((time) => {
-    const atRisk = watched.filter((one) => one.time >= time).length
-    const events = watched.filter((one) => one.happened && one.time === time).length
-    left *= 1 - events / atRisk
-    return { time, share: 1 - left }
-  })
+  let atRisk = watched.length
+  for (const [time, { all, events }] of [...endings].sort(([a], [b]) => a - b)) {
+    if (events > 0) {
+      left *= 1 - events / atRisk
+      steps.push({ time, share: 1 - left })
+    }
+    atRisk -= all
+  }
+  return steps
 }
 
 /** The share that has reached it at `time`. */

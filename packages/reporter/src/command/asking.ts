@@ -97,7 +97,10 @@ export function reportParams(options: AskOptions & Pick<Globals, 'format'>): Rep
 /** The options that only some reports take; of tiers the file is read. */
 function reportOptionsOf(asked: AskOptions): GivenOptions {
   const options = asked as Readonly<Record<string, string | undefined>>
-  const taken = Object.keys(reportOptions).flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]] as const]))
+  const taken = Object.keys(reportOptions).flatMap((name) => {
+    const value = options[name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())]
+    return value === undefined ? [] : [[name, value] as const]
+  })
   return Object.fromEntries(taken.map(([name, value]) => [name, name === 'tiers' ? readNamedFile('--tiers', value) : value]))
 }
 

@@ -24,6 +24,33 @@ const preferredColumns: Readonly<Record<string, readonly string[]>> = {
     'top_feature',
   ],
   user: ['part', 'name', 'requests', 'share', 'cost_usd', 'total_tokens', 'error_rate', 'latency_avg_ms', 'last_call_at'],
+  onboarding: [
+    'cohort',
+    'step',
+    'users',
+    'of',
+    'rate',
+    'drop_off',
+    'time_p50_s',
+    'time_p90_s',
+    'features_avg',
+    'messages_avg',
+    'basis',
+    'reason',
+  ],
+  milestones: [
+    'cohort',
+    'milestone',
+    'users',
+    'of',
+    'rate',
+    'time_p50_s',
+    'survival_rate',
+    'days_to_half',
+    'in_order',
+    'drop_off',
+    'reason',
+  ],
   sessions: ['session', 'user', 'requests', 'cost_usd', 'total_tokens', 'started_at', 'duration_ms', 'errors'],
   bias: ['group', 'measure', 'flag', 'users', 'value', 'rest_value', 'ratio', 'ci_low', 'ci_high', 'q', 'mix_explains'],
   benchmark: [
@@ -72,7 +99,11 @@ export function addReport(program: Command): void {
     .addOption(new Option('--week-start <day>', 'on which day the weeks of time:week begin').choices(weekStarts))
     .addOption(new Option('--compare <with>', 'add columns of as many days before, or of the same weekdays before').choices(compareModes))
   for (const [name, { says, ...option }] of Object.entries(reportOptions)) {
-    const given = 'alone' in option ? new Option(`--${name} [${name}]`, says).preset(option.alone) : new Option(`--${name} <${name}>`, says)
+    const flag = `--${name.replaceAll('_', '-')}`
+    const given =
+      'alone' in option
+        ? new Option(`${flag} [${name}]`, says).preset(option.alone)
+        : new Option(`${flag} <${name.replaceAll('_', '-')}>`, says)
     command.addOption('values' in option ? given.choices(option.values) : given)
   }
   command.option('--watch <interval>', 'show it again and again: 5s, 1m; until interrupted, or a threshold trips')
@@ -86,7 +117,9 @@ Examples:
   spanledger report models --where 'environment = production and cost_usd > 0.01' --format csv
   spanledger report users --last 4w --compare previous --format json
   spanledger report benchmark --last 30d --user user-123
-  spanledger report bias --by property:plan --last 12w`,
+  spanledger report bias --by property:plan --last 12w
+  spanledger report onboarding --last 12w --by time:month
+  spanledger report milestones --advanced-features analysis,agents --within 14d`,
     )
     .action(async (name: string | undefined) => {
       const options = optionsOf<AskOptions & WatchOptions>(command)
