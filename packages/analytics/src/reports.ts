@@ -11,6 +11,7 @@ import { tellBusiness } from './people/business-report.ts'
 import { tellForecast } from './people/forecast-report.ts'
 import { tellBehavior, tellEvolution, tellFriction, tellSessionMetrics } from './people/behavior-reports.ts'
 import { tellExperiments } from './people/experiment-report.ts'
+import { tellFunnel } from './people/funnel-report.ts'
 import { tellMilestones, tellOnboarding } from './people/journey-reports.ts'
 import { peopleReport, type PeopleAsked, type SplitBy, type Told } from './people/people-report.ts'
 import { checkOptions, type ReportOptionName } from './people/report-options.ts'
@@ -218,6 +219,11 @@ const reports: Readonly<Record<string, Report>> = {
     'outcomes',
   ]),
   milestones: people('how many users reach the steps that matter, how long it takes them, where they get lost', tellMilestones, [
+    'within',
+    'advanced_features',
+  ]),
+  funnel: people("how many users take steps one after the other: --steps 'feature = chat, goal:solved'", tellFunnel, [
+    'steps',
     'within',
     'advanced_features',
   ]),

@@ -15,7 +15,7 @@ afterAll(() => store.close())
 
 it.each(reportList)('the report $name says what each of its columns is', async ({ name, about }) => {
   const compare = about === 'calls' ? 'previous' : undefined
-  const options = name === 'tiers' ? { tiers: '{}' } : {}
+  const options = name === 'tiers' ? { tiers: '{}' } : name === 'funnel' ? { steps: 'first_request, first_success' } : {}
   const by = name === 'properties' || name === 'bias' ? ['property:plan_name'] : undefined
   const params = { explain: true, last: '2d', compare, options, by, user: name === 'user' ? 'ada' : undefined } as const
   const { columns, definitions = [] } = await analytics.report(name, params)

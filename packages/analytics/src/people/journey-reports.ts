@@ -1,9 +1,8 @@
-import { groupBy } from '../behavior/user-call.ts'
 import { milestones, type Milestone } from '../journey/milestones.ts'
 import { onboarding, type OnboardingStep } from '../journey/onboarding.ts'
 import { milestoneSteps, toldStep, type Way } from '../journey/way.ts'
-import { intervalLabel, startOfInterval, type Interval } from '../retention/user-history.ts'
-import type { ColumnTable, PeopleAsked, Told } from './people-report.ts'
+import { byCohort, cohortColumn } from './by-cohort.ts'
+import type { PeopleAsked, Told } from './people-report.ts'
 import { journeyTime } from './read-persons.ts'
 import { readSessionOutcomes } from './read-user-calls.ts'
 import { readWays } from './read-ways.ts'
@@ -19,7 +18,7 @@ export async function tellOnboarding({ frame, options, interval, isBegun }: Peop
   const saidOf = (session: number) => outcomes.get(String(session))
   return {
     columns: {
-      ...cohortColumn(interval),
+      ...cohortColumn(interval, beginsIn),
       step: [
         'Step',
         'string',
@@ -56,12 +55,15 @@ export async function tellOnboarding({ frame, options, interval, isBegun }: Peop
         'no_users; censored: the days of all who came are still running; no_sign_up: only the times are unknown',
       ],
     },
-    rows: byCohort(ways, interval, (own) =>
+    rows: byCohort(ways, { interval, dayOf: beginDay }, (own) =>
       onboarding(own, { time, saidOf, mode, featureName }).map((step) => onboardingCells(step, own.length)),
     ),
     warnings: [...warnings, ...withoutSignUps(ways)],
   }
 }
+
+const beginsIn = 'users whose first day'
+const beginDay = ({ person }: Way): number => person.beginDay
 
 const timedBySignUp: ReadonlySet<string> = new Set(['first_request', 'first_success', 'value'])
 
@@ -104,7 +106,7 @@ export async function tellMilestones({ frame, options, interval, isBegun }: Peop
   const told = [...new Set(ways.flatMap(({ reached }) => [...reached.keys()]))].sort()
   return {
     columns: {
-      ...cohortColumn(interval),
+      ...cohortColumn(interval, beginsIn),
       milestone: [
         'Milestone',
         'string',
@@ -138,7 +140,7 @@ export async function tellMilestones({ frame, options, interval, isBegun }: Peop
         'no_users; censored: the days of all who came are still running; not_configured: --advanced-features says which are; too_few_days: it takes 14',
       ],
     },
-    rows: byCohort(ways, interval, (own) => {
+    rows: byCohort(ways, { interval, dayOf: beginDay }, (own) => {
       const rows = milestones(own, { ordered, others: told.map(toldStep), time }).map((row) =>
         milestoneCells(row, { came: own.length, withinDays }),
       )
@@ -195,22 +197,4 @@ const notConfigured: Cells = {
   users: null,
   of: null,
   reason: 'not_configured',
-}
-
-function cohortColumn(interval: Interval | undefined): ColumnTable {
-  return interval === undefined
-    ? {}
-    : { cohort: ['Cohort', 'date', `users whose first day lies in this local ${interval} (a week by its Monday)`] }
-}
-
-/** Rows of all users, or of those who came in each interval; nobody has no rows. */
-function byCohort<Row extends Record<string, unknown>>(
-  ways: readonly Way[],
-  interval: Interval | undefined,
-  rowsOf: (ways: readonly Way[]) => readonly Row[],
-): Row[] {
-  if (ways.length === 0) return []
-  if (interval === undefined) return [...rowsOf(ways)]
-  const cohorts = [...groupBy(ways, ({ person }) => startOfInterval(interval, person.beginDay))].sort(([a], [b]) => a - b)
-  return cohorts.flatMap(([start, own]) => rowsOf(own).map((row) => Object.assign({ cohort: intervalLabel(interval, start) }, row)))
 }

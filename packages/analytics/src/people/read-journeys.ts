@@ -4,7 +4,6 @@ import { scopeOf, type Frame } from '../frame.ts'
 import { join, raw, sql } from '../fragment.ts'
 import { Journeys, type Journey, type JourneyKind } from '../journey/journeys.ts'
 import type { Person } from '../journey/person.ts'
-import { readFirstSeen } from '../seen-users.ts'
 import type { Scope } from '../scope.ts'
 import { readColumns, readRows } from '../snapshot.ts'
 import { readKinds, type Kind } from './read-kinds.ts'
@@ -25,7 +24,7 @@ export async function readJourneys(
   advancedFeatures: readonly string[] = [],
 ): Promise<ReadJourneys> {
   const { store, clock } = frame
-  const firstSeen = await readFirstSeen(store)
+  const firstSeen = await frame.firstSeen()
   let fromMs = clock.asOfMs
   for (const userId of people.keys()) fromMs = Math.min(fromMs, firstSeen.get(userId) ?? fromMs)
   const scope = await scopeOf({ ...frame, where: undefined }, { fromMs, toMs: clock.asOfMs })

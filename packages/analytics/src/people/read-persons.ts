@@ -3,7 +3,6 @@ import { addDays } from '@spanledger/store'
 import { scopeOf, type Frame } from '../frame.ts'
 import { mayBeSignUpOf, type JourneyTime, type Person } from '../journey/person.ts'
 import { readGroups } from '../read-groups.ts'
-import { readFirstSeen } from '../seen-users.ts'
 import { timeKeyOfDay } from '../time-bucket.ts'
 import { readSignUps } from './read-sign-ups.ts'
 
@@ -23,10 +22,10 @@ export async function readPersons(
   frame: Frame,
   { from }: { readonly from: number } = { from: Number.NEGATIVE_INFINITY },
 ): Promise<Persons> {
-  const { store, clock, period, zone } = frame
+  const { clock, period, zone } = frame
   const dayOf = (ms: number): number => timeKeyOfDay('day', zone.day(ms))
   const { signUps, unreadable } = await readSignUps(frame)
-  const firstSeen = await readFirstSeen(store)
+  const firstSeen = await frame.firstSeen()
   const chosen = frame.where === undefined ? undefined : await readChosen(frame)
   const people = new Map<number, Person>()
   let late = 0

@@ -40,7 +40,8 @@ export const reportOptions = {
   },
   tiers: { says: 'a JSON file of tiers with monthly limits' },
   forecast: { says: 'what is forecast', values: ['cost_usd', 'requests'] },
-  within: { says: "how many of users' own days, from the first on, are looked at: 14d" },
+  within: { says: "how many of users' own days are looked at, or how long after the first step of a funnel: 14d" },
+  steps: { says: "steps in their order: 'feature = chat, feature in (a, b), goal:solved, first_success'" },
   advanced_features: { says: 'which features are advanced: analysis,agents' },
   adjust: { says: 'take out what the two weeks before explain (CUPED)', values: ['none', 'before'] },
 } as const satisfies Record<string, ReportOption>

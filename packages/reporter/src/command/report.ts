@@ -51,6 +51,7 @@ const preferredColumns: Readonly<Record<string, readonly string[]>> = {
     'drop_off',
     'reason',
   ],
+  funnel: ['cohort', 'n', 'step', 'users', 'rate', 'conversion', 'drop_off', 'time_p50_s', 'time_p90_s', 'total_p50_s', 'reason'],
   sessions: ['session', 'user', 'requests', 'cost_usd', 'total_tokens', 'started_at', 'duration_ms', 'errors'],
   bias: ['group', 'measure', 'flag', 'users', 'value', 'rest_value', 'ratio', 'ci_low', 'ci_high', 'q', 'mix_explains'],
   benchmark: [
@@ -119,7 +120,8 @@ Examples:
   spanledger report benchmark --last 30d --user user-123
   spanledger report bias --by property:plan --last 12w
   spanledger report onboarding --last 12w --by time:month
-  spanledger report milestones --advanced-features analysis,agents --within 14d`,
+  spanledger report milestones --advanced-features analysis,agents --within 14d
+  spanledger report funnel --steps 'first_request, feature = analysis, goal:solved, plan:pro' --within 30d`,
     )
     .action(async (name: string | undefined) => {
       const options = optionsOf<AskOptions & WatchOptions>(command)
