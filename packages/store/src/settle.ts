@@ -1,4 +1,4 @@
-import { mergeIdentities, type Identity } from '@spanledger/conventions'
+import { MAX_PROPERTIES_PER_CALL, mergeIdentities, type Identity } from '@spanledger/conventions'
 
 /** What of a span matters for deciding which spans of its trace count, and for whom. */
 export interface TraceSpan {
@@ -82,8 +82,12 @@ export function settleTraces(spans: readonly TraceSpan[]): ReadonlyMap<TraceSpan
 
 /** What `settleTraces` says of a span alone. */
 export function settleAlone({ role, hasUsage, identity, resourceIdentity }: TraceSpan): Decision {
-  const identities = [identity, resourceIdentity].filter((one) => one !== undefined)
-  return { counted: hasUsage || role === 'call', identity: mergeIdentities(identities) }
+  const counted = hasUsage || role === 'call'
+  // As nearly all calls are: what they say is taken as it is, not put together anew.
+  if (identity !== undefined && resourceIdentity === undefined && identity.properties.size <= MAX_PROPERTIES_PER_CALL) {
+    return { counted, identity: { user: identity.user, session: identity.session, properties: identity.properties } }
+  }
+  return { counted, identity: mergeIdentities([identity, resourceIdentity].filter((one) => one !== undefined)) }
 }
 
 type SpansById = ReadonlyMap<string, TraceSpan>

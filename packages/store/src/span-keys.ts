@@ -1,4 +1,3 @@
-import { sparseText } from './sparse-rows.ts'
 import type { Sqlite } from './sqlite.ts'
 
 /** What of a span leads to it. */
@@ -77,37 +76,30 @@ export async function findKnown(db: Sqlite, firstKeys: Iterable<number>): Promis
   return new Set(JSON.parse(row?.found ?? '[]') as number[])
 }
 
-type Entry = readonly [key: number, span: number]
-
-const entryColumns = {
-  used: [
-    { name: 'key', of: ([key]: Entry) => key },
-    { name: 'span', of: ([, span]: Entry) => span },
-  ],
-  unused: [],
+/** Rows as `[key, span]`, put into words as they come: their order gains nothing, and large numbers in arrays are objects to V8. */
+function entriesText(rows: Iterable<KeyedRow>): string {
+  let text = ''
+  for (const { row, span } of rows) for (const key of keysOf(span)) text += `${text === '' ? '[' : ','}[${key},${row}]`
+  return `${text === '' ? '[' : text}]`
 }
 
-function entriesOf(spans: readonly KeyedSpan[], firstRow: number): Entry[] {
-  const entries: Entry[] = []
-  for (const [n, span] of spans.entries()) for (const key of keysOf(span)) entries.push([key, firstRow + n])
-  return entries.sort(([a], [b]) => a - b)
+/** A span, and the number of its row. */
+interface KeyedRow {
+  readonly row: number
+  readonly span: KeyedSpan
 }
 
-/** Notes under which keys spans are found, whose rows are numbered from `firstRow` on. Inside a transaction. */
-export async function insertKeys(db: Sqlite, spans: readonly KeyedSpan[], firstRow: number): Promise<void> {
-  const entries = entriesOf(spans, firstRow)
-  await db.run(
-    'INSERT INTO young_span_keys (key, span) SELECT value->>0, value->>1 FROM jsonb_each(?)',
-    await sparseText(entryColumns, entries),
-  )
-  const lastRow = firstRow + spans.length - 1
-  if (Math.floor((firstRow - 1) / MOVE_EVERY) !== Math.floor(lastRow / MOVE_EVERY)) await moveKeys(db)
+/** Notes under which keys spans are found, whose rows are numbered one after the other. Inside a transaction. */
+export async function insertKeys(db: Sqlite, rows: readonly KeyedRow[]): Promise<void> {
+  const [first, last] = [rows[0], rows.at(-1)]
+  if (first === undefined || last === undefined) return
+  await db.run('INSERT INTO young_span_keys (key, span) SELECT value->>0, value->>1 FROM jsonb_each(?)', entriesText(rows))
+  if (Math.floor((first.row - 1) / MOVE_EVERY) !== Math.floor(last.row / MOVE_EVERY)) await moveKeys(db)
 }
 
 /** Takes out the keys of spans that are forgotten. Inside a transaction. */
-export async function deleteKeys(db: Sqlite, rows: readonly { readonly row: number; readonly span: KeyedSpan }[]): Promise<void> {
-  const entries = rows.flatMap(({ row, span }) => keysOf(span).map((key): Entry => [key, row]))
-  const bound = JSON.stringify(entries.sort(([a], [b]) => a - b))
+export async function deleteKeys(db: Sqlite, rows: readonly KeyedRow[]): Promise<void> {
+  const bound = entriesText(rows)
   for (const table of ['young_span_keys', 'span_keys']) {
     await db.run(`DELETE FROM ${table} WHERE (key, span) IN (SELECT value->>0, value->>1 FROM jsonb_each(?))`, bound)
   }

@@ -92,7 +92,7 @@ export async function insertSpanRows(db: Sqlite, spans: readonly TraceSpan[], se
   const rows = spans.map((span, n): NewRow => ({ row: firstRow + n, span, seenDay }))
   const sparse = columnsUsed(columns, rows)
   await db.run(insertSparse('trace_spans', sparse), await sparseText(sparse, rows))
-  await insertKeys(db, spans, firstRow)
+  await insertKeys(db, rows)
 }
 
 /** How many rows are forgotten, or given their keys, at a time. */
@@ -116,18 +116,7 @@ export async function keySpanRows(db: Sqlite): Promise<void> {
   for (let after = 0; ;) {
     const found = `trace_spans AS t WHERE t.rowid > CAST(? AS INTEGER) ORDER BY t.rowid`
     const rows = await readSpanRows(db, { found, bound: String(after), limit: STEP })
-    // Rows were deleted only in front, but a number may be missing all the same.
-    for (let at = 0; at < rows.length;) {
-      const first = rows[at]?.row ?? 0
-      let end = at
-      while (rows[end]?.row === first + end - at) end++
-      await insertKeys(
-        db,
-        rows.slice(at, end).map(({ span }) => span),
-        first,
-      )
-      at = end
-    }
+    await insertKeys(db, rows)
     if (rows.length < STEP) return
     after = rows.at(-1)?.row ?? after
   }
@@ -141,12 +130,20 @@ function identityText(identity: Identity | undefined): string | null {
 
 /** Properties in the order of their keys, so that equal identities are equal texts. */
 export function encodeIdentity({ user, session, properties }: Identity): string {
-  const sorted = [...properties].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, { name, value }]) => [key, name, value])
-  return JSON.stringify([user ?? null, session ?? null, sorted])
+  const lines: PropertyLine[] = []
+  for (const [key, { name, value }] of properties) lines.push([key, name, value])
+  if (lines.length > 1) lines.sort(byKey)
+  return JSON.stringify([user ?? null, session ?? null, lines])
+}
+
+type PropertyLine = [key: string, name: string, value: string]
+
+function byKey([a]: PropertyLine, [b]: PropertyLine): number {
+  return a < b ? -1 : 1
 }
 
 export function decodeIdentity(text: string): Identity {
-  const [user, session, properties] = JSON.parse(text) as [string | null, string | null, [string, string, string][]]
+  const [user, session, properties] = JSON.parse(text) as [string | null, string | null, PropertyLine[]]
   return {
     user: user ?? undefined,
     session: session ?? undefined,

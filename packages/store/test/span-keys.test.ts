@@ -2,7 +2,7 @@ import { expect, it, onTestFinished } from 'vitest'
 
 import { openStore, type SpanLink } from '../src/index.ts'
 import { migrate } from '../src/migrate.ts'
-import { answerKeys, deleteKeys, findKnown, insertKeys, spanKey, traceKeys, type KeyedSpan } from '../src/span-keys.ts'
+import { answerKeys, deleteKeys, findKnown, insertKeys, spanKey, traceKeys } from '../src/span-keys.ts'
 import { openSqlite, type Sqlite } from '../src/sqlite.ts'
 import { call, flatPrices } from './calls.ts'
 
@@ -23,27 +23,22 @@ async function counts(db: Sqlite): Promise<unknown> {
 
 it('finds a span by its trace and its response id, also when its keys are no longer young', async () => {
   const db = await newDb()
-  const spans = Array.from({ length: 100_000 }, (_, n): KeyedSpan => ({
-    traceId: traceId(n),
-    spanId: spanId(n),
-    parentSpanId: undefined,
-    responseId: `chatcmpl-${n}`,
+  const rows = Array.from({ length: 100_000 }, (_, n) => ({
+    row: n + 1,
+    span: { traceId: traceId(n), spanId: spanId(n), parentSpanId: undefined, responseId: `chatcmpl-${n}` },
   }))
-  for (let at = 0; at < spans.length; at += 10_000) await insertKeys(db, spans.slice(at, at + 10_000), at + 1)
+  for (let at = 0; at < rows.length; at += 10_000) await insertKeys(db, rows.slice(at, at + 10_000))
   const { young, old } = (await counts(db)) as { young: number; old: number }
   expect(young + old).toBe(200_000)
   expect(old).toBeGreaterThan(10_000)
 
-  const firstKeys = spans.flatMap((span) => [traceKeys(span.traceId), answerKeys(span.responseId ?? '')])
+  const firstKeys = rows.flatMap(({ span }) => [traceKeys(span.traceId), answerKeys(span.responseId)])
   expect(await findKnown(db, firstKeys)).toEqual(new Set(firstKeys))
   // Of 1,000 others some may have a key of these.
   const others = Array.from({ length: 1000 }, (_, n) => traceKeys(traceId(n + 1_000_000)))
   expect((await findKnown(db, others)).size).toBeLessThan(10)
 
-  await deleteKeys(
-    db,
-    spans.map((span, n) => ({ row: n + 1, span })),
-  )
+  await deleteKeys(db, rows)
   expect(await counts(db)).toEqual({ young: 0, old: 0 })
 })
 
