@@ -102,6 +102,18 @@ describe('experiments', () => {
     expect(meta.warnings).toContain('1 users were exposed less than 72 hours before as_of and are left out')
   })
 
+  it.each(['requests', 'cost_usd', 'error_rate', 'active', 'goals'])(
+    'say what each of their columns is where %s is compared',
+    async (metric) => {
+      const { columns, definitions = [] } = await analytics.report('experiments', {
+        explain: true,
+        options: { experiment: 'new_chat_ui', metric },
+      })
+      expect(definitions.map(({ key }) => key)).toEqual(columns.map(({ key }) => key))
+      expect(definitions.filter(({ says }) => says.length < 8)).toEqual([])
+    },
+  )
+
   it('have wider intervals where one may look at any time', async () => {
     const width = async (peeking: string): Promise<number> => {
       const { rows } = await analytics.report('experiments', { options: { experiment: 'new_chat_ui', peeking } })

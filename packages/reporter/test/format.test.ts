@@ -155,7 +155,7 @@ describe('definitions', () => {
       ].join('\n'),
     )
     expect(formatAnswer(answer, 'md', plain)).toContain('| requests | calls \\<b\\> \\| that')
-    expect(formatAnswer(answer, 'html', plain)).toContain('<td>calls &lt;b&gt; | that')
+    expect(formatAnswer(answer, 'html', plain)).toContain('<td class="long">calls &lt;b&gt; | that')
     expect(JSON.parse(formatAnswer(answer, 'json', plain))).toEqual(answer)
   })
 
@@ -282,7 +282,7 @@ describe('text from data', () => {
       expect(markdown[4]?.replaceAll(/\\./g, '').split('|')).toHaveLength(7)
       expect(markdown[4]).not.toMatch(/[^\\]</)
       const html = formatAnswer(answerOf(text), 'html', plain)
-      expect(html.match(/<td>/g)).toHaveLength(2)
+      expect(html.match(/<td(?: class="long")?>/g)).toHaveLength(2)
       expect(html).not.toContain('<script')
     }
   })

@@ -13,6 +13,7 @@ import type {
 import { metricNames, parseWhere, reportOptions, type GivenOptions } from '@spanledger/analytics'
 import type { Command } from 'commander'
 
+import type { Sheet } from '../format/sheet.ts'
 import { formatAnswer, notesOf, readByPeople, type Format } from '../format/write-answer.ts'
 import { CommandFailure, exitCodes, usageFailure } from './failure.ts'
 import { listOf, wholeNumber, type Globals, type Reading } from './globals.ts'
@@ -80,7 +81,7 @@ export function reportParams(options: AskOptions & Pick<Globals, 'format'>): Rep
     metrics: listOf(options.metrics),
     more_metrics: metricsAmong(options.columns),
     order_by: options.sort === undefined ? undefined : parseSort(options.sort),
-    limit: parseLimit(options.limit) ?? (forPeople ? SHOWN_ROWS : undefined),
+    limit: parseLimit(options.limit) ?? shownRows(options.format),
     week_start: options.weekStart,
     attribution: options.attribution,
     traits: options.traits,
@@ -122,14 +123,21 @@ export function parseSort(text: string): Order[] {
   })
 }
 
-/** Rows that formats for people show where no limit was given. */
-export const SHOWN_ROWS = 50
+/** Rows that formats for people show where no limit was given: a page has room for the days of a chart. */
+export function shownRows(format: Format): number | undefined {
+  return readByPeople.has(format) ? (format === 'html' ? 1000 : 50) : undefined
+}
 
 /** Writes an answer as the options say, then fails where they ask for it. */
 export async function writeAnswer(
   { io }: Pick<Reading, 'io'>,
   answer: Answer,
-  { globals, options, preferred }: { globals: Globals; options: ShowOptions; preferred?: readonly string[] },
+  {
+    globals,
+    options,
+    preferred,
+    more = [],
+  }: { globals: Globals; options: ShowOptions; preferred?: readonly string[]; more?: readonly Sheet[] },
 ): Promise<void> {
   if (answer.seed !== undefined) return io.out(`${JSON.stringify(answer.seed, null, 2)}\n`)
   const forPeople = readByPeople.has(globals.format)
@@ -138,11 +146,7 @@ export async function writeAnswer(
   // Before anything is written: a fault in the expression is the asker's, and is to be the only thing that is said.
   const why = options.failOn === undefined ? undefined : tripped(parseThreshold(options.failOn), answer)
   await io.out(
-    formatAnswer(shown, globals.format, {
-      decorated: io.decorated,
-      header: globals.header,
-      ascii: globals.ascii === true,
-    }),
+    formatAnswer(shown, globals.format, { decorated: io.decorated, header: globals.header, ascii: globals.ascii === true }, more),
   )
   if (globals.format === 'table') {
     if (shown.rows.length === 0) io.say('No calls in this period.')

@@ -2,9 +2,10 @@ import { metricNames, columnDimensions, reportList, segments } from '@spanledger
 import { Argument, type Command } from 'commander'
 
 import { bashScript, fishScript, zshScript, type CompletedCommand } from './completion-scripts.ts'
+import { powerShellScript } from './completion-powershell.ts'
 import { optionsOf, withIo } from './globals.ts'
 
-const shells = { bash: bashScript, zsh: zshScript, fish: fishScript } as const
+const shells = { bash: bashScript, zsh: zshScript, fish: fishScript, pwsh: powerShellScript } as const
 
 /** Words that options and arguments take and that commander does not know. */
 const dimensions = Object.keys(columnDimensions)
@@ -29,7 +30,8 @@ export function addCompletion(program: Command): void {
 Examples:
   spanledger completion bash > ~/.local/share/bash-completion/completions/spanledger
   spanledger completion zsh > ~/.zfunc/_spanledger        (with ~/.zfunc in fpath)
-  spanledger completion fish > ~/.config/fish/completions/spanledger.fish`,
+  spanledger completion fish > ~/.config/fish/completions/spanledger.fish
+  spanledger completion pwsh >> $PROFILE`,
     )
     .action(async (shell: keyof typeof shells) => {
       await withIo(optionsOf(command), (io) => io.out(shells[shell](completedCommands(program))))

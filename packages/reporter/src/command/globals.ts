@@ -37,7 +37,7 @@ export function addGlobals(program: Command): Command {
       ),
     )
     .addOption(new Option('--format <format>', 'how data is written').choices([...formats, PARQUET]).default('table'))
-    .addOption(new Option('--json', 'the same as --format json').implies({ format: 'json' }))
+    .addOption(new Option('--json', 'the same as --format json; --json=user,cost_usd has only these columns').implies({ format: 'json' }))
     .option('--out <file>', 'write data to a file instead of stdout')
     .option('--no-header', 'leave out the line of column names (table, csv, tsv) or the title (md)')
     .addOption(new Option('--color <when>', 'colours: on a terminal, always or never').choices(colorChoices).default('auto'))

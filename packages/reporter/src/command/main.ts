@@ -18,7 +18,7 @@ import { addImport } from './import.ts'
 import { addPrices } from './prices.ts'
 import { addQuery } from './query.ts'
 import { addReconcile } from './reconcile.ts'
-import { addReport } from './report.ts'
+import { addReport, addUsers } from './report.ts'
 import { addReprice } from './reprice.ts'
 import { addServe } from './serve.ts'
 import { addTokens } from './tokens.ts'
@@ -38,11 +38,21 @@ export async function runCommand(args: readonly string[]): Promise<void> {
     })
   }
   try {
-    await buildProgram().parseAsync(args, { from: 'user' })
+    await buildProgram().parseAsync(withFields(args), { from: 'user' })
   } catch (error) {
     process.exitCode = explain(error, args.includes('--verbose'))
+    if (error instanceof CommanderError && error.code === 'commander.unknownOption' && args.some((arg) => arg.startsWith(JSON_FIELDS)))
+      process.stderr.write('This command has no columns to choose from: --json without a list is all of it.\n')
   }
 }
+
+/** `--json=user,cost_usd` is JSON of these columns. Only with `=`: `--json users` is the command `users`. */
+function withFields(args: readonly string[]): string[] {
+  const end = args.includes('--') ? args.indexOf('--') : args.length
+  return args.flatMap((arg, n) => (n < end && arg.startsWith(JSON_FIELDS) ? ['--json', '--columns', arg.slice(JSON_FIELDS.length)] : [arg]))
+}
+
+const JSON_FIELDS = '--json='
 
 /** Every command and option; what the documentation is checked against. */
 export function buildProgram(): Command {
@@ -67,6 +77,7 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 wr
   addGlobals(program)
   for (const add of [
     addReport,
+    addUsers,
     addQuery,
     addServe,
     addCollect,

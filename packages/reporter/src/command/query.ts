@@ -3,8 +3,7 @@ import { text as textOf } from 'node:stream/consumers'
 import type { Query } from '@spanledger/analytics'
 import type { Command } from 'commander'
 
-import { readByPeople } from '../format/write-answer.ts'
-import { addShowOptions, SHOWN_ROWS, writeAnswer, type ShowOptions } from './asking.ts'
+import { addShowOptions, shownRows, writeAnswer, type ShowOptions } from './asking.ts'
 import { usageFailure } from './failure.ts'
 import { optionsOf, withLedger, type Globals } from './globals.ts'
 
@@ -37,8 +36,8 @@ docs/reports.md lists metrics, dimensions and filters.`,
 /** People are shown the first rows, and what all others are together. */
 function shownQuery(query: Query, { format, explain }: Globals & ShowOptions): Query {
   if (typeof query !== 'object' || query === null) return query
-  const forPeople = readByPeople.has(format)
-  return { ...(forPeople ? { limit: SHOWN_ROWS, other: true } : {}), ...query, ...(explain === true ? { explain } : {}) }
+  const limit = shownRows(format)
+  return { ...(limit === undefined ? {} : { limit, other: true }), ...query, ...(explain === true ? { explain } : {}) }
 }
 
 /** What is wrong inside the query is said by analytics. */

@@ -1,91 +1,64 @@
-import { attributions, compareModes, reportList, reportOptions, traitModes, weekStarts } from '@spanledger/analytics'
+import { attributions, compareModes, reportList, reportOptions, traitModes, weekStarts, type ReportParams } from '@spanledger/analytics'
 import { Option, type Command } from 'commander'
 
-import { formatSheet } from '../format/write-answer.ts'
+import type { Sheet } from '../format/sheet.ts'
+import { formatSheet, readByPeople } from '../format/write-answer.ts'
 import { addPeriodOptions, addShowOptions, reportParams, writeAnswer, type AskOptions } from './asking.ts'
 import { optionsOf, withIo, withLedger, type Globals, type Reading } from './globals.ts'
 import type { Io } from './io.ts'
+import { byDayParams, byDaySheet, byDayTrends } from './overview-by-day.ts'
+import { preferredColumns } from './preferred-columns.ts'
 import { spoolFiles, spoolFolder } from './spool-folder.ts'
 import { repeat, watchMs, type WatchOptions } from './watch.ts'
-
-/** What fits on a screen; the other columns are there for the asking. */
-const preferredColumns: Readonly<Record<string, readonly string[]>> = {
-  users: [
-    'user',
-    'segment',
-    'requests',
-    'cost_usd',
-    'total_tokens',
-    'error_rate',
-    'active_days',
-    'sparkline',
-    'last_seen',
-    'top_model',
-    'top_feature',
-  ],
-  user: ['part', 'name', 'requests', 'share', 'cost_usd', 'total_tokens', 'error_rate', 'latency_avg_ms', 'last_call_at'],
-  onboarding: [
-    'cohort',
-    'step',
-    'users',
-    'of',
-    'rate',
-    'drop_off',
-    'time_p50_s',
-    'time_p90_s',
-    'features_avg',
-    'messages_avg',
-    'basis',
-    'reason',
-  ],
-  milestones: [
-    'cohort',
-    'milestone',
-    'users',
-    'of',
-    'rate',
-    'time_p50_s',
-    'survival_rate',
-    'days_to_half',
-    'in_order',
-    'drop_off',
-    'reason',
-  ],
-  funnel: ['cohort', 'n', 'step', 'users', 'rate', 'conversion', 'drop_off', 'time_p50_s', 'time_p90_s', 'total_p50_s', 'reason'],
-  sessions: ['session', 'user', 'requests', 'cost_usd', 'total_tokens', 'started_at', 'duration_ms', 'errors'],
-  bias: ['group', 'measure', 'flag', 'users', 'value', 'rest_value', 'ratio', 'ci_low', 'ci_high', 'q', 'mix_explains'],
-  benchmark: [
-    'user',
-    'tier',
-    'tenure',
-    'peers',
-    'requests',
-    'requests_percentile',
-    'requests_to_median',
-    'requests_per_goal',
-    'peer_requests_per_goal',
-    'features_to_median',
-    'satisfaction_delta',
-  ],
-}
-const breakdownColumns: readonly string[] = [
-  'requests',
-  'users',
-  'cost_usd',
-  'cost_per_request_usd',
-  'total_tokens',
-  'latency_avg_ms',
-  'latency_p95_ms',
-  'error_rate',
-]
 
 export function addReport(program: Command): void {
   const command = program
     .command('report')
     .description('show a report; alone it lists them')
     .argument('[name]', reportList.map(({ name }) => name).join(', '))
-    .option('--by <list>', 'split by dimensions: property:plan,property:feature,time:week')
     .option('--user <id>', 'only this user')
+  addReportOptions(command)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  spanledger report users --last 28d --sort cost_usd:desc --limit 20
+  spanledger report properties --by property:plan,property:feature --since 2026-01-01 --until 2026-01-31
+  spanledger report models --where 'environment = production and cost_usd > 0.01' --format csv
+  spanledger report users --last 4w --compare previous --format json
+  spanledger report benchmark --last 30d --user user-123
+  spanledger report bias --by property:plan --last 12w
+  spanledger report onboarding --last 12w --by time:month
+  spanledger report milestones --advanced-features analysis,agents --within 14d
+  spanledger report funnel --steps 'first_request, feature = analysis, goal:solved, plan:pro' --within 30d
+  spanledger report active --last 3mo --format html --out active.html`,
+    )
+    .action(async (name: string | undefined) => {
+      const options = optionsOf<AskOptions & WatchOptions>(command)
+      if (name === undefined) await withIo(options, (io) => listReports(io, options))
+      else await runReport(name, options)
+    })
+}
+
+/** `users` and `user ID`: short for the reports of these names. */
+export function addUsers(program: Command): void {
+  const users = program.command('users').description('what each user used and cost: short for report users')
+  addReportOptions(users)
+    .option('--user <id>', 'only this user')
+    .addHelpText('after', '\nExample:\n  spanledger users --last 28d --sort cost_usd:desc --limit 20')
+    .action(() => runReport('users', optionsOf<AskOptions & WatchOptions>(users)))
+  const user = program
+    .command('user')
+    .description('one user: models, features, errors, sessions, days; short for report user --user ID')
+    .argument('<id>', 'the user')
+  addReportOptions(user)
+    .addHelpText('after', '\nExample:\n  spanledger user user-123 --last 28d')
+    .action((id: string) => runReport('user', { ...optionsOf<AskOptions & WatchOptions>(user), user: id }))
+}
+
+function addReportOptions(command: Command): Command {
+  command
+    .option('--by <list>', 'split by dimensions: property:plan,property:feature,time:week')
     .option('--user-prefix <text>', 'only users whose id begins so')
     .option('--segment <name>', 'only users of this segment: power, casual, new, at_risk, churned, or one of --segments')
     .option('--metrics <list>', 'which columns to compute')
@@ -108,27 +81,12 @@ export function addReport(program: Command): void {
     command.addOption('values' in option ? given.choices(option.values) : given)
   }
   command.option('--watch <interval>', 'show it again and again: 5s, 1m; until interrupted, or a threshold trips')
-  addShowOptions(addPeriodOptions(command))
-    .addHelpText(
-      'after',
-      `
-Examples:
-  spanledger report users --last 28d --sort cost_usd:desc --limit 20
-  spanledger report properties --by property:plan,property:feature --since 2026-01-01 --until 2026-01-31
-  spanledger report models --where 'environment = production and cost_usd > 0.01' --format csv
-  spanledger report users --last 4w --compare previous --format json
-  spanledger report benchmark --last 30d --user user-123
-  spanledger report bias --by property:plan --last 12w
-  spanledger report onboarding --last 12w --by time:month
-  spanledger report milestones --advanced-features analysis,agents --within 14d
-  spanledger report funnel --steps 'first_request, feature = analysis, goal:solved, plan:pro' --within 30d`,
-    )
-    .action(async (name: string | undefined) => {
-      const options = optionsOf<AskOptions & WatchOptions>(command)
-      const everyMs = options.watch === undefined ? undefined : watchMs(options.watch, options)
-      if (name === undefined) await withIo(options, (io) => listReports(io, options))
-      else await withLedger(options, (reading) => repeat(everyMs, reading.io, () => showReport(reading, name, options)))
-    })
+  return addShowOptions(addPeriodOptions(command))
+}
+
+async function runReport(name: string, options: Globals & AskOptions & WatchOptions): Promise<void> {
+  const everyMs = options.watch === undefined ? undefined : watchMs(options.watch, options)
+  await withLedger(options, (reading) => repeat(everyMs, reading.io, () => showReport(reading, name, options)))
 }
 
 async function listReports(io: Io, { format, header }: Globals): Promise<void> {
@@ -144,15 +102,22 @@ async function listReports(io: Io, { format, header }: Globals): Promise<void> {
 
 async function showReport(reading: Reading, name: string, options: Globals & AskOptions): Promise<void> {
   sayWhatWaits(reading.io, spoolFolder({ store: options.store }))
-  const answer = await reading.analytics.report(name, reportParams(options))
-  const own = answer.columns
-    .slice(
-      0,
-      answer.columns.findIndex(({ key }) => key === 'requests'),
-    )
-    .map(({ key }) => key)
-  const preferred = options.metrics === undefined ? (preferredColumns[name] ?? [...own, ...breakdownColumns]) : undefined
-  await writeAnswer(reading, answer, { globals: options, options, ...(preferred === undefined ? {} : { preferred }) })
+  const params = reportParams(options)
+  const answer = await reading.analytics.report(name, params)
+  const preferred = options.metrics === undefined ? preferredColumns(name, answer) : undefined
+  const isOverview = name === 'overview' && options.by === undefined && answer.rows.length > 0
+  await writeAnswer(reading, answer, {
+    globals: options,
+    options,
+    ...(preferred === undefined ? {} : { preferred }),
+    ...(isOverview && readByPeople.has(options.format) ? { more: [await overviewByDay(reading, params, options)] } : {}),
+  })
+}
+
+/** An overview is one line; how it came to be is shown below it. */
+async function overviewByDay({ analytics }: Reading, params: ReportParams, { format, ascii }: Globals): Promise<Sheet> {
+  const answer = await analytics.report('overview', byDayParams(params))
+  return format === 'html' ? byDaySheet(answer) : byDayTrends(answer, { ascii: ascii === true })
 }
 
 /** Calls that an app put aside are not in the ledger yet. */

@@ -4,7 +4,7 @@ import { definitionSheet, shownIn, summaryLines, type Sheet } from './sheet.ts'
 
 /** A Markdown table with its title and notes. */
 export function formatMarkdown(sheet: Sheet, { header }: { header: boolean }): string {
-  const { title, columns, rows, notes, definitions } = sheet
+  const { title, columns, rows, notes, definitions, more = [] } = sheet
   const body = rows.map((row) => line(columns.map((column) => escaped(shownIn(row, { column, sheet })))))
   const sums = summaryLines(sheet).map(({ label, values, isTotal }) =>
     line(
@@ -24,6 +24,7 @@ export function formatMarkdown(sheet: Sheet, { header }: { header: boolean }): s
     ...body,
     ...sums,
     notes.length > 0 ? `\n${notes.map((note) => `- ${escaped(note)}\n`).join('')}` : '',
+    ...more.map((one) => `\n${formatMarkdown(one, { header })}`),
     definitions === undefined ? '' : `\n${formatMarkdown(definitionSheet(definitions), { header })}`,
   ].join('')
 }

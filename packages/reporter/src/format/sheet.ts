@@ -5,6 +5,8 @@ import { shown } from './shown.ts'
 /** What every format writes: columns, rows, and perhaps their totals. */
 export interface Sheet {
   readonly title: string
+  /** The report whose rows these are: says how they are drawn. */
+  readonly report?: string | undefined
   readonly columns: readonly Column[]
   readonly rows: readonly Row[]
   readonly totals?: Row | undefined
@@ -16,6 +18,8 @@ export interface Sheet {
   readonly definitions?: readonly Definition[] | undefined
   /** Lines of prose that belong to it. */
   readonly notes: readonly string[]
+  /** Tables that belong to it, for people only. */
+  readonly more?: readonly Sheet[] | undefined
 }
 
 const TOTAL = 'total'

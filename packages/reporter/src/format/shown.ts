@@ -23,7 +23,7 @@ export function shown(
     case 'int':
       return grouped(String(value))
     default:
-      return grouped(String(Math.round(value * 100) / 100))
+      return shownDecimal(value)
   }
 }
 
@@ -43,6 +43,13 @@ export function shownUsd(decimal: string): string {
   const unit = 10n ** BigInt(9 - decimals)
   const digits = ((nano + unit / 2n) / unit).toString().padStart(decimals + 1, '0')
   return `${negative ? '-' : ''}$${grouped(digits.slice(0, -decimals))}.${digits.slice(-decimals)}`
+}
+
+/** Two decimals; two digits of what is smaller, so that small is never shown as nothing. */
+function shownDecimal(value: number): string {
+  const size = Math.abs(value)
+  if (value !== 0 && size < 0.0001) return value.toExponential(1)
+  return size < 0.1 ? String(Number(value.toPrecision(2))) : grouped(String(Math.round(value * 100) / 100))
 }
 
 function shownPercent(rate: number, signed: boolean): string {

@@ -2,6 +2,7 @@ import Table from 'cli-table3'
 import pc from 'picocolors'
 
 import { cleanText } from './clean-text.ts'
+import { heatCell, heatLevel } from './heat.ts'
 import { isNumeric } from './shown.ts'
 import { definitionSheet, shownIn, summaryLines, type Sheet } from './sheet.ts'
 
@@ -36,11 +37,13 @@ const plainChars = {
   middle: '  ',
 } as const
 
-/** Rows in aligned columns, the totals below; below them what the columns are, where that was asked for. */
-export function formatTable({ definitions, ...sheet }: Sheet, style: TableStyle): string {
-  const table = formatRows(sheet, style)
-  if (definitions === undefined) return table
-  return `${table}\n${formatRows(definitionSheet(definitions), { ...style, maxText: Number.POSITIVE_INFINITY })}`
+/** Rows in aligned columns, the totals below; below them what belongs to them, and what the columns are, where that was asked for. */
+export function formatTable({ definitions, more = [], ...sheet }: Sheet, style: TableStyle): string {
+  return [
+    formatRows(sheet, style),
+    ...more.map((one) => `${one.title}\n${formatRows(one, style)}`),
+    ...(definitions === undefined ? [] : [formatRows(definitionSheet(definitions), { ...style, maxText: Number.POSITIVE_INFINITY })]),
+  ].join('\n')
 }
 
 function formatRows(sheet: Sheet, style: TableStyle): string {
@@ -53,7 +56,15 @@ function formatRows(sheet: Sheet, style: TableStyle): string {
     colAligns: columns.map((column) => (isNumeric(column) ? 'right' : 'left')),
   })
   if (header) table.push(columns.map(({ label }) => colors.bold(cleanText(label))))
-  for (const row of rows) table.push(columns.map((column) => cellText(shownIn(row, { column, sheet, ascii: style.ascii === true }), style)))
+  for (const row of rows) {
+    table.push(
+      columns.map((column) => {
+        const text = cellText(shownIn(row, { column, sheet, ascii: style.ascii === true }), style)
+        const heat = decorated ? heatLevel(row[column.key], sheet, column) : undefined
+        return heat === undefined ? text : heatCell(text, heat)
+      }),
+    )
+  }
   for (const { label, values, isTotal } of summaryLines(sheet)) {
     table.push(
       columns.map((column, n) =>

@@ -13,13 +13,25 @@ export type Format = (typeof formats)[number]
 export const readByPeople: ReadonlySet<Format> = new Set<Format>(['table', 'md', 'html'])
 
 /** An answer in a format; `json` is the whole of it, the others are its rows. */
-export function formatAnswer(answer: Answer, format: Format, style: TableStyle): string {
+export function formatAnswer(answer: Answer, format: Format, style: TableStyle, more: readonly Sheet[] = []): string {
   if (format === 'json') return `${JSON.stringify(answer)}\n`
   return formatSheet(
-    { ...answer, unpricedRequests: answer.meta.unpriced_requests, title: titleOf(answer), notes: notesOf(answer) },
+    {
+      ...answer,
+      report: reportOf(answer),
+      unpricedRequests: answer.meta.unpriced_requests,
+      title: titleOf(answer),
+      notes: notesOf(answer),
+      more,
+    },
     format,
     style,
   )
+}
+
+/** The name of the report that an answer is of; `query` where it is of none. */
+function reportOf({ schema }: Pick<Answer, 'schema'>): string {
+  return schema.split('/')[0] ?? ''
 }
 
 /** Rows in any format but `json`, which every caller shapes itself. */
@@ -42,7 +54,7 @@ export function formatSheet(sheet: Sheet, format: Exclude<Format, 'json'>, style
 
 /** What an answer is about, in a line. */
 function titleOf({ schema, meta }: Answer): string {
-  return `${schema.split('/')[0] ?? ''}, ${meta.from} to ${meta.to}, days of ${meta.tz}`
+  return `${reportOf({ schema })}, ${meta.from} to ${meta.to}, days of ${meta.tz}`
 }
 
 /** What a reader of the rows should know. */

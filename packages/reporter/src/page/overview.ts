@@ -1,7 +1,8 @@
 import type { Analytics, Answer, ReportParams } from '@spanledger/analytics'
 
 import { columnsNamed } from '../command/asking.ts'
-import { escapeHtml, sheetHtml } from '../format/html.ts'
+import { escapeHtml } from '../format/escape-html.ts'
+import { sheetHtml } from '../format/html.ts'
 import { notesOf } from '../format/write-answer.ts'
 
 /** What the page's form says. */
@@ -40,7 +41,12 @@ export async function renderOverview(analytics: Analytics, query: OverviewQuery)
     first ??= answer
     const chosen = columnsNamed(answer, [...new Set([...answer.columns.slice(0, dimensionsOf(answer)).map(({ key }) => key), ...columns])])
     const shown = answer.rows.length < answer.meta.rows ? [`${answer.rows.length} of ${answer.meta.rows} rows; the total is of all`] : []
-    sections.push(sheetHtml({ title, columns: chosen, rows: answer.rows, totals: answer.totals, other: answer.other, notes: shown }))
+    sections.push(
+      sheetHtml(
+        { title, report, columns: chosen, rows: answer.rows, totals: answer.totals, other: answer.other, notes: shown },
+        { id: `part-${sections.length + 1}`, level: 2 },
+      ),
+    )
   }
   return page(query, [...(first === undefined ? [] : [headOf(first)]), ...sections].join(''))
 }
@@ -135,6 +141,7 @@ function page(query: OverviewQuery, content: string): string {
 <link rel="stylesheet" href="/style.css">
 </head>
 <body>
+<main>
 <h1>Spanledger</h1>
 <form method="get" action="/">
 <label>Last<select name="last">${options}</select></label>
@@ -144,7 +151,8 @@ ${input('by', 'Properties', 'placeholder="plan,feature"')}
 ${input('where', 'Only', 'placeholder="environment = production" size="32"')}
 <button>Show</button>
 </form>
-${content}</body>
+${content}</main>
+</body>
 </html>
 `
 }
