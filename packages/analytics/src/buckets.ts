@@ -1,8 +1,16 @@
 import { addDays, monthOf, openZone, type Store, type Zone } from '@spanledger/store'
 
 import type { Period } from './period.ts'
-import type { Buckets } from './scope.ts'
 import { isShort, timeKeyOfDay, type TimeStep } from './time-bucket.ts'
+
+/** The days and months of rollups that make up a period exactly. */
+export interface Buckets {
+  /**
+   * Pairs of rollup bucket and time key. Whole months are one bucket where the step allows, but not where `packed` counts of
+   * users are read: only their days have them.
+   */
+  readonly pairs: (step: TimeStep | undefined, packed?: 'packed') => readonly (readonly [bucket: number, timeKey: number])[]
+}
 
 /**
  * The rollup buckets that hold exactly the calls of a period. A period that begins or ends within a day is one too where no

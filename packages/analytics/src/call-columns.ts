@@ -1,7 +1,8 @@
 import { localDaySql } from './compile-dimension.ts'
 import { raw, sql, type Fragment } from './fragment.ts'
 import { sumNames, type Need, type SumName } from './group.ts'
-import type { Opinion, Scope, Source } from './scope.ts'
+import type { Opinion } from './group.ts'
+import type { Scope, Source } from './scope.ts'
 
 /** The part of a call's amount that a group has: all of it, or a share where calls stand in several groups. */
 export type Share = (amount: string) => string
@@ -55,6 +56,7 @@ const needColumns: Readonly<Record<GroupNeed, Partial<Record<Source, (scope: Sco
     calls: () => [raw('count(DISTINCT nullif(c.user_id, 0))')],
     users: () => [raw('count(DISTINCT nullif(r.user_id, 0))')],
   },
+  user_ids: { calls: () => [raw('json_group_array(DISTINCT nullif(c.user_id, 0))')] },
   sessions: { calls: () => [raw('count(DISTINCT nullif(c.session_id, 0))')] },
   active_days: {
     calls: (scope) => [sql`count(DISTINCT iif(c.user_id = 0, NULL, c.user_id || ' ' || ${localDaySql(scope)}))`],
@@ -91,6 +93,7 @@ export function needSql(need: GroupNeed, source: Source, scope: Scope, share: Sh
 /** How many columns each need adds. */
 export const needWidth: Readonly<Record<GroupNeed, number>> = {
   users: 1,
+  user_ids: 1,
   sessions: 1,
   active_days: 1,
   extent: 3,

@@ -4,7 +4,8 @@ import type { Group } from './group.ts'
 import { metricTable, type Amount, type MetricName } from './metrics.ts'
 import { previousPeriod, type CompareMode, type Period } from './period.ts'
 import { QueryError } from './query-error.ts'
-import { readGroups, type FoundGroup } from './read-groups.ts'
+import type { FoundGroup } from './found-groups.ts'
+import { readGroups } from './read-groups.ts'
 import { timeKeysOf, type TimeStep } from './time-bucket.ts'
 
 /** The metrics of a group by name. */

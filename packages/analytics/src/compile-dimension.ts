@@ -1,14 +1,11 @@
-import type { PropertyKey } from './catalog.ts'
+import { matchProperty, propertySql } from './compile-property.ts'
+import type { DimensionSql, TextTest } from './dimension-sql.ts'
 import { NONE, type ColumnDimension, type Dimension } from './dimensions.ts'
 import { raw, sql, type Fragment } from './fragment.ts'
-import type { ListPart } from './list-values.ts'
 import { personsSql } from './persons.ts'
 import { hasRows, type Scope, type Source } from './scope.ts'
 import { traitValue } from './traits.ts'
 import { isShort, type TimeStep, type ZoneOffset } from './time-bucket.ts'
-
-/** Tells whether a text is meant, given SQL that yields it. */
-export type TextTest = (text: Fragment) => Fragment
 
 /** A dictionary table, and the column of each source that points into it. */
 interface Dictionary {
@@ -27,8 +24,8 @@ const sessions: Dictionary = {
   id: 'session_id',
   pointers: { calls: 'c.session_id', feedback: 'c.session_id', nps: 'c.session_id', goal: 'c.session_id' },
 }
-const models: Dictionary = { table: 'models', id: 'model_id', pointers: { calls: 'c.model_id', models: 'r.model_id' } }
-const kinds: Dictionary = { table: 'kinds', id: 'kind_id', pointers: { calls: 'c.kind_id' } }
+const models: Dictionary = { table: 'models', id: 'model_id', pointers: { calls: 'c.model_id', models: 'r.model_id', days: 'r.id' } }
+const kinds: Dictionary = { table: 'kinds', id: 'kind_id', pointers: { calls: 'c.kind_id', days: 'r.id' } }
 
 /** `text` yields the dimension's value from a row `t` of the dictionary, NULL for none. */
 const columns: Readonly<Record<ColumnDimension, { dictionary: Dictionary; text: string; alsoIs?: string }>> = {
@@ -48,22 +45,13 @@ const columns: Readonly<Record<ColumnDimension, { dictionary: Dictionary; text: 
   origin: { dictionary: kinds, text: 't.origin' },
 }
 
+/** The table that a dimension is read from. */
+export function columnDictionary(name: ColumnDimension): string {
+  return columns[name].dictionary.table
+}
+
 /** Users and sessions are many, so calls are grouped by their ids; other values are grouped as text. */
 const groupedById = new Set<Dictionary>([users, sessions])
-
-/** How a dimension is read from a source. */
-export interface DimensionSql {
-  /** What calls are grouped by; NULL for none. */
-  readonly key: Fragment
-  /** The value as shown, from the key's name in an outer query. */
-  readonly label: (key: string) => Fragment
-  /** Tables the key needs beside the source. */
-  readonly joins: readonly Fragment[]
-  /** The table, among the joins, that has a row for each value of a call; undefined where calls have one. */
-  readonly list?: string
-  /** Whether rows of the source may be in several groups though their amounts are not shared. */
-  readonly repeats?: boolean
-}
 
 /** @returns undefined where the source does not know the dimension */
 export function dimensionSql(dimension: Dimension, source: Source, scope: Scope): DimensionSql | undefined {
@@ -97,48 +85,6 @@ function columnSql(name: ColumnDimension, source: Source): DimensionSql | undefi
     key: raw(text.replaceAll(/\bt\./g, `${alias}.`)),
     label: raw,
     joins: [raw(`JOIN ${alias} ON ${alias}.${dictionary.id} = ${pointer}`)],
-  }
-}
-
-/** The id of a call's value among the key's interned values. Calls keep a value in the place that the key had at the time. */
-function valueId({ keyId, slot }: PropertyKey): Fragment {
-  const inSegment = sql`(SELECT s.value_id FROM segment_values AS s WHERE s.segment_id = c.segment_id AND s.key_id = ${keyId})`
-  return slot === null ? inSegment : sql`coalesce(c.${raw(`p${slot}`)}, ${inSegment})`
-}
-
-function valueText(id: Fragment): Fragment {
-  return sql`(SELECT v.value FROM property_values AS v WHERE v.value_id = ${id})`
-}
-
-function propertySql(name: string, source: Source, scope: Scope): DimensionSql | undefined {
-  if (!hasRows(source)) return undefined
-  const key = scope.catalog.keys.get(name)
-  const lists = scope.lists.get(name) ?? []
-  if (lists.length > 0) return listSql(name, key, scope)
-  const overflow = sql`(SELECT o.value FROM json_each(c.overflow) AS o WHERE o.key = ${name})`
-  if (key === undefined) return { key: sql`nullif(${overflow}, ${NONE})`, label: raw, joins: [] }
-  const id = valueId(key)
-  // Only a key that ran out of room has values that are not interned; then equal values are found by their text.
-  if (key.place === 'overflow') return { key: sql`nullif(coalesce(${valueText(id)}, ${overflow}), ${NONE})`, label: raw, joins: [] }
-  const none = sql`(SELECT n.value_id FROM property_values AS n WHERE n.key_id = ${key.keyId} AND n.value = ${NONE})`
-  return { key: sql`nullif(${id}, ${none})`, label: (alias) => valueText(raw(alias)), joins: [] }
-}
-
-/** A call has a row for each value that its own value lists, or one. Values are grouped as text: a part may be no value of its own. */
-function listSql(name: string, key: PropertyKey | undefined, scope: Scope): DimensionSql {
-  const list = `list_${[...scope.lists.keys()].indexOf(name)}`
-  const overflow = sql`(SELECT o.value FROM json_each(c.overflow) AS o WHERE o.key = ${name})`
-  const isText = key === undefined || key.place === 'overflow'
-  const text = key === undefined ? overflow : isText ? sql`coalesce(${valueText(valueId(key))}, ${overflow})` : valueText(valueId(key))
-  const whole = isText ? text : valueId(key)
-  return {
-    key: sql`iif(${raw(list)}.whole IS NULL, nullif(${text}, ${NONE}), ${raw(list)}.part)`,
-    label: raw,
-    joins: [
-      sql`LEFT JOIN (SELECT value->>0 AS whole, value->>1 AS part, value->>2 AS n, value->>3 AS k
-        FROM json_each(${JSON.stringify(scope.lists.get(name) ?? [])}) LIMIT -1) AS ${raw(list)} ON ${raw(list)}.whole = ${whole}`,
-    ],
-    list,
   }
 }
 
@@ -223,27 +169,4 @@ export function matchSql(
   if (dimension.name === 'user') return sql`${raw(pointer)} IN ${personsSql(test(raw('t.name')))}`
   const either = exactly && alsoIs !== undefined ? sql`(${test(raw(text))} OR ${test(raw(alsoIs))})` : test(raw(text))
   return sql`${raw(pointer)} IN (SELECT t.${raw(dictionary.id)} FROM ${raw(dictionary.table)} AS t WHERE ${raw(text)} IS NOT NULL AND ${either})`
-}
-
-function matchProperty(name: string, { source, scope, test }: { source: Source; scope: Scope; test: TextTest }): Fragment | undefined {
-  const key = scope.catalog.keys.get(name)
-  if (!hasRows(source)) return undefined
-  const isText = key === undefined || key.place === 'overflow'
-  const passes = (whole: string): Fragment => valuePasses(raw(whole), scope.lists.get(name) ?? [], test)
-  const overflow = sql`EXISTS (SELECT 1 FROM json_each(c.overflow) AS t WHERE t.key = ${name} AND ${passes('t.value')})`
-  if (key === undefined) return overflow
-  const values = sql`(SELECT t.value_id FROM property_values AS t WHERE t.key_id = ${key.keyId} AND ${passes(isText ? 't.value' : 't.value_id')})`
-  const inSegment = sql`c.segment_id IN (SELECT s.segment_id FROM segment_values AS s WHERE s.key_id = ${key.keyId} AND s.value_id IN ${values})`
-  const inSlot = key.slot === null ? undefined : sql`ifnull(c.${raw(`p${key.slot}`)} IN ${values}, 0)`
-  const places = [inSegment, inSlot, key.place === 'overflow' ? overflow : undefined].filter((place) => place !== undefined)
-  return places.reduce((a, b) => sql`(${a} OR ${b})`)
-}
-
-/** Whether a value `t`, or any of those it lists, passes; `whole` is what lists know it by. */
-function valuePasses(whole: Fragment, lists: readonly ListPart[], test: TextTest): Fragment {
-  const itself = sql`t.value <> ${NONE} AND ${test(raw('t.value'))}`
-  if (lists.length === 0) return itself
-  const parts = sql`(SELECT value->>0 AS whole, value->>1 AS part FROM json_each(${JSON.stringify(lists)})) AS l`
-  return sql`iif(${whole} IN (SELECT l.whole FROM ${parts}),
-    ${whole} IN (SELECT l.whole FROM ${parts} WHERE l.part IS NOT NULL AND ${test(raw('l.part'))}), ${itself})`
 }

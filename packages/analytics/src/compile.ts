@@ -1,6 +1,7 @@
 import { callSum, needsKinds, needSql, type GroupNeed, type Share } from './call-columns.ts'
 import type { Dimension } from './dimensions.ts'
-import { dimensionSql, localDaySql, type DimensionSql } from './compile-dimension.ts'
+import { dimensionSql } from './compile-dimension.ts'
+import type { DimensionSql } from './dimension-sql.ts'
 import { filterSql } from './compile-filter.ts'
 import { join, raw, sql, type Fragment } from './fragment.ts'
 import type { SumName } from './group.ts'
@@ -27,7 +28,8 @@ export function compileGroups(reading: Reading, scope: Scope): Fragment | undefi
   const { source, sums, needs } = reading
   const columns = [
     ...sums.map((name) => {
-      const sum = source === 'calls' ? callSum(name, base.share) : raw(`sum(r.${name})`)
+      const sum =
+        source === 'calls' ? callSum(name, base.share) : raw(`sum(r.${isOfAnonymous(source, scope) ? `anonymous_${name}` : name})`)
       return name === 'cost_nano_usd' ? sql`CAST(coalesce(${sum}, 0) AS TEXT)` : sql`coalesce(${sum}, 0)`
     }),
     ...needs.flatMap((need) => needSql(need, source, scope, base.share)),
@@ -38,75 +40,9 @@ export function compileGroups(reading: Reading, scope: Scope): Fragment | undefi
     SELECT ${join(named, ', ')} ${base.from} ${base.groupBy(base.dimensions.map((_, n) => `k${n}`))})`
 }
 
-/** What is read of every user of a scope. */
-export interface UserSumsReading {
-  readonly sums: readonly SumName[]
-  readonly activeDays: boolean
-}
-
-/**
- * One row: the active days of all users together, then JSON lists of user ids, costs (null where no call has a price), the
- * sums, active days. From rollups a user stands there once a bucket: adding up is cheaper for the reader than for SQLite.
- */
-export function compileUserSums({ sums, activeDays }: UserSumsReading, scope: Scope): Fragment {
-  const rollup = compileBase({ source: 'users', dimensions: [], sums: [], needs: [] }, scope)
-  const columns = [...sums.map((_, n) => `s${n}`), ...(activeDays ? ['days'] : [])]
-  const rows =
-    rollup === undefined
-      ? userSumsOfCalls(sums, scope)
-      : sql`SELECT r.user_id, iif(r.unpriced_requests = r.requests, NULL, r.cost_nano_usd) AS cost,
-          iif(r.user_id = 0, 0, r.active_days) AS days ${raw(sums.map((name, n) => `, r.${name} AS s${n}`).join(''))} ${rollup.from}`
-  return sql`SELECT coalesce(sum(days), 0) AS all_days, json_group_array(user_id) AS ids, json_group_array(cost) AS cost
-    ${raw(columns.map((column) => `, json_group_array(${column}) AS ${column}`).join(''))} FROM (${rows})`
-}
-
-function userSumsOfCalls(sums: readonly SumName[], scope: Scope): Fragment {
-  const base = compileBase({ source: 'calls', dimensions: [], sums, needs: [] }, scope)
-  // The calls know every dimension and filter.
-  if (base === undefined) throw new Error('The calls cannot answer this reading.')
-  return sql`SELECT c.user_id, sum(c.cost_nano_usd) AS cost, iif(c.user_id = 0, 0, count(DISTINCT ${localDaySql(scope)})) AS days
-    ${join(
-      sums.map((name, n) => sql`, coalesce(${callSum(name)}, 0) AS ${raw(`s${n}`)}`),
-      '',
-    )} ${base.from} GROUP BY c.user_id`
-}
-
-/**
- * One row of JSON lists: user ids, local days (numbered from 1970), requests; a user stands there once for each day with a call.
- */
-export function compileUserDays(scope: Scope): Fragment {
-  const day: Dimension = { kind: 'time', step: 'day' }
-  const reading = { dimensions: [day], sums: [], needs: [] }
-  const rollup = compileBase({ ...reading, source: 'users' }, scope)
-  const base = rollup ?? compileBase({ ...reading, source: 'calls' }, scope)
-  // The calls know every dimension and filter.
-  if (base === undefined) throw new Error('The calls cannot answer this reading.')
-  const rows =
-    rollup === undefined
-      ? sql`SELECT c.user_id, ${join(base.keys, ', ')}, count(*) AS n ${base.from} GROUP BY c.user_id, k0`
-      : sql`SELECT r.user_id, ${join(base.keys, ', ')}, r.requests AS n ${base.from}`
-  return sql`SELECT json_group_array(user_id) AS user_ids, json_group_array(k0) AS days, json_group_array(n) AS n FROM (${rows})`
-}
-
-/** One row of JSON lists: what of each call of a user says how the user behaves; features by key, see `compileFeatureNames`. */
-export function compileUserCalls(scope: Scope): Fragment {
-  const feature: Dimension = { kind: 'property', key: 'feature' }
-  const base = compileBase({ source: 'calls', dimensions: [feature], sums: [], needs: [] }, scope)
-  // The calls know every dimension and filter.
-  if (base === undefined) throw new Error('The calls cannot answer this reading.')
-  const columns = ['user_id', 'session_id', 'start_ms', 'latency_ms', 'ttft_ms', 'kind_id', 'model_id']
-  return sql`SELECT ${raw([...columns, 'k0'].map((name) => `json_group_array(${name}) AS ${name}`).join(', '))}, json_group_array(id) AS ids FROM (
-    SELECT ${raw(columns.map((name) => `c.${name}`).join(', '))}, ${join(base.keys, ', ')}, hex(c.trace_id) || hex(c.span_id) AS id
-    ${base.from} AND c.user_id <> 0)`
-}
-
-/** One JSON text of rows `[key, text]`: the features that keys of `compileUserCalls` stand for. */
-export function compileFeatureNames(keys: readonly (string | number)[], scope: Scope): Fragment {
-  const [feature] =
-    compileBase({ source: 'calls', dimensions: [{ kind: 'property', key: 'feature' }], sums: [], needs: [] }, scope)?.dimensions ?? []
-  if (feature === undefined) throw new Error('The calls cannot answer this reading.')
-  return sql`SELECT json_group_array(json_array(k0, ${feature.label('k0')})) AS rows
-    FROM (SELECT value AS k0 FROM json_each(${JSON.stringify(keys)}))`
+/** Groups of days know of users only how many there were, and what calls without one were made. */
+function isOfAnonymous(source: Source, { userIds }: Scope): boolean {
+  return source === 'days' && userIds?.length === 1 && userIds[0] === 0
 }
 
 /** One row of JSON lists: each key, then the packed counts of each column as hex, from rollups. */
@@ -120,6 +56,18 @@ export function compilePacked(
   const lists = [...base.dimensions.map((_, n) => `k${n}`), ...columns].map((name) => raw(`json_group_array(${name}) AS ${name}`))
   return sql`SELECT ${join(lists, ', ')} FROM (
     SELECT ${join([...base.keys, ...columns.map((column) => raw(`hex(r.${column}) AS ${column}`))], ', ')} ${base.from})`
+}
+
+/** A row for each group of each closed day: its keys `k0`, …, then the columns that are packed. */
+export function compileDayGroups(
+  columns: readonly ('latency' | 'ttft' | 'users')[],
+  dimensions: readonly Dimension[],
+  scope: Scope,
+): Fragment | undefined {
+  const base = compileBase({ source: 'days', dimensions, sums: [], needs: [] }, scope)
+  return base === undefined
+    ? undefined
+    : sql`SELECT ${join([...base.keys, ...columns.map((column) => raw(`r.${column}`))], ', ')} ${base.from}`
 }
 
 /** One JSON text of rows `[key, …, duration bucket, count]` from the calls. */
@@ -178,7 +126,8 @@ export function compileBase({ source, dimensions, sums, needs }: Reading, scope:
     const kinds = raw('JOIN kinds ON kinds.kind_id = c.kind_id')
     joins.set(kinds.text, kinds)
   }
-  const only = scope.userIds === undefined ? raw('1') : usersSql(source, scope.userIds)
+  const isOfCounts = isOfAnonymous(source, scope) && needs.length === 0 && sums.every((name) => name === 'requests')
+  const only = scope.userIds === undefined || isOfCounts ? raw('1') : usersSql(source, scope.userIds)
   if (only === undefined) return undefined
   return {
     dimensions: compiled,
@@ -219,7 +168,7 @@ function groupsSql(compiled: readonly DimensionSql[], { groups }: Scope): Fragme
 }
 
 function usersSql(source: Source, userIds: readonly number[]): Fragment | undefined {
-  if (source === 'models') return undefined
+  if (source === 'models' || source === 'days') return undefined
   return sql`${raw(hasRows(source) ? 'c' : 'r')}.user_id IN (SELECT value FROM json_each(${JSON.stringify(userIds)}))`
 }
 
@@ -249,6 +198,15 @@ function fromSql({ source, dimensions, scope, packed, isOfHits }: From): { table
   }
   if (source === 'feedback' || source === 'nps' || source === 'goal')
     return { tables: sql`FROM ${latestEvents(source, scope)} AS c`, period: raw('1') }
+  if (source === 'days') {
+    if (scope.days === undefined) return undefined
+    const days = JSON.stringify(scope.days.map(({ day, part, timeKey }) => [day, part, timeKey]))
+    return {
+      tables: sql`FROM (SELECT value->>0 AS day, value->>1 AS part, value->>2 AS time_key FROM json_each(${days}) LIMIT -1) AS b
+        CROSS JOIN day_groups AS r`,
+      period: raw('r.day = b.day AND r.part = b.part'),
+    }
+  }
   if (scope.buckets === undefined) return undefined
   const steps = dimensions.flatMap((dimension): TimeStep[] => (dimension.kind === 'time' ? [dimension.step] : []))
   if (steps.some(isShort)) return undefined

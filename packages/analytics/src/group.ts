@@ -1,5 +1,5 @@
 import type { Durations } from './durations.ts'
-import type { Opinion } from './scope.ts'
+import type { UserSet } from './user-set.ts'
 
 /** What is summed over calls; names as in the ledger's rollups. */
 export const sumNames = [
@@ -28,14 +28,30 @@ export const sumNames = [
 ] as const
 export type SumName = (typeof sumNames)[number]
 
+/** Answers of people: ratings and thumbs; how likely they recommend the app. */
+export type Opinion = 'feedback' | 'nps'
+
 /** What needs more than sums. */
-export type Need = 'users' | 'sessions' | 'active_days' | 'latency' | 'ttft' | 'extent' | 'saved' | 'reported' | 'unpriced' | Opinion
+export type Need =
+  | 'users'
+  | 'user_ids'
+  | 'sessions'
+  | 'active_days'
+  | 'latency'
+  | 'ttft'
+  | 'extent'
+  | 'saved'
+  | 'reported'
+  | 'unpriced'
+  | Opinion
 
 /** What is known of a group of calls; what no metric asked for is left out. */
 export interface Group {
   readonly sums: ReadonlyMap<SumName, number>
   readonly costNanoUsd: bigint
   readonly users?: number
+  /** Who they are, while groups are put together from parts. */
+  readonly userSet?: UserSet
   readonly sessions?: number
   readonly activeDays?: number
   readonly unpricedTokens?: number

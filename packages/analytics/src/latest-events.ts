@@ -1,5 +1,6 @@
 import { raw, sql, type Fragment } from './fragment.ts'
-import type { Opinion, Scope } from './scope.ts'
+import type { Opinion } from './group.ts'
+import type { Scope } from './scope.ts'
 
 /** What makes two events say the same thing anew, besides user and name: what they are about. */
 const target = `e.target_kind, CASE e.target_kind WHEN 'session' THEN e.session_id WHEN 'itself' THEN hex(e.span_id) || hex(e.trace_id)

@@ -48,3 +48,24 @@ export function unpackCounts(bytes: Uint8Array): { readonly keys: Int32Array; re
   }
   return { keys, counts }
 }
+
+/** Packed ids, as the store keeps the users of a group. */
+export function unpackIds(bytes: Uint8Array): Int32Array {
+  let count = 0
+  for (let at = 0; at < bytes.length; at++) if ((bytes[at] ?? 0) < 128) count++
+  const ids = new Int32Array(count)
+  let id = 0
+  let value = 0
+  let scale = 1
+  let n = 0
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] ?? 0
+    value += (byte & 127) * scale
+    scale *= 128
+    if (byte >= 128) continue
+    ids[n++] = id += value
+    value = 0
+    scale = 1
+  }
+  return ids
+}

@@ -1,6 +1,6 @@
 import type { Store } from '@spanledger/store'
 
-import { compileUserSums, type UserSumsReading } from './compile.ts'
+import { compileUserSums, type UserSumsReading } from './compile-users.ts'
 import type { SumName } from './group.ts'
 import type { Scope } from './scope.ts'
 import { positionsOf, sumBy, sumKnown } from './sum-by-id.ts'

@@ -1,13 +1,19 @@
 import type { DefinedColumn } from './answer.ts'
+import type { Catalog } from './catalog.ts'
 import { columnKey, columnLabel, columnSays, type Dimension } from './dimensions.ts'
-import type { Frame } from './frame.ts'
 import { isMetric, metricTable, type MetricName } from './metrics.ts'
 import type { Order } from './query.ts'
 import { QueryError, unknownName } from './query-error.ts'
 import { isShort } from './time-bucket.ts'
 
+/** By what an answer is split, and how keys are spelled. */
+interface Split {
+  readonly dimensions: readonly Dimension[]
+  readonly catalog: Catalog
+}
+
 /** The columns of an answer: its dimensions, then its metrics. */
-export function columnsOf({ dimensions, catalog }: Frame, metrics: readonly MetricName[]): DefinedColumn[] {
+export function columnsOf({ dimensions, catalog }: Split, metrics: readonly MetricName[]): DefinedColumn[] {
   const keys = new Set<string>(metrics)
   const byDimension = dimensions.map((dimension): DefinedColumn => {
     const key = columnKey(dimension)

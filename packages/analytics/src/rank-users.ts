@@ -1,5 +1,5 @@
 import type { Column } from './answer.ts'
-import type { UserSumsReading } from './compile.ts'
+import type { UserSumsReading } from './compile-users.ts'
 import { NONE } from './dimensions.ts'
 import type { FilterNode } from './filter.ts'
 import type { Frame } from './frame.ts'

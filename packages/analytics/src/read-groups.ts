@@ -1,22 +1,17 @@
 import type { Store } from '@spanledger/store'
 
-import { gives, isReadApart, needWidth, type GroupNeed } from './call-columns.ts'
-import { compileGroups, compileHistogram, compilePacked, type Reading } from './compile.ts'
+import { gives, isReadApart, type GroupNeed } from './call-columns.ts'
+import { closedGroups } from './closed-groups.ts'
+import { compileGroups } from './compile.ts'
 import type { Dimension } from './dimensions.ts'
-import { Durations } from './durations.ts'
+import { compiled, nameOf, packedFrom, putNeeds, readHistograms, readMain, type Found, type FoundGroup } from './found-groups.ts'
 import type { Fragment } from './fragment.ts'
-import type { Group, Need, SumName } from './group.ts'
+import type { Need, Opinion } from './group.ts'
 import { requirements, type MetricName } from './metrics.ts'
+import { readClosedGroups, type Counted } from './read-closed-groups.ts'
 import { noOpinions, readOpinions } from './read-opinions.ts'
-import type { Key, Opinion, Scope, Source } from './scope.ts'
-import { readColumns, readRows } from './snapshot.ts'
-
-/** A group of calls, with what its dimensions are: the key they were grouped by, and the value to show. */
-export interface FoundGroup {
-  readonly keys: readonly Key[]
-  readonly labels: readonly (string | number | null)[]
-  readonly group: Group
-}
+import type { Key, Scope, Source } from './scope.ts'
+import { readRows } from './snapshot.ts'
 
 /** From the least to read to the most. */
 const sources: readonly Source[] = ['models', 'users', 'calls']
@@ -31,21 +26,51 @@ export async function readGroups(
   { dimensions, metrics }: { dimensions: readonly Dimension[]; metrics: readonly MetricName[] },
 ): Promise<FoundGroup[]> {
   const { sums, needs } = requirements(metrics)
-  const names = [...sums]
+  const durations = (['latency', 'ttft'] as const).filter((column) => needs.has(column))
   const wanted = [...needs].filter((need): need is GroupNeed => !otherNeeds.has(need))
-  const main = sources.find((source) => compileGroups({ source, dimensions, sums: names, needs: [] }, scope) !== undefined) ?? 'calls'
-  const together = wanted.filter((need) => gives(main, need) && !isReadApart(need))
-  const found = await readMain(store, scope, { source: main, dimensions, sums: names, needs: together })
-
+  const asked: Counted = { dimensions, sums: [...sums], users: needs.has('users'), durations }
+  const closed = readsCalls(scope, asked) ? await closedGroups(store, scope, dimensions) : undefined
+  const { found, read } =
+    closed === undefined
+      ? await readCounted(store, scope, asked, wanted)
+      : { found: await readClosedGroups(store, scope, closed, asked), read: ['users'] }
   for (const need of wanted) {
-    if (together.includes(need) || (need === 'saved' && !(await hasHits(store, scope)))) continue
+    if (read.includes(need) || (need === 'saved' && !(await hasHits(store, scope)))) continue
     await readNeed(store, scope, { need, dimensions, found })
   }
-  const durations = (['latency', 'ttft'] as const).filter((column) => needs.has(column))
-  if (durations.length > 0) await readHistograms(store, scope, { columns: durations, dimensions, found })
   for (const opinion of ['feedback', 'nps'] as const)
     if (needs.has(opinion)) await addOpinions(store, scope, { opinion, dimensions, found })
   return [...found.values()]
+}
+
+function mainSource(scope: Scope, { dimensions, sums }: Counted): Source {
+  return sources.find((source) => compileGroups({ source, dimensions, sums, needs: [] }, scope) !== undefined) ?? 'calls'
+}
+
+/** Whether rollups leave anything to the calls that closed days know too. */
+function readsCalls(scope: Scope, asked: Counted): boolean {
+  const { dimensions, sums, users, durations } = asked
+  const counts = users || durations.length > 0
+  if (compileGroups({ source: 'days', dimensions, sums, needs: [] }, { ...scope, days: [] }) === undefined) return false
+  if (counts && scope.userIds !== undefined) return false
+  if (mainSource(scope, asked) === 'calls') return true
+  if (users && compileGroups({ source: 'users', dimensions, sums: [], needs: [] }, scope) === undefined) return true
+  return durations.length > 0 && packedFrom(scope, { columns: durations, dimensions }) === undefined
+}
+
+/** Reads from rollups, or from the calls. `read`: the needs that are read together with the sums. */
+async function readCounted(
+  store: Store,
+  scope: Scope,
+  asked: Counted,
+  wanted: readonly GroupNeed[],
+): Promise<{ found: Found; read: readonly GroupNeed[] }> {
+  const { dimensions, sums, durations } = asked
+  const source = mainSource(scope, asked)
+  const together = wanted.filter((need) => gives(source, need) && !isReadApart(need))
+  const found = await readMain(store, scope, { source, dimensions, sums, needs: together })
+  if (durations.length > 0) await readHistograms(store, scope, { columns: durations, dimensions, found })
+  return { found, read: together }
 }
 
 /** Most ledgers have no cache hits, and then there is nothing to join. */
@@ -59,59 +84,6 @@ async function hasHits(store: Store, { period: { fromMs, toMs } }: Scope): Promi
 }
 
 const otherNeeds: ReadonlySet<Need> = new Set<Exclude<Need, GroupNeed>>(['latency', 'ttft', 'feedback', 'nps'])
-type Found = Map<string, Omit<FoundGroup, 'group'> & { readonly group: Mutable<Group> }>
-type Mutable<T> = { -readonly [Name in keyof T]: T[Name] }
-
-function nameOf(keys: readonly Key[]): string {
-  return JSON.stringify(keys)
-}
-
-async function readMain(store: Store, scope: Scope, reading: Reading): Promise<Found> {
-  const { dimensions, sums, needs } = reading
-  const found: Found = new Map()
-  for (const row of await readRows<Key[]>(store, compiled(compileGroups(reading, scope)))) {
-    const keys = dimensions.map((_, n) => row[n * 2] ?? null)
-    const labels = dimensions.map((_, n) => row[n * 2 + 1] ?? null)
-    const values = row.slice(dimensions.length * 2)
-    const group: Mutable<Group> = { sums: new Map(), costNanoUsd: 0n }
-    const counted = new Map<SumName, number>()
-    for (const [n, name] of sums.entries()) {
-      if (name === 'cost_nano_usd') group.costNanoUsd = BigInt(values[n] ?? 0)
-      else counted.set(name, Number(values[n] ?? 0))
-    }
-    group.sums = counted
-    putNeeds(group, needs, values.slice(sums.length))
-    found.set(nameOf(keys), { keys, labels, group })
-  }
-  return found
-}
-
-function putNeeds(group: Mutable<Group>, needs: readonly GroupNeed[], values: readonly Key[]): void {
-  let at = 0
-  for (const need of needs) {
-    const [first, second, third, fourth, fifth] = values.slice(at, at + needWidth[need])
-    at += needWidth[need]
-    if (need === 'users') group.users = Number(first ?? 0)
-    else if (need === 'sessions') group.sessions = Number(first ?? 0)
-    else if (need === 'active_days') group.activeDays = Number(first ?? 0)
-    else if (need === 'unpriced') group.unpricedTokens = Number(first ?? 0)
-    else if (need === 'reported')
-      group.reported = {
-        calls: Number(first),
-        costNanoUsd: BigInt(second ?? 0),
-        priced: Number(third),
-        pricedNanoUsd: BigInt(fourth ?? 0),
-        computedNanoUsd: BigInt(fifth ?? 0),
-      }
-    else if (need === 'saved')
-      group.saved = { hits: Number(first), tokens: Number(second), costNanoUsd: BigInt(third ?? 0), unpriced: Number(fourth) }
-    else if (typeof first === 'number') {
-      group.firstStartMs = first
-      group.lastStartMs = Number(second)
-      group.lastEndMs = Number(third)
-    }
-  }
-}
 
 async function readNeed(
   store: Store,
@@ -125,37 +97,6 @@ async function readNeed(
     const keys = dimensions.map((_, n) => row[n * 2] ?? null)
     const one = found.get(nameOf(keys))
     if (one !== undefined) putNeeds(one.group, [need], row.slice(dimensions.length * 2))
-  }
-}
-
-interface Histograms {
-  readonly columns: readonly ('latency' | 'ttft')[]
-  readonly dimensions: readonly Dimension[]
-  readonly found: Found
-}
-
-async function readHistograms(store: Store, scope: Scope, { columns, dimensions, found }: Histograms): Promise<void> {
-  const durationsOf = (row: readonly Key[], column: 'latency' | 'ttft'): Durations | undefined => {
-    const group = found.get(nameOf(row.slice(0, dimensions.length)))?.group
-    return group === undefined ? undefined : (group[column] ??= new Durations())
-  }
-  const packed = (['models', 'users'] as const)
-    .map((source) => compilePacked(columns, { source, dimensions }, scope))
-    .find((one) => one !== undefined)
-  if (packed !== undefined) {
-    const lists = await readColumns<Key>(store, packed)
-    const rows = lists[dimensions.length]?.length ?? 0
-    for (let at = 0; at < rows; at++) {
-      const keys = dimensions.map((_, n) => lists[n]?.[at] ?? null)
-      for (const [n, column] of columns.entries()) durationsOf(keys, column)?.addPacked(String(lists[dimensions.length + n]?.[at] ?? ''))
-    }
-    return
-  }
-  for (const column of columns) {
-    for (const row of await readRows<Key[]>(store, compiled(compileHistogram(column, dimensions, scope)))) {
-      const [bucket, count] = row.slice(dimensions.length).map(Number)
-      durationsOf(row, column)?.add(bucket ?? 0, count ?? 0)
-    }
   }
 }
 
@@ -182,10 +123,4 @@ function firstCompiled(compile: (source: Source) => Fragment | undefined): Fragm
     if (statement !== undefined) return statement
   }
   return compiled(undefined)
-}
-
-function compiled(statement: Fragment | undefined): Fragment {
-  // The calls know every dimension, filter and metric, so this is a fault of ours, never of a question.
-  if (statement === undefined) throw new Error('No source of the ledger can answer this reading.')
-  return statement
 }

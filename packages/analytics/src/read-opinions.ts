@@ -3,8 +3,8 @@ import type { Store } from '@spanledger/store'
 import { compileBase } from './compile.ts'
 import type { Dimension } from './dimensions.ts'
 import { join, raw, sql, type Fragment } from './fragment.ts'
-import type { Group } from './group.ts'
-import type { Opinion, Scope } from './scope.ts'
+import type { Group, Opinion } from './group.ts'
+import type { Scope } from './scope.ts'
 import { readRows } from './snapshot.ts'
 
 /** What people said, of one group of answers. */

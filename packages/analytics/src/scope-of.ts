@@ -35,6 +35,7 @@ export async function scopeOf(words: ScopeWords, period: Period, restrict: { use
     where: words.where,
     ...restrict,
     offsets: zoneOffsets(words.zone.name, known),
+    timeZone: words.zone.name,
     buckets: await bucketsOf(words.store, known, words.zone),
     memberships: words.memberships,
     traitTimes: await readTraitTimes(words, known),

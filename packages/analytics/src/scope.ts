@@ -1,30 +1,27 @@
+import type { Buckets } from './buckets.ts'
 import type { Catalog } from './catalog.ts'
 import type { Dimension } from './dimensions.ts'
 import type { FilterNode } from './filter.ts'
+import type { Opinion } from './group.ts'
 import type { Attribution, ListPart } from './list-values.ts'
 import type { Memberships } from './memberships.ts'
 import type { Period } from './period.ts'
-import type { TimeStep, ZoneOffset } from './time-bucket.ts'
+import type { ZoneOffset } from './time-bucket.ts'
 import type { TraitTime } from './traits.ts'
 
-/** Where an answer can be read from: sums by user, sums by model, the calls themselves, or what was said beside them of users. */
-export type Source = 'users' | 'models' | 'calls' | Opinion | 'goal'
-
-/** Answers of people: ratings and thumbs; how likely they recommend the app. */
-export type Opinion = 'feedback' | 'nps'
+/** Where an answer can be read from: sums by user, sums by model, groups of closed days, the calls themselves, or what was said beside them of users. */
+export type Source = 'users' | 'models' | 'days' | 'calls' | Opinion | 'goal'
 
 /** Whether a source has a row `c` for each call or event; the others have sums `r`. */
 export function hasRows(source: Source): boolean {
-  return source !== 'users' && source !== 'models'
+  return source !== 'users' && source !== 'models' && source !== 'days'
 }
 
-/** The days and months of rollups that make up a period exactly. */
-export interface Buckets {
-  /**
-   * Pairs of rollup bucket and time key. Whole months are one bucket where the step allows, but not where `packed` counts of
-   * users are read: only their days have them.
-   */
-  readonly pairs: (step: TimeStep | undefined, packed?: 'packed') => readonly (readonly [bucket: number, timeKey: number])[]
+/** A closed day, the part of its groups that is read, and the time key of its row in the answer. */
+export interface DayPart {
+  readonly day: number
+  readonly part: number
+  readonly timeKey: number
 }
 
 /** What the calls of a group have in common, by dimension; null for none. */
@@ -45,6 +42,10 @@ export interface Scope {
   readonly userIds?: readonly number[]
   /** Offsets of the zone of local days during the period. */
   readonly offsets: readonly ZoneOffset[]
+  /** IANA name of the zone of local days. */
+  readonly timeZone: string
+  /** The closed days to be read; other sources do not look at them. */
+  readonly days?: readonly DayPart[]
   /** Undefined where rollups cannot answer: another zone, or a period with calls right outside of it on the same day. */
   readonly buckets: Buckets | undefined
   /** The segments of each user at `as_of`; only read where the question names segments. */

@@ -63,6 +63,16 @@ describe('a question reads', () => {
     expect(await sourcesOf(query({ metrics: ['cost_usd'], by: ['user'] }, Date.parse('2026-01-20T12:00:00Z')))).toContain('llm_calls')
   })
 
+  it('groups of closed days, and the calls of what is not closed only', async () => {
+    const question = { metrics: ['requests', 'users', 'cost_usd', 'latency_p95_ms'], by: ['property:plan'], where: 'plan = pro' } as const
+    const closed = (now: number) => async (store: Store) => {
+      await store.closeDays()
+      await query(question, now)(store)
+    }
+    expect(await sourcesOf(closed(after))).toEqual(['day_groups', 'day_parts', 'rollup_models'])
+    expect(await sourcesOf(closed(Date.parse('2026-02-01T12:00:00Z')))).toEqual(['day_groups', 'day_parts', 'llm_calls', 'rollup_models'])
+  })
+
   it('no calls for all columns of the users report, but those of the days in which a segment window begins or ends', async () => {
     const report =
       (metrics?: string[], now = after) =>

@@ -1,4 +1,5 @@
 import { compareTables, type Compared } from './compare-tables.ts'
+import { dayGroups } from './day-groups.ts'
 import type { DayKeeper } from './day-keeper.ts'
 import { dayUsers } from './day-users.ts'
 import type { RollupSchema } from './rollups.ts'
@@ -6,7 +7,7 @@ import type { Sqlite } from './sqlite.ts'
 import { addDays, type Zone } from './zone.ts'
 
 /** What is kept of each closed day. */
-const keepers: readonly DayKeeper[] = [dayUsers]
+const keepers: readonly DayKeeper[] = [dayUsers, dayGroups]
 
 /** A day is closed so long after it ended: most of what comes late has come by then, and would open it again. */
 const GRACE_MS = 3_600_000

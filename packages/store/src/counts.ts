@@ -10,6 +10,18 @@ export function encodeCounts(counts: Counts): Uint8Array {
   return Uint8Array.prototype.slice.call(scratch, 0, writer.at)
 }
 
+/** Ids, ascending and each once, as distances in varints. The same ids always give the same bytes. */
+export function encodeIds(ids: readonly number[]): Uint8Array {
+  let at = 0
+  let previous = 0
+  for (const id of ids) {
+    grow(at)
+    at = writeVarint(at, id - previous)
+    previous = id
+  }
+  return Uint8Array.prototype.slice.call(scratch, 0, at)
+}
+
 /** Packed counts, in hex, with each of `added` counted once more and each of `removed` once less. */
 export function mergeCounts(packedHex: string, added: readonly number[] = [], removed: readonly number[] = []): string {
   if (added.length === 0 && removed.length === 0) return packedHex
@@ -53,10 +65,15 @@ let scratch = Buffer.alloc(1024)
 
 function write(writer: { at: number; previous: number }, key: number, count: number): void {
   if (count === 0) return
-  if (writer.at + 20 > scratch.length) scratch = Buffer.concat([scratch], scratch.length * 2)
+  grow(writer.at)
   writer.at = writeVarint(writer.at, key - writer.previous)
   writer.at = writeVarint(writer.at, count)
   writer.previous = key
+}
+
+/** Makes room for two numbers. */
+function grow(at: number): void {
+  if (at + 20 > scratch.length) scratch = Buffer.concat([scratch], scratch.length * 2)
 }
 
 function writeVarint(at: number, value: number): number {

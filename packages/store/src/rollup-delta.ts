@@ -102,7 +102,7 @@ const tokenReaders = usageBuckets.map((bucket) => usageReaders[bucket])
 const ofOneCall = noMeasures.slice()
 
 /** A call's measures, in the order of `measureColumns`; they hold until the next call's are asked for. */
-function measuresOf(call: Contribution): readonly number[] {
+export function measuresOf(call: Contribution): readonly number[] {
   const { status, quality, costNanoUsd, usage } = call
   ofOneCall[0] = 1
   ofOneCall[1] = status === 'error' ? 1 : 0

@@ -1,5 +1,6 @@
 import { aliasesSchema } from './aliases-schema.ts'
 import { closedDaysSchema } from './closed-days-schema.ts'
+import { dayGroupsSchema } from './day-groups-schema.ts'
 import { eventsSchema } from './events-schema.ts'
 import { inheritedTraitsSchema } from './inherited-traits.ts'
 import { rateLimitedSchema } from './rate-limited.ts'
@@ -251,4 +252,5 @@ export const migrations: readonly string[] = [
   closedDaysSchema,
   inheritedTraitsSchema,
   spanKeysSchema,
+  dayGroupsSchema,
 ]

@@ -110,6 +110,80 @@ describe('a day that is over', () => {
   })
 })
 
+describe('the calls of a closed day are grouped', () => {
+  const parts = (store: Store): Promise<unknown[]> =>
+    store.all(`SELECT coalesce(k.key, p.part) AS part, p.kept, count(g.id) AS "groups" FROM day_parts AS p
+      LEFT JOIN property_keys AS k ON k.key_id = p.part LEFT JOIN day_groups AS g ON g.day = p.day AND g.part = p.part
+      GROUP BY p.part ORDER BY p.part`)
+
+  it('by model, by kind, by each property, and by those with few values together', async () => {
+    const store = await ledger([
+      {
+        calls: Array.from({ length: 60 }, (_, n) =>
+          call({
+            n: n + 1,
+            startMs: noon(15) + n,
+            user: n % 3 === 0 ? undefined : `u${n % 7}`,
+            model: n % 5 === 0 ? 'gpt-4o' : 'gpt-4o-mini',
+            status: n % 10 === 0 ? 'error' : 'ok',
+            properties: properties({
+              plan: n % 2 === 0 ? 'pro' : 'free',
+              ...(n % 4 === 0 ? { feature: 'chat' } : {}),
+              tenant: `t${n % 20}`,
+            }),
+          }),
+        ),
+      },
+    ])
+    await store.closeDays()
+    expect(await parts(store)).toEqual([
+      { part: -2, kept: 1, groups: 2 },
+      { part: -1, kept: 1, groups: 2 },
+      { part: 'feature', kept: 2, groups: 2 },
+      { part: 'plan', kept: 2, groups: 2 },
+      { part: 'tenant', kept: 2, groups: 20 },
+    ])
+    const [joint] = await store.all(
+      `SELECT count(*) AS "groups", sum(requests) AS requests, sum(anonymous_requests) AS anonymous, sum(cost_nano_usd) AS cost,
+         sum((SELECT count(*) FROM segment_values AS v WHERE v.segment_id = g.id)) AS "values" FROM day_groups AS g WHERE part = 0`,
+    )
+    expect(joint).toEqual({ groups: 20, requests: 60, anonymous: 20, cost: 60 * 110, values: 45 })
+    expect(await store.verify()).toMatchObject({ ok: true })
+    await store.close()
+  })
+
+  it('not by a property of so many values that there would be more groups than a sixteenth of the calls, 64 at least', async () => {
+    const store = await ledger([
+      {
+        calls: Array.from({ length: 100 }, (_, n) =>
+          call({ n: n + 1, startMs: noon(15) + n, properties: properties({ plan: 'pro', tenant: `t${n}` }) }),
+        ),
+      },
+    ])
+    await store.closeDays()
+    expect(await parts(store)).toEqual([
+      { part: -2, kept: 1, groups: 1 },
+      { part: -1, kept: 1, groups: 1 },
+      { part: 'plan', kept: 1, groups: 1 },
+      { part: 'tenant', kept: 0, groups: 0 },
+    ])
+    await store.close()
+  })
+
+  it('not by a property whose values stand in the calls themselves, or that has no key', async () => {
+    const tenants = Array.from({ length: 201 }, (_, n) =>
+      call({ n: n + 1, startMs: noon(14) + n, properties: properties({ tenant: `t${n}` }) }),
+    )
+    const store = await ledger([
+      { calls: tenants },
+      { calls: [call({ n: 300, startMs: noon(15), properties: properties({ tenant: 't1' }) })] },
+    ])
+    await store.closeDays()
+    expect(await store.all('SELECT kept FROM day_parts WHERE day = 20260115 AND part > 0')).toEqual([{ kept: 0 }])
+    await store.close()
+  })
+})
+
 describe('a day that is not over', () => {
   it('is not closed, nor within the hour after', async () => {
     const now = Date.now()

@@ -1,5 +1,5 @@
 import type { Period } from '../period.ts'
-import { compileUserDays } from '../compile.ts'
+import { compileUserDays } from '../compile-users.ts'
 import { scopeOf, type Frame } from '../frame.ts'
 import { readGroups } from '../read-groups.ts'
 import type { Scope } from '../scope.ts'

@@ -1,5 +1,6 @@
 import { isChat } from '../behavior/user-call.ts'
-import { compileBase, compileFeatureNames } from '../compile.ts'
+import { compileBase } from '../compile.ts'
+import { compileFeatureNames } from '../compile-users.ts'
 import { scopeOf, type Frame } from '../frame.ts'
 import { join, raw, sql } from '../fragment.ts'
 import { Journeys, type Journey, type JourneyKind } from '../journey/journeys.ts'

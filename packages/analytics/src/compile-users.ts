@@ -1,0 +1,78 @@
+import { callSum } from './call-columns.ts'
+import { compileBase } from './compile.ts'
+import { localDaySql } from './compile-dimension.ts'
+import type { Dimension } from './dimensions.ts'
+import { join, raw, sql, type Fragment } from './fragment.ts'
+import type { SumName } from './group.ts'
+import type { Scope } from './scope.ts'
+
+/** What is read of every user of a scope. */
+export interface UserSumsReading {
+  readonly sums: readonly SumName[]
+  readonly activeDays: boolean
+}
+
+/**
+ * One row: the active days of all users together, then JSON lists of user ids, costs (null where no call has a price), the
+ * sums, active days. From rollups a user stands there once a bucket: adding up is cheaper for the reader than for SQLite.
+ */
+export function compileUserSums({ sums, activeDays }: UserSumsReading, scope: Scope): Fragment {
+  const rollup = compileBase({ source: 'users', dimensions: [], sums: [], needs: [] }, scope)
+  const columns = [...sums.map((_, n) => `s${n}`), ...(activeDays ? ['days'] : [])]
+  const rows =
+    rollup === undefined
+      ? userSumsOfCalls(sums, scope)
+      : sql`SELECT r.user_id, iif(r.unpriced_requests = r.requests, NULL, r.cost_nano_usd) AS cost,
+          iif(r.user_id = 0, 0, r.active_days) AS days ${raw(sums.map((name, n) => `, r.${name} AS s${n}`).join(''))} ${rollup.from}`
+  return sql`SELECT coalesce(sum(days), 0) AS all_days, json_group_array(user_id) AS ids, json_group_array(cost) AS cost
+    ${raw(columns.map((column) => `, json_group_array(${column}) AS ${column}`).join(''))} FROM (${rows})`
+}
+
+function userSumsOfCalls(sums: readonly SumName[], scope: Scope): Fragment {
+  const base = compileBase({ source: 'calls', dimensions: [], sums, needs: [] }, scope)
+  // The calls know every dimension and filter.
+  if (base === undefined) throw new Error('The calls cannot answer this reading.')
+  return sql`SELECT c.user_id, sum(c.cost_nano_usd) AS cost, iif(c.user_id = 0, 0, count(DISTINCT ${localDaySql(scope)})) AS days
+    ${join(
+      sums.map((name, n) => sql`, coalesce(${callSum(name)}, 0) AS ${raw(`s${n}`)}`),
+      '',
+    )} ${base.from} GROUP BY c.user_id`
+}
+
+/**
+ * One row of JSON lists: user ids, local days (numbered from 1970), requests; a user stands there once for each day with a call.
+ */
+export function compileUserDays(scope: Scope): Fragment {
+  const day: Dimension = { kind: 'time', step: 'day' }
+  const reading = { dimensions: [day], sums: [], needs: [] }
+  const rollup = compileBase({ ...reading, source: 'users' }, scope)
+  const base = rollup ?? compileBase({ ...reading, source: 'calls' }, scope)
+  // The calls know every dimension and filter.
+  if (base === undefined) throw new Error('The calls cannot answer this reading.')
+  const rows =
+    rollup === undefined
+      ? sql`SELECT c.user_id, ${join(base.keys, ', ')}, count(*) AS n ${base.from} GROUP BY c.user_id, k0`
+      : sql`SELECT r.user_id, ${join(base.keys, ', ')}, r.requests AS n ${base.from}`
+  return sql`SELECT json_group_array(user_id) AS user_ids, json_group_array(k0) AS days, json_group_array(n) AS n FROM (${rows})`
+}
+
+/** One row of JSON lists: what of each call of a user says how the user behaves; features by key, see `compileFeatureNames`. */
+export function compileUserCalls(scope: Scope): Fragment {
+  const feature: Dimension = { kind: 'property', key: 'feature' }
+  const base = compileBase({ source: 'calls', dimensions: [feature], sums: [], needs: [] }, scope)
+  // The calls know every dimension and filter.
+  if (base === undefined) throw new Error('The calls cannot answer this reading.')
+  const columns = ['user_id', 'session_id', 'start_ms', 'latency_ms', 'ttft_ms', 'kind_id', 'model_id']
+  return sql`SELECT ${raw([...columns, 'k0'].map((name) => `json_group_array(${name}) AS ${name}`).join(', '))}, json_group_array(id) AS ids FROM (
+    SELECT ${raw(columns.map((name) => `c.${name}`).join(', '))}, ${join(base.keys, ', ')}, hex(c.trace_id) || hex(c.span_id) AS id
+    ${base.from} AND c.user_id <> 0)`
+}
+
+/** One JSON text of rows `[key, text]`: the features that keys of `compileUserCalls` stand for. */
+export function compileFeatureNames(keys: readonly (string | number)[], scope: Scope): Fragment {
+  const [feature] =
+    compileBase({ source: 'calls', dimensions: [{ kind: 'property', key: 'feature' }], sums: [], needs: [] }, scope)?.dimensions ?? []
+  if (feature === undefined) throw new Error('The calls cannot answer this reading.')
+  return sql`SELECT json_group_array(json_array(k0, ${feature.label('k0')})) AS rows
+    FROM (SELECT value AS k0 FROM json_each(${JSON.stringify(keys)}))`
+}
