@@ -84,13 +84,17 @@ export async function readAliases(read: <Row>(sql: string) => Promise<Row[]>): P
 
 /**
  * Puts what a batch wrote for users with an alias under whom they are. Inside the transaction of the batch, after it: it
- * wrote everything under whom it said. `revised`: calls that were there before, and that it put under whom they say now.
+ * wrote everything under whom it said. `revised`, `revisedEvents`: those that were there before, and that it put under whom they say now.
  */
-export async function applyAliases({ db, zone }: Omit<AliasContext, 'nowMs'>, batch: Batch, revised: readonly RowKey[]): Promise<void> {
+export async function applyAliases(
+  { db, zone }: Omit<AliasContext, 'nowMs'>,
+  batch: Batch,
+  { revised, revisedEvents }: { readonly revised: readonly RowKey[]; readonly revisedEvents: readonly RowKey[] },
+): Promise<void> {
   const [any] = await db.all<{ found: number }>('SELECT EXISTS (SELECT 1 FROM aliases WHERE undone_ms IS NULL) AS found')
   if (any?.found !== 1) return
   const calls = JSON.stringify([...keysOf(batch.calls), ...revised])
-  const events = JSON.stringify(keysOf(batch.events ?? []))
+  const events = JSON.stringify([...keysOf(batch.events ?? []), ...revisedEvents])
   const traces = JSON.stringify([
     ...new Set([...(batch.links ?? []), ...batch.calls.filter(({ settled }) => settled !== true)].map(({ traceId }) => traceId)),
   ])

@@ -1,12 +1,15 @@
 import { usageBuckets, usageOf } from '@spanledger/conventions'
 
+import type { WrittenCall } from './batch.ts'
 import type { NamedCall } from './interning.ts'
 import { usageColumns, usageReaders } from './measures.ts'
 import { SLOTS } from './properties.ts'
+import { responseHash } from './response-hash.ts'
 import { nothing, zero, type SparseColumn } from './sparse-rows.ts'
 
 /** A call on its way into llm_calls: what it said, what that costs, and the ids that interning fills in. */
 export interface CallRow extends NamedCall {
+  readonly call: WrittenCall
   readonly counted: boolean
 }
 
@@ -42,4 +45,10 @@ export const callColumns: readonly SparseColumn<CallRow>[] = [
   })),
   { name: 'overflow', of: ({ placed }) => placed.overflow, empty: nothing },
   { name: 'parts', of: ({ call }) => (call.parts === undefined ? null : JSON.stringify(call.parts)), empty: nothing },
+  // Of the others trace_spans has the whole id.
+  {
+    name: 'response_hash',
+    of: ({ call }) => (call.settled !== true || call.responseId === undefined ? null : responseHash(call.responseId)),
+    empty: nothing,
+  },
 ]

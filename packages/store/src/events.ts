@@ -3,8 +3,17 @@ import { mergeIdentities, type Identity } from '@spanledger/conventions'
 import type { Batch, WrittenEvent } from './batch.ts'
 import { encodeEventRow, encodeIdentityRow, insertEvents, updateEventIdentities } from './event-row.ts'
 import { nobody, type Interning } from './interning.ts'
-import { forgetSaidUsers } from './move-to-user.ts'
-import { decideIdentities, insertOpenEvents, readOpenEvents, toOpenEvent, type OpenEvent } from './open-events.ts'
+import { forgetSaidUsers, type RowKey } from './move-to-user.ts'
+import { namesOfCalls, type NameableCall } from './named-calls.ts'
+import {
+  decideIdentities,
+  insertOpenEvents,
+  isAnyNamed,
+  readNamedSessions,
+  readOpenEvents,
+  toOpenEvent,
+  type OpenEvent,
+} from './open-events.ts'
 import type { Sqlite } from './sqlite.ts'
 
 /** What writing events leans on. */
@@ -17,26 +26,46 @@ export interface EventContext {
 
 /**
  * Writes the events of a batch, each once, and gives those already in the ledger the user that its links and calls now
- * say they have. Inside a transaction, after the links and calls are among the spans of their traces.
- * @returns how many were inserted; what was refused, or there already, is added to the counters
+ * say they have, or by those that name them. Inside a transaction, after the links and calls are among the spans of their
+ * traces. `calls`: those that are new, or somebody else's now.
+ * @returns how many were inserted, and which were there before; what was refused, or there already, is added to the counters
  */
-export async function writeEvents(context: EventContext, batch: Batch, counters: Map<string, number>): Promise<number> {
+export async function writeEvents(
+  context: EventContext,
+  batch: Batch,
+  { counters, calls }: { counters: Map<string, number>; calls: () => readonly NameableCall[] },
+): Promise<{ inserted: number; revised: readonly RowKey[] }> {
   const { db, nowMs } = context
-  const waiting = await readOpenEvents(db, grownTraces(batch))
+  const names = (await isAnyNamed(db)) ? namesOfCalls(calls()) : new Map<string, RowKey[]>()
+  const waiting = await readOpenEvents(db, { traceIds: grownTraces(batch), names: names.keys() })
   const fresh = await freshEvents(context, batch.events ?? [], counters)
-  if (fresh.length === 0 && waiting.length === 0) return 0
+  if (fresh.length === 0 && waiting.length === 0) return { inserted: 0, revised: [] }
 
   const open = new Map(fresh.map((event) => [event, toOpenEvent(event)] as const))
   const freshOpen = [...open.values()].filter((event) => event !== undefined)
   await insertOpenEvents(db, freshOpen, nowMs())
-  const identities = await decideIdentities(db, [...freshOpen, ...waiting])
+  const identities = await decideIdentities(db, [...freshOpen, ...waiting], { fresh: names, waiting: new Set(waiting) })
   await insertFresh(context, fresh, (event) => {
     const asked = open.get(event)
     return (asked === undefined ? undefined : identities.get(asked)) ?? withResource(event)
   })
   await revise(context, waiting, identities)
   for (const event of fresh) for (const fault of event.faults) addTo(counters, fault)
-  return fresh.length
+  return { inserted: fresh.length, revised: waiting.map(({ startMs, spanId, traceId }) => [startMs, spanId, traceId]) }
+}
+
+/**
+ * Gives events that name sessions without a user those whose they are now, because users became one, or two; under whom they say, as
+ * a batch does. Inside a transaction.
+ * @returns which they are
+ */
+export async function redecideSessionEvents({ db, interning }: Pick<EventContext, 'db' | 'interning'>): Promise<readonly RowKey[]> {
+  const names = await readNamedSessions(db)
+  if (names.length === 0) return []
+  const waiting = await readOpenEvents(db, { traceIds: new Set(), names })
+  await interning.begin()
+  await revise({ db, interning }, waiting, await decideIdentities(db, waiting, { fresh: new Map(), waiting: new Set(waiting) }))
+  return waiting.map(({ startMs, spanId, traceId }) => [startMs, spanId, traceId])
 }
 
 /** The traces of which the batch brings spans that may stand above an event. */
@@ -97,7 +126,7 @@ async function insertFresh(
 
 /** Events in the ledger whose trace may say more than it did: their user, session, properties, and what they are about. */
 async function revise(
-  { db, interning }: EventContext,
+  { db, interning }: Pick<EventContext, 'db' | 'interning'>,
   waiting: readonly OpenEvent[],
   identities: ReadonlyMap<OpenEvent, Identity>,
 ): Promise<void> {

@@ -2,7 +2,7 @@ import { closeSync, openSync, statSync, type Stats } from 'node:fs'
 
 import { openPriceBook } from '@spanledger/pricing'
 
-import { applyAliases, makeAlias, readAliases, undoAlias, type AliasContext } from './aliases.ts'
+import { applyAliases, makeAlias, readAliases, undoAlias, type AliasContext, type AliasOutcome } from './aliases.ts'
 import { closeDay, daysToClose, readClosedDays, refillDays } from './closed-days.ts'
 import { openInterning } from './interning.ts'
 import { readMark, writeMarks } from './marks.ts'
@@ -16,6 +16,7 @@ import { openSqlite, type Sqlite, type SqliteValue } from './sqlite.ts'
 import { rereadSessions } from './sessions.ts'
 import { StoreError, toStoreError } from './store-error.ts'
 import type { Store, StoreOptions } from './store.ts'
+import { redecideSessionEvents } from './events.ts'
 import { forgetOldTraces } from './trace-spans.ts'
 import { readTraits, writeTraits } from './traits.ts'
 import { verifyLedger } from './verify.ts'
@@ -168,6 +169,12 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
     closeDays().catch(() => undefined)
   }
   const aliasing = (): AliasContext => ({ db, zone, nowMs: Date.now })
+  const changeAlias = async (change: typeof makeAlias, pair: { from: string; to: string }): Promise<AliasOutcome> => {
+    const outcome = await change(aliasing(), pair)
+    if (outcome.changed)
+      await applyAliases({ db, zone }, { calls: [] }, { revised: [], revisedEvents: await redecideSessionEvents(writing()) })
+    return outcome
+  }
   const repricing: RepriceContext = {
     read: all,
     inTransaction: (work) => inTurn(() => work({ db, zone })),
@@ -187,9 +194,9 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
           forgottenMs = nowMs
           await forgetOldTraces(db, nowMs)
         }
-        const { outcome: written, revised } = await writeBatch(writing(), { ...batch, calls: withoutSaved(batch.calls) })
+        const { outcome: written, ...before } = await writeBatch(writing(), { ...batch, calls: withoutSaved(batch.calls) })
         await writeSaved(db, batch.calls, writing().priceBook)
-        await applyAliases({ db, zone }, batch, revised)
+        await applyAliases({ db, zone }, batch, before)
         if (batch.marks !== undefined) await writeMarks(db, batch.marks(written))
         return written
       })
@@ -225,8 +232,8 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
     reprice: (asked = {}) => repriceCalls(repricing, asked),
     undoRepricing: (id, asked) => undoRepricing(repricing, id, asked),
     repricings: () => readRepricings(all),
-    alias: (from, to) => inTurn(() => makeAlias(aliasing(), { from, to })),
-    undoAlias: (from, to) => inTurn(() => undoAlias(aliasing(), { from, to })),
+    alias: (from, to) => inTurn(() => changeAlias(makeAlias, { from, to })),
+    undoAlias: (from, to) => inTurn(() => changeAlias(undoAlias, { from, to })),
     aliases: () => readAliases(all),
     traits: () => readTraits(all),
     writeTraits: (traits) => inTurn(() => writeTraits(db, traits, Date.now())),

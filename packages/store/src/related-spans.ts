@@ -53,6 +53,17 @@ export async function readSpansAbove(db: Sqlite, spans: readonly { traceId: stri
   })
 }
 
+/** Spans by their ids, and calls by their response ids, short ones too. */
+export async function readNamedSpans(
+  db: Sqlite,
+  { ofCalls, answers }: { ofCalls: readonly (readonly [traceId: string, spanId: string])[]; answers: readonly string[] },
+): Promise<TraceSpan[]> {
+  const walk = new Walk(db)
+  for (const [traceId, spanId] of ofCalls) walk.askSpan(traceId, spanId)
+  for (const responseId of answers) walk.askAnswerAnywhere(responseId)
+  return walk.follow(() => undefined)
+}
+
 /**
  * From span to span, a step for all of them at a time. Keys lead to other spans too: of what is read only that is taken which
  * was asked for.
@@ -82,7 +93,12 @@ class Walk {
   /** Calls with a response id: all of the trace, and where it is long of any traces so many that no more matter. */
   askAnswer(responseId: string, traceId: string): void {
     if (isNew(this.#asked.answers, `${traceId} ${responseId}`)) this.#keys.add(answerKey(responseId, traceId))
-    if (namesOneAnswer(responseId) && isNew(this.#asked.anywhere, responseId)) this.#answers.push([answerKeys(responseId), responseId])
+    if (namesOneAnswer(responseId)) this.askAnswerAnywhere(responseId)
+  }
+
+  /** Calls with a response id, so many that no more matter. */
+  askAnswerAnywhere(responseId: string): void {
+    if (isNew(this.#asked.anywhere, responseId)) this.#answers.push([answerKeys(responseId), responseId])
   }
 
   /** Reads what was asked for, and gives each span to `next`, which may ask for more; again where what is below it matters now. */

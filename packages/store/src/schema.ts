@@ -3,6 +3,7 @@ import { closedDaysSchema } from './closed-days-schema.ts'
 import { dayGroupsSchema } from './day-groups-schema.ts'
 import { eventsSchema } from './events-schema.ts'
 import { inheritedTraitsSchema } from './inherited-traits.ts'
+import { namedCallsSchema } from './named-calls-schema.ts'
 import { rateLimitedSchema } from './rate-limited.ts'
 import { savedSchema } from './saved.ts'
 import { firstMeasures, usageColumns } from './measures.ts'
@@ -253,4 +254,5 @@ export const migrations: readonly string[] = [
   inheritedTraitsSchema,
   spanKeysSchema,
   dayGroupsSchema,
+  namedCallsSchema,
 ]

@@ -8,6 +8,7 @@ import { inTurns } from './in-turns.ts'
 import { nobody, type Interning } from './interning.ts'
 import { forgetSaidUsers, type RowKey } from './move-to-user.ts'
 import { SLOTS } from './properties.ts'
+import type { NameableCall } from './named-calls.ts'
 import { noteReports } from './response-ids.ts'
 import { addContribution, emptyDelta, type RollupDelta } from './rollup-delta.ts'
 import { applyDelta, rereadBounds } from './rollups.ts'
@@ -39,6 +40,7 @@ const SLICE = 1024
 interface Written {
   readonly outcome: WriteOutcome
   readonly revised: readonly RowKey[]
+  readonly revisedEvents: readonly RowKey[]
 }
 
 /** Writes a batch. Inside a transaction: dedup, the verdict on its traces, calls and rollups become visible together. */
@@ -60,7 +62,10 @@ export async function writeBatch(context: WriteContext, batch: Batch): Promise<W
     start(touchSessions(db, changes.sessions))
   })
   if (revised.length > 0) await rereadBounds(db, changes.delta, context.zone)
-  const insertedEvents = await writeEvents({ ...context, maxStartMs: MAX_START_MS }, batch, counters)
+  const events = await writeEvents({ ...context, maxStartMs: MAX_START_MS }, batch, {
+    counters,
+    calls: () => namedCalls(fresh, { decisions, revised }),
+  })
   for (const [name, count] of context.interning.takeFolded()) counters.set(name, count)
   await addCounters(db, counters)
   const outcome = {
@@ -69,9 +74,27 @@ export async function writeBatch(context: WriteContext, batch: Batch): Promise<W
     uncounted: changes.uncounted,
     revised: revised.length,
     unpriced: changes.unpriced,
-    insertedEvents,
+    insertedEvents: events.inserted,
   }
-  return { outcome, revised: revised.map(({ span }) => [span.startMs, span.spanId, span.traceId]) }
+  return { outcome, revised: revised.map(({ span }) => [span.startMs, span.spanId, span.traceId]), revisedEvents: events.revised }
+}
+
+/** What events may name of the calls that are new, or somebody else's now. */
+function namedCalls(
+  fresh: readonly WrittenCall[],
+  { decisions, revised }: Pick<Awaited<ReturnType<typeof decide>>, 'decisions' | 'revised'>,
+): NameableCall[] {
+  return [
+    ...fresh.map((call): NameableCall => {
+      const { startMs, spanId, traceId, responseId } = call
+      return { key: [startMs, spanId, traceId], responseId, session: (decisions.get(call)?.identity ?? call).session }
+    }),
+    ...revised.map(({ span: { startMs, spanId, traceId, responseId }, decision }): NameableCall => ({
+      key: [startMs, spanId, traceId],
+      responseId,
+      session: decision.identity.session,
+    })),
+  ]
 }
 
 /** What follows from the calls of a batch, beside their rows. */
