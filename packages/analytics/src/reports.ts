@@ -18,6 +18,7 @@ import { checkOptions, type ReportOptionName } from './people/report-options.ts'
 import { tellAdoption, tellCohorts, tellRetentionInsights, tellThresholds } from './people/retention-reports.ts'
 import { tellSeasonal } from './people/seasonal-report.ts'
 import { tellSegmentMembers, tellSegments } from './people/segment-reports.ts'
+import { tellTasks } from './people/tasks-report.ts'
 import { tellTiers } from './people/tiers-report.ts'
 import { tellUser } from './people/user-report.ts'
 import { QueryError, unknownName } from './query-error.ts'
@@ -227,6 +228,7 @@ const reports: Readonly<Record<string, Report>> = {
     'within',
     'advanced_features',
   ]),
+  tasks: people('how many tasks and goals are completed, and at which steps the others stop', tellTasks, ['timeout']),
   adoption: people('how far users have come with each feature', tellAdoption, ['feature']),
 }
 

@@ -41,6 +41,7 @@ export const reportOptions = {
   tiers: { says: 'a JSON file of tiers with monthly limits' },
   forecast: { says: 'what is forecast', values: ['cost_usd', 'requests'] },
   within: { says: "how many of users' own days are looked at, or how long after the first step of a funnel: 14d" },
+  timeout: { says: 'how long after its begin a task counts as timed out: 24h, 30m, 7d' },
   steps: { says: "steps in their order: 'feature = chat, feature in (a, b), goal:solved, first_success'" },
   advanced_features: { says: 'which features are advanced: analysis,agents' },
   adjust: { says: 'take out what the two weeks before explain (CUPED)', values: ['none', 'before'] },
@@ -79,6 +80,18 @@ export function daysWithin({ within = '14d' }: GivenOptions): number {
   if (days >= 1 && days <= 365) return days
   throw new QueryError(`Cannot read within ${JSON.stringify(within)}. Write a number of days from 1 to 365: 14d.`, { given: within })
 }
+
+/** `24h` in ms. @throws QueryError for what is no time from a minute to a year */
+export function durationOf(option: ReportOptionName, text: string): number {
+  const [, count, unit = ''] = /^(\d{1,6})(m|h|d)$/.exec(text.trim()) ?? []
+  const ms = Number(count) * ({ m: 60_000, h: 3_600_000, d: DAY_MS }[unit] ?? Number.NaN)
+  if (ms > 0 && ms <= 366 * DAY_MS) return ms
+  throw new QueryError(`Cannot read ${option} ${JSON.stringify(text)}. Write minutes, hours or days, at most a year: 30m, 24h, 7d.`, {
+    given: text,
+  })
+}
+
+const DAY_MS = 86_400_000
 
 /** A list of names: `analysis, agents`. @throws QueryError for an empty one */
 export function namesOf(option: ReportOptionName, options: GivenOptions): string[] | undefined {
