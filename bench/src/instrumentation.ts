@@ -1,9 +1,12 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { context, metrics, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import { OpenAIInstrumentation } from '@opentelemetry/instrumentation-openai'
 import { BasicTracerProvider, BatchSpanProcessor, type SpanExporter } from '@opentelemetry/sdk-trace-base'
 import { LedgerSpanProcessor } from '@spanledger/exporter'
@@ -20,9 +23,9 @@ export interface InstrumentationBenchOptions {
 
 const CHUNKS = 200
 
-/** One way to make calls: bare, with the peer, with us, with our instrumentation alone before the peer's processor. */
+/** One way to make calls: bare, with the peer (exporting to nowhere, or sending), with us, with our instrumentation alone before the peer's processor. */
 interface Variant {
-  readonly name: 'bare' | 'peer' | 'ours' | 'spansOnly'
+  readonly name: 'bare' | 'peer' | 'peerSending' | 'ours' | 'spansOnly'
   readonly plain: () => Promise<void>
   readonly stream: () => Promise<unknown>
   /** Waits for what the processor has put off: it belongs to the block that caused it. */
@@ -31,20 +34,28 @@ interface Variant {
 
 /**
  * What a call costs more, in one process and in alternating blocks: bare openai; `@opentelemetry/instrumentation-openai` with
- * a BatchSpanProcessor whose exporter does nothing; ours with a LedgerSpanProcessor that writes a real ledger; and, to tell
- * the parts of that from each other, our instrumentation with the peer's processor and exporter. Each call of the last three has
- * one user, one session and two properties (the peer's on a parent span, its only way), content off.
+ * a BatchSpanProcessor whose exporter does nothing, and with one that sends OTLP to a process of its own; ours with a
+ * LedgerSpanProcessor that writes a real ledger; and, to tell the parts of that from each other, our instrumentation with the
+ * peer's processor and exporter to nowhere. Each call but the bare ones has one user, one session and two properties (the peer's on a parent span, its only way), content off.
  */
 export async function benchInstrumentation(options: InstrumentationBenchOptions): Promise<Finding> {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   const folder = mkdtempSync(join(tmpdir(), 'spanledger-bench-'))
   const processor = new LedgerSpanProcessor({ store: join(folder, 'ledger.db') })
+  const sink = await startSink()
   // All copies are loaded before the peer is made: it patches whatever is loaded after.
-  const copies = [loadOpenAi(), loadOpenAi(), loadOpenAi(), loadOpenAi()] as const
-  const variants = [bare(copies[0]), peer(copies[1]), ours('ours', copies[2], processor), ours('spansOnly', copies[3], toNowhere())]
+  const copies = [loadOpenAi(), loadOpenAi(), loadOpenAi(), loadOpenAi(), loadOpenAi()] as const
+  const variants = [
+    bare(copies[0]),
+    peer('peer', copies[1], toNowhere()),
+    peer('peerSending', copies[2], new BatchSpanProcessor(new OTLPTraceExporter({ url: sink.url }))),
+    ours('ours', copies[3], processor),
+    ours('spansOnly', copies[4], toNowhere()),
+  ]
   const plain = await alternate(variants, { calls: options.plainCallsPerBlock, rounds: options.rounds, run: (variant) => variant.plain() })
   const stream = await alternate(variants, { calls: options.streamsPerBlock, rounds: options.rounds, run: (variant) => variant.stream() })
   await processor.shutdown()
+  sink.stop()
   // A peer that recorded nothing would be cheap; each of its calls makes two spans, less what its queue drops.
   if (exportedByPeer < options.rounds * options.plainCallsPerBlock) throw new Error(`the peer exported only ${exportedByPeer} spans`)
   rmSync(folder, { recursive: true })
@@ -55,15 +66,18 @@ export async function benchInstrumentation(options: InstrumentationBenchOptions)
     figures: {
       plainBareUs: round(plain.bare.us),
       plainPeerAddedUs: round(plain.peer.addedUs),
+      plainPeerSendingAddedUs: round(plain.peerSending.addedUs),
       plainOursAddedUs: round(plain.ours.addedUs),
       plainSpansOnlyAddedUs: round(plain.spansOnly.addedUs),
       plainPeerAddedCpuUs: round(plain.peer.addedCpuUs),
+      plainPeerSendingAddedCpuUs: round(plain.peerSending.addedCpuUs),
       plainOursAddedCpuUs: round(plain.ours.addedCpuUs),
       plainSpansOnlyAddedCpuUs: round(plain.spansOnly.addedCpuUs),
       plainPeerAddedBytes: round(plain.peer.addedBytes),
       plainOursAddedBytes: round(plain.ours.addedBytes),
       streamBareUs: round(stream.bare.us),
       streamPeerAddedUs: round(stream.peer.addedUs),
+      streamPeerSendingAddedUs: round(stream.peerSending.addedUs),
       streamOursAddedUs: round(stream.ours.addedUs),
       streamSpansOnlyAddedUs: round(stream.spansOnly.addedUs),
       streamPeerAddedCpuUs: round(stream.peer.addedCpuUs),
@@ -94,6 +108,15 @@ function bare(module: OpenAiModule): Variant {
   return { name: 'bare', plain: () => plainCall(client), stream: () => streamedCall(client), flush: () => Promise.resolve() }
 }
 
+/** A process that takes what it is sent, so that receiving is not counted as a cost of sending. */
+async function startSink(): Promise<{ readonly url: string; readonly stop: () => void }> {
+  const program = `require('node:http').createServer((request, response) => request.resume().on('end', () => response.end()))
+    .listen(0, '127.0.0.1', function () { console.log(this.address().port) })`
+  const sink = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [port] = (await once(sink.stdout, 'data')) as [Buffer]
+  return { url: `http://127.0.0.1:${port.toString().trim()}/v1/traces`, stop: () => void sink.kill() }
+}
+
 let exportedByPeer = 0
 const nowhere: SpanExporter = {
   export: (spans, done) => {
@@ -108,8 +131,7 @@ function toNowhere(): BatchSpanProcessor {
   return new BatchSpanProcessor(nowhere)
 }
 
-function peer(module: OpenAiModule): Variant {
-  const processor = toNowhere()
+function peer(name: 'peer' | 'peerSending', module: OpenAiModule, processor: BatchSpanProcessor): Variant {
   const provider = new BasicTracerProvider({ spanProcessors: [processor] })
   const instrumentation = new OpenAIInstrumentation()
   instrumentation.setTracerProvider(provider)
@@ -126,7 +148,7 @@ function peer(module: OpenAiModule): Variant {
     return context.with(trace.setSpan(context.active(), span), () => work().finally(() => span.end()))
   }
   return {
-    name: 'peer',
+    name,
     plain: () => inSpan(() => plainCall(client)),
     stream: () => inSpan(() => streamedCall(client)),
     flush: () => processor.forceFlush(),
@@ -194,7 +216,7 @@ async function alternate(variants: readonly Variant[], { calls, rounds, run }: A
     addedCpuUs: added(cpuUs, name),
     addedBytes: added(bytes, name),
   })
-  return { bare: cost('bare'), peer: cost('peer'), ours: cost('ours'), spansOnly: cost('spansOnly') }
+  return { bare: cost('bare'), peer: cost('peer'), peerSending: cost('peerSending'), ours: cost('ours'), spansOnly: cost('spansOnly') }
 }
 
 /** The median over rounds of what a variant takes more than bare in the same round. */
