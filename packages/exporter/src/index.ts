@@ -4,6 +4,7 @@ export { LedgerSpanExporter, type ExportResult, type LedgerSpanExporterOptions }
 export { LedgerSpanProcessor, type LedgerSpanProcessorOptions, type LedgerSpanProcessorState } from './ledger-span-processor.ts'
 export type { WriterState } from './ledger-writer.ts'
 export type { Replayed } from './replay.ts'
+export { APP_MARK } from './setup-note.ts'
 export { settings, storeSetting, type Setting, type Settings } from './settings.ts'
 export type { EndedSpan, HrTime, SpanIds, StartedSpan } from './span-shape.ts'
 export { toSpanRecord } from './to-span-record.ts'

@@ -41,6 +41,8 @@ type Goal = 'write' | 'end'
 const READ_AT = 64
 /** What a call, link or event that was read weighs until it is written, by estimate. */
 const BYTES_PER_READ = 1200
+/** An app that made no call by then may have a set-up that records none, which its ledger should say. */
+const NOTE_SETUP_AFTER_MS = 30_000
 
 /**
  * A SpanProcessor that writes the LLM calls and events among an app's spans into a ledger. For the SDKs 1.30, 2.x and 3.x.
@@ -63,6 +65,7 @@ export class LedgerSpanProcessor {
   /** Batches that were taken from the trees and are not placed yet. */
   #unplaced: Batch[] = []
   #timer: NodeJS.Timeout | undefined
+  readonly #setupTimer: NodeJS.Timeout
   #isReadDue = false
   #reading: Promise<void> | undefined
   #round: Promise<void> | undefined
@@ -85,6 +88,7 @@ export class LedgerSpanProcessor {
       handleSignals: this.#settings.handleSignals,
     })
     if (existsSync(spool.path)) void withoutTracing(() => this.#writer.replay())
+    this.#setupTimer = setTimeout(() => void withoutTracing(() => this.#writer.noteSetup()), NOTE_SETUP_AFTER_MS).unref()
   }
 
   onStart(span: StartedSpan, parentContext: Context): void {
@@ -100,6 +104,7 @@ export class LedgerSpanProcessor {
 
   onEnd(span: EndedSpan): void {
     try {
+      this.#writer.setup.noticeService(span.resource?.attributes)
       const node = this.#trees.end(span)
       const bytes = estimateBytes(span)
       if (this.#queuedBytes + bytes > this.#settings.maxQueueBytes || this.#shutdown !== undefined) {
@@ -142,6 +147,7 @@ export class LedgerSpanProcessor {
 
   async #shutDown(): Promise<void> {
     clearTimeout(this.#timer)
+    clearTimeout(this.#setupTimer)
     // Whoever waited for the same round may have started the next one, which does not go as far as ours.
     do await this.#round
     while (this.#round !== undefined)

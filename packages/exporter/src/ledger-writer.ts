@@ -1,7 +1,9 @@
+import { appSetup } from '@spanledger/conventions'
 import { StoreError, openStore, type Batch, type Store, type StoreOptions } from '@spanledger/store'
 
 import { replaySpool, writeWhatFits } from './replay.ts'
 import { say } from './say.ts'
+import { SetupNote } from './setup-note.ts'
 import type { Spool } from './spool.ts'
 
 /** How long to leave a store alone that took nothing: doubled each time. */
@@ -42,6 +44,8 @@ export class LedgerWriter {
   #refusedCalls = 0
   #lastError: Error | undefined
   readonly #warned = new Set<string>()
+  /** How the app is set up, for the ledger. */
+  readonly setup = new SetupNote()
 
   constructor(store: StoreOptions | Store, spool: Spool) {
     this.#store = store
@@ -100,6 +104,7 @@ export class LedgerWriter {
 
   /** Ends work in the background and closes the store, if it was opened here. Never throws. */
   async close(): Promise<void> {
+    await this.noteSetup()
     this.#closed = true
     clearTimeout(this.#retryTimer)
     await this.#replaying
@@ -116,6 +121,27 @@ export class LedgerWriter {
     if (refused > 0) this.#warnOnce('refused', new Error(`the store refused ${refused} calls; they are kept in "${this.#spool.path}"`))
     this.#comeUp()
     await this.#writeCounts()
+    await this.#noteSetup(store)
+  }
+
+  /** Notes how the app is set up, also where no call ever came: opens the store for it. Never throws. */
+  async noteSetup(): Promise<void> {
+    if (this.#closed || this.#down || appSetup() === undefined) return
+    try {
+      await this.#noteSetup(await this.#open())
+    } catch (error) {
+      this.#goDown(error)
+    }
+  }
+
+  async #noteSetup(store: Store): Promise<void> {
+    const marks = this.setup.next(Date.now())
+    if (marks === undefined) return
+    try {
+      await store.write({ calls: [], marks: () => marks })
+    } catch {
+      this.setup.missed() // It goes with the next batch; that one's failures are the ones to tell.
+    }
   }
 
   async #open(): Promise<Store> {

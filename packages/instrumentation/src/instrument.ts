@@ -1,8 +1,9 @@
 import { diag, trace, type Tracer, type TracerProvider } from '@opentelemetry/api'
+import { tellAppSetup } from '@spanledger/conventions'
 
 import { resolveOptions, type LlmInstrumentationOptions } from './options.ts'
 import { patchClient, patchModule, sdks } from './sdks.ts'
-import { guarded } from './instrumentation-state.ts'
+import { guarded, instrumentationState } from './instrumentation-state.ts'
 import { INSTRUMENTATION_NAME, INSTRUMENTATION_VERSION } from './version.ts'
 
 export interface InstrumentOptions extends Pick<LlmInstrumentationOptions, 'includeUsage' | 'userFields'> {
@@ -17,6 +18,7 @@ export interface InstrumentOptions extends Pick<LlmInstrumentationOptions, 'incl
  * @returns what was passed in
  */
 export function instrument<Target extends object>(clientOrModule: Target, options: InstrumentOptions = {}): Target {
+  tellAppSetup(instrumentationState)
   guarded('patch', () => {
     const resolved = resolveOptions(options)
     const recorder = {

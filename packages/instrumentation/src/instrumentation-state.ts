@@ -1,29 +1,14 @@
 import { diag } from '@opentelemetry/api'
+import type { AppSetup, SdkSetup } from '@spanledger/conventions'
 
 /** Where a failure of ours was caught; the app noticed none of them. */
 export type FailurePlace = 'patch' | 'start' | 'answer' | 'stream' | 'end' | 'identity' | 'event' | 'sweep'
 
 /** One copy of an SDK that the app loaded. */
-export interface SdkModuleState {
-  readonly name: string
-  readonly version: string | undefined
-  /**
-   * `patched`: its calls become spans. `out_of_range`: the version is not one we know, so it was left alone.
-   * `not_recognised`: the version is known but the methods were not where they should be (a mock, a partial bundle).
-   */
-  readonly state: 'patched' | 'out_of_range' | 'not_recognised'
-  /** The versions that are patched, as a range. */
-  readonly supported: string
-  /** The app loaded it before the instrumentation was there; calls made in between are not recorded. */
-  readonly loadedBefore: boolean
-}
+export type SdkModuleState = SdkSetup
 
 /** What the instrumentation of this process did so far. Plain data, for `doctor` and for an app's health page. */
-export interface InstrumentationState {
-  readonly modules: readonly SdkModuleState[]
-  /** Whether the ESM preload of this package ran. False with another preload, and in CommonJS apps, which need none. */
-  readonly preloaded: boolean
-  readonly startedCalls: number
+export interface InstrumentationState extends AppSetup {
   readonly endedCalls: number
   /** Of the ended: streams and answers that the app never read to an end, closed after the idle time. */
   readonly abandonedCalls: number
@@ -31,7 +16,7 @@ export interface InstrumentationState {
   readonly identityFaults: Readonly<Record<string, number>>
   /** Events of `track` that no SDK recorded: none is registered, or its sampler leaves them out. */
   readonly unrecordedEvents: number
-  readonly failures: Readonly<Partial<Record<FailurePlace, number>>>
+  readonly failures: Readonly<Record<string, number>>
 }
 
 /** Set by register.mjs, which runs before any of our modules. */
@@ -41,6 +26,7 @@ export const counted = {
   modules: new Map<string, SdkModuleState>(),
   startedCalls: 0,
   endedCalls: 0,
+  unrecordedCalls: 0,
   abandonedCalls: 0,
   identityFaults: new Map<string, number>(),
   unrecordedEvents: 0,
@@ -54,6 +40,7 @@ export function instrumentationState(): InstrumentationState {
     preloaded: PRELOADED in globalThis,
     startedCalls: counted.startedCalls,
     endedCalls: counted.endedCalls,
+    unrecordedCalls: counted.unrecordedCalls,
     abandonedCalls: counted.abandonedCalls,
     identityFaults: Object.fromEntries(counted.identityFaults),
     unrecordedEvents: counted.unrecordedEvents,

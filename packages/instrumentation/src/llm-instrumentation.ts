@@ -7,9 +7,10 @@ import {
   InstrumentationNodeModuleDefinition,
   type InstrumentationModuleDefinition,
 } from '@opentelemetry/instrumentation'
+import { tellAppSetup } from '@spanledger/conventions'
 
 import { allowBaggage } from './baggage.ts'
-import { countModule, guarded } from './instrumentation-state.ts'
+import { countModule, guarded, instrumentationState } from './instrumentation-state.ts'
 import { sweepEvery } from './open-calls.ts'
 import { resolveOptions, type LlmInstrumentationOptions, type ResolvedOptions } from './options.ts'
 import type { Recorder } from './record-calls.ts'
@@ -44,6 +45,7 @@ export class LlmInstrumentation extends InstrumentationBase<LlmInstrumentationOp
       tracer: () => this.tracer,
       options: () => (this.resolved ??= resolveOptions(this.getConfig())),
     }
+    tellAppSetup(instrumentationState)
     guarded('patch', () => patchLoaded(recorder))
     // The range is ours to check: the base class passes over a version outside it without a word.
     return sdks.map((sdk) => {

@@ -1,7 +1,7 @@
 import { context, trace, type Context, type Span, type Tracer } from '@opentelemetry/api'
 import { stampIdentity } from '@spanledger/conventions'
 
-import { guarded } from './instrumentation-state.ts'
+import { counted, guarded } from './instrumentation-state.ts'
 import { LiveCall } from './live-call.ts'
 import type { LlmApi } from './llm-apis.ts'
 import { catchNativeSpan, hasNativeSpans, holdEnd } from './native-span.ts'
@@ -86,6 +86,7 @@ type Start = NonNullable<CallPlan['start']>
 function runOwn(start: Start, recorder: Recorder, run: () => unknown): unknown {
   const span = guarded('start', () => startSpan(recorder.tracer(), start, start.parent))
   if (span === undefined) return run()
+  if (!span.isRecording()) counted.unrecordedCalls++
   const call = new LiveCall(start, (outcome) => {
     guarded('end', () => applyOutcome(span, outcome))
     span.end()

@@ -5,7 +5,7 @@ import { openPriceBook } from '@spanledger/pricing'
 import { applyAliases, makeAlias, readAliases, undoAlias, type AliasContext, type AliasOutcome } from './aliases.ts'
 import { closeDay, daysToClose, readClosedDays, refillDays } from './closed-days.ts'
 import { openInterning } from './interning.ts'
-import { readMark, writeMarks } from './marks.ts'
+import { readMark, readMarks, writeMarks } from './marks.ts'
 import { checkReadable, migrate } from './migrate.ts'
 import { readRepricings } from './reprice-log.ts'
 import { undoRepricing } from './reprice-undo.ts'
@@ -206,6 +206,7 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
     },
     all,
     mark: (name) => readMark(db, name),
+    marks: (beginning) => readMarks(db, beginning),
     count: (counts) => inTurn(() => addCounters(db, counts)),
     counters: async () => {
       const rows = await db.all<{ name: string; count: number }>('SELECT name, count FROM counters ORDER BY name')

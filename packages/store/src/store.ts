@@ -41,6 +41,8 @@ export interface Store {
   write(batch: Batch): Promise<WriteOutcome>
   /** What a batch noted under a name, as it was last committed; undefined where there is nothing. */
   mark(name: string): Promise<string | undefined>
+  /** All that is noted under names that begin so. */
+  marks(beginning: string): Promise<ReadonlyMap<string, string>>
   /** Runs a query. Text only from tables of names in code; every value bound. */
   all<Row>(sql: string, ...values: SqliteValue[]): Promise<Row[]>
   /** Adds to durable counters by name (drops, faults of reading, …). */

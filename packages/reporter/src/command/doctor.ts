@@ -1,11 +1,11 @@
-import { drainSpool } from '@spanledger/exporter'
+import { APP_MARK, drainSpool } from '@spanledger/exporter'
 import { openStore } from '@spanledger/store'
 import type { Command } from 'commander'
 
 import { cleanText } from '../format/clean-text.ts'
 import { formatSheet } from '../format/write-answer.ts'
 import { CommandFailure, exitCodes } from './failure.ts'
-import { fileFinding, ledgerFindings, samplerFinding, sdkFindings, spoolFinding, type Finding } from './findings.ts'
+import { appFindings, fileFinding, ledgerFindings, samplerFinding, sdkFindings, spoolFinding, type Finding } from './findings.ts'
 import { checkStorePath, optionsOf, withLedger } from './globals.ts'
 import { spoolFiles, spoolFolder, spoolOption } from './spool-folder.ts'
 
@@ -20,8 +20,9 @@ export function addDoctor(program: Command): void {
       'after',
       `
 Looks at the file, its spool and counters, at calls without user, tokens or price, at the environment's sampler, and at
-the LLM SDKs installed in this folder. What only the running app can see (an SDK imported before the instrumentation, a
-client that is not patched) checkSetup(client) of spanledger tells inside the app.
+the LLM SDKs installed in this folder. What apps with LedgerSpanProcessor noted of themselves comes with it: an SDK loaded
+before the instrumentation, a version out of range, calls that a sampler left out. Inside an app checkSetup(client) tells
+more: whether that very client is patched.
 
 Examples:
   spanledger doctor --store spanledger.db
@@ -37,6 +38,7 @@ Examples:
           fileFinding(options.store),
           spoolFinding(spool, spoolFiles(spool)),
           ...ledgerFindings(await analytics.facts(), options.tz ?? store.timeZone),
+          ...appFindings(await store.marks(APP_MARK)),
           samplerFinding(process.env),
           ...sdkFindings(process.cwd()),
         ]

@@ -3,6 +3,8 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
 import type { LedgerFacts } from '@spanledger/analytics'
+import type { AppSetup } from '@spanledger/conventions'
+import { APP_MARK } from '@spanledger/exporter'
 import { instrumentationState, LlmInstrumentation } from '@spanledger/instrumentation'
 import { CATALOGUE_SOURCE } from '@spanledger/pricing'
 
@@ -127,6 +129,42 @@ function counterFindings(counters: ReadonlyMap<string, number>): Finding[] {
   })
 }
 
+/** What apps that write into the ledger noted of their set-up: `APP_MARK` and their name, with an `AppSetup`. */
+export function appFindings(notes: ReadonlyMap<string, string>): Finding[] {
+  return [...notes].flatMap(([mark, text]) => {
+    const check = mark.replace(APP_MARK, 'app ')
+    const { notedMs, ...setup } = JSON.parse(text) as AppSetup & { notedMs: number }
+    const found = setupFindings(check, setup)
+    return found.length > 0 ? found : [ok(check, `${setup.startedCalls} calls recorded by ${iso(notedMs)}, nothing amiss`)]
+  })
+}
+
+function setupFindings(check: string, { modules, preloaded, startedCalls, unrecordedCalls, failures }: AppSetup): Finding[] {
+  const findings: Finding[] = modules.flatMap((module) => sdkFinding(check, module) ?? [])
+  if (startedCalls === 0 && !modules.some(({ state }) => state === 'patched')) {
+    const why = preloaded ? 'none was loaded' : 'none was loaded, or it was imported as an ES module before the instrumentation'
+    findings.push(
+      warning(check, `no SDK was patched: ${why}. Start with node --import spanledger/register, or pass the client to instrument()`),
+    )
+  }
+  if (unrecordedCalls > 0) {
+    const left = `${unrecordedCalls} of ${startedCalls} calls were left out by a sampler, or made before the SDK was started`
+    findings.push(problem(check, `${left}: wrap the sampler with alwaysRecord(…), so that the ledger sees all of them`))
+  }
+  for (const [place, count] of Object.entries(failures))
+    findings.push(warning(check, `recording failed ${count} times in step "${place}"; the calls themselves were not touched`))
+  return findings
+}
+
+/** What keeps the calls of an SDK out of the ledger; undefined where nothing does. */
+function sdkFinding(check: string, { name, version, state, supported, loadedBefore }: AppSetup['modules'][number]): Finding | undefined {
+  const module = `${name} ${version ?? '(version unknown)'}`
+  if (state === 'out_of_range') return problem(check, `${module} is not instrumented: supported is ${supported}`)
+  if (state === 'not_recognised') return problem(check, `${module}: its methods were not found; pass the client to instrument()`)
+  if (loadedBefore) return problem(check, `${module} was loaded before the instrumentation; its calls until then are lost`)
+  return undefined
+}
+
 /** The file on disk. */
 export function fileFinding(path: string): Finding {
   const { size, mode } = statSync(path)
@@ -182,12 +220,9 @@ export function sdkFindings(folder: string): Finding[] {
     instrumentation.disable()
   }
   const { modules } = instrumentationState()
-  const found = modules.map(({ name, version, state, supported, loadedBefore }): Finding => {
-    const module = `${name} ${version ?? '(version unknown)'}`
-    if (state === 'out_of_range') return problem(name, `${module} is not instrumented: supported is ${supported}`)
-    if (state === 'not_recognised') return problem(name, `${module}: its methods were not found; pass the client to instrument()`)
-    if (loadedBefore) return problem(name, `${module} was loaded before the instrumentation; its calls until then are lost`)
-    return ok(name, `${module} is instrumented (supported: ${supported})`)
+  const found = modules.map((module): Finding => {
+    const { name, version, supported } = module
+    return sdkFinding(name, module) ?? ok(name, `${name} ${version ?? '(version unknown)'} is instrumented (supported: ${supported})`)
   })
   return [...found, ...absent.map((name): Finding => ok(name, `is not installed in ${folder}`))]
 }

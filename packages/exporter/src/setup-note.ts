@@ -1,0 +1,45 @@
+import { basename } from 'node:path'
+
+import { appSetup } from '@spanledger/conventions'
+import type { Marks } from '@spanledger/store'
+
+/** Notes of apps stand in the ledger under this and the name of the service. */
+export const APP_MARK = 'app:'
+const MAX_NAME_LENGTH = 256
+/** Counts grow with every call; a note is for people, who look less often. */
+const AT_MOST_EVERY_MS = 60_000
+
+/**
+ * Notes in the ledger how the app around us is set up, so that `spanledger doctor` can tell it from outside: an SDK that was
+ * loaded too early or that nobody patches leaves no call behind that could show it. One note a service; the latest stands.
+ */
+export class SetupNote {
+  #service: string | undefined
+  #written = ''
+  #writtenMs = -Infinity
+
+  /** What the first span that says it calls the service. */
+  noticeService(resourceAttributes: Readonly<Record<string, unknown>> | undefined): void {
+    if (this.#service !== undefined) return
+    const name = resourceAttributes?.['service.name']
+    if (typeof name === 'string' && name !== '') this.#service = name
+  }
+
+  /** @returns undefined where there is nothing new to note */
+  next(nowMs: number): Marks | undefined {
+    const setup = appSetup()
+    if (setup === undefined || nowMs < this.#writtenMs + AT_MOST_EVERY_MS) return undefined
+    const text = JSON.stringify(setup)
+    if (text === this.#written) return undefined
+    this.#written = text
+    this.#writtenMs = nowMs
+    const name = this.#service ?? (process.env['OTEL_SERVICE_NAME'] || basename(process.argv[1] ?? 'app'))
+    return new Map([[APP_MARK + name.slice(0, MAX_NAME_LENGTH), JSON.stringify({ notedMs: nowMs, ...setup })]])
+  }
+
+  /** The note was not written after all. */
+  missed(): void {
+    this.#written = ''
+    this.#writtenMs = -Infinity
+  }
+}

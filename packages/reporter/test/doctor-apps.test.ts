@@ -1,0 +1,89 @@
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { describe, expect, it } from 'vitest'
+
+import { run, temporaryFolder } from './run-command.ts'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+
+/** Runs an app, written as a CommonJS program, that records into `store`. Its client answers from memory. */
+function runApp(store: string, program: string): void {
+  const parts = `
+    const answer = { id: 'chatcmpl-1', model: 'gpt-4o-mini', choices: [], usage: { prompt_tokens: 1, completion_tokens: 1 } }
+    const fetch = async () => new Response(JSON.stringify(answer), { headers: { 'content-type': 'application/json' } })
+    const ask = (OpenAI) => new OpenAI({ apiKey: 'none', fetch }).chat.completions.create({ model: 'gpt-4o-mini', messages: [] })
+    const start = async (more = {}) => {
+      const { NodeSDK } = require('@opentelemetry/sdk-node')
+      const { LedgerSpanProcessor, LlmInstrumentation } = await import('spanledger')
+      const spanProcessors = [new LedgerSpanProcessor({ store: ${JSON.stringify(store)} })]
+      const sdk = new NodeSDK({ serviceName: 'shop', instrumentations: [new LlmInstrumentation()], spanProcessors, ...more })
+      sdk.start()
+      return sdk
+    }`
+  execFileSync(process.execPath, ['-e', `${parts}\n(async () => {${program}})()`], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+}
+
+async function findingsOfApp(store: string): Promise<{ state: string; detail: string }[]> {
+  const { out } = await run(['doctor', '--store', store, '--format', 'json'])
+  const { findings } = JSON.parse(out) as { findings: { state: string; check: string; detail: string }[] }
+  return findings.filter(({ check }) => check === 'app shop').map(({ state, detail }) => ({ state, detail }))
+}
+
+describe('doctor tells from the ledger alone', () => {
+  const folder = temporaryFolder()
+
+  it('that an app is set up well', async () => {
+    const store = join(folder, 'well.db')
+    runApp(store, `const sdk = await start(); await ask(require('openai').OpenAI); await sdk.shutdown()`)
+    expect(await findingsOfApp(store)).toEqual([
+      { state: 'ok', detail: expect.stringMatching(/^1 calls recorded by 20.*, nothing amiss$/) },
+    ])
+  })
+
+  it('that an app loaded an SDK before the instrumentation', async () => {
+    const store = join(folder, 'early.db')
+    runApp(store, `const { OpenAI } = require('openai'); const sdk = await start(); await ask(OpenAI); await sdk.shutdown()`)
+    expect(await findingsOfApp(store)).toEqual([
+      {
+        state: 'problem',
+        detail: expect.stringMatching(/^openai \S+ was loaded before the instrumentation; its calls until then are lost$/),
+      },
+    ])
+  })
+
+  it('that a sampler leaves calls out, and how many', async () => {
+    const store = join(folder, 'sampled.db')
+    runApp(
+      store,
+      `const { AlwaysOffSampler, AlwaysOnSampler } = require('@opentelemetry/sdk-trace-base')
+       const halves = [new AlwaysOnSampler(), new AlwaysOffSampler()]
+       let n = 0
+       const sdk = await start({ sampler: { shouldSample: () => halves[n++ % 2].shouldSample() } })
+       const { OpenAI } = require('openai')
+       for (let call = 0; call < 6; call++) await ask(OpenAI)
+       await sdk.shutdown()`,
+    )
+    expect(await findingsOfApp(store)).toEqual([
+      { state: 'problem', detail: expect.stringMatching(/^3 of 6 calls were left out by a sampler/) },
+    ])
+  })
+
+  it('that an ES module was imported before the instrumentation, which then records nothing', async () => {
+    const store = join(folder, 'module.db')
+    runApp(
+      store,
+      `const { OpenAI } = await import('openai')
+       const sdk = await start()
+       await ask(OpenAI)
+       require('@opentelemetry/api').trace.getTracer('shop').startSpan('request', {}).end()
+       const { withUser } = await import('spanledger')
+       await sdk.shutdown()`,
+    )
+    const findings = await findingsOfApp(store)
+    expect(findings).toEqual([
+      { state: 'warning', detail: expect.stringMatching(/^no SDK was patched: .*node --import spanledger\/register/) },
+    ])
+  })
+})
