@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
 
-import type { StoreOptions } from '@spanledger/store'
+import { openStore, type StoreOptions } from '@spanledger/store'
 
 import { Budget } from './budget.ts'
 import { CollectorError } from './collector-error.ts'
@@ -12,6 +12,7 @@ import { Ledgers } from './ledgers.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import { Receiver } from './receiver.ts'
 import { settings, type Settings } from './settings.ts'
+import { readTlsKeys, type TlsKeys } from './tls.ts'
 import { hashToken, MIN_TOKEN_LENGTH, watchTokenFile, type TokenBinding } from './tokens.ts'
 
 export interface CollectorOptions extends Partial<Settings> {
@@ -21,6 +22,9 @@ export interface CollectorOptions extends Partial<Settings> {
   readonly token?: string | undefined
   /** A file of tokens, each of a tenant: see `readTokenFile`. */
   readonly tokenFile?: string | undefined
+  /** Files of a certificate and its key, PEM: both listeners speak TLS then. Read once. */
+  readonly tlsCert?: string | undefined
+  readonly tlsKey?: string | undefined
   /** Further names by which it may be called where no token is asked for. */
   readonly allowedHosts?: readonly string[]
   /** Another OTLP/HTTP endpoint that everything is passed on to, unchanged. */
@@ -52,6 +56,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   const chosen = withDefaults(options)
   const onFault = options.onFault ?? (() => undefined)
   const bindings = bindingsOf(options, onFault)
+  const tls = readTlsKeys(options.tlsCert, options.tlsKey)
   if (!isLoopback(chosen.host) && bindings === undefined) {
     throw new CollectorError(
       'not_allowed',
@@ -61,6 +66,8 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   const ledgers = new Ledgers({ ...options.store, synchronous: 'full' }, chosen)
   // A path that cannot be written is to be seen now, not by the first sender.
   if (options.tokenFile === undefined || options.token !== undefined) await ledgers.use(undefined, () => Promise.resolve())
+  // Nor a time zone or a file of prices that every tenant's ledger would stumble over.
+  else await openStore({ ...options.store, path: ':memory:' }).then((store) => store.close())
   const forwarder = await openForwarder(options, chosen, {
     onFault,
     onLost: (counter, tenant, message) => {
@@ -79,8 +86,8 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     forwarder,
     onFault,
   })
-  const http = openHttpServer(receiver, chosen)
-  const grpc = chosen.grpcPort === 'off' ? undefined : openGrpcServer(receiver, chosen)
+  const http = openHttpServer(receiver, { ...chosen, tls })
+  const grpc = chosen.grpcPort === 'off' ? undefined : openGrpcServer(receiver, { ...chosen, tls })
   const close = async (): Promise<void> => {
     const cut = setTimeout(() => {
       http.server.closeAllConnections()
@@ -100,8 +107,8 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
         ? undefined
         : await listening(chosen.host, grpcPort, () => grpc.listen(chosen.host, grpcPort))
     return {
-      httpUrl: urlOf(chosen.host, port),
-      grpcUrl: boundGrpcPort === undefined ? undefined : urlOf(chosen.host, boundGrpcPort),
+      httpUrl: urlOf(tls, chosen.host, port),
+      grpcUrl: boundGrpcPort === undefined ? undefined : urlOf(tls, chosen.host, boundGrpcPort),
       close,
     }
   } catch (error) {
@@ -166,6 +173,6 @@ async function listening<Result>(host: string, port: number, listen: () => Promi
   }
 }
 
-function urlOf(host: string, port: number): string {
-  return `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`
+function urlOf(tls: TlsKeys | undefined, host: string, port: number): string {
+  return `${tls === undefined ? 'http' : 'https'}://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`
 }

@@ -55,6 +55,7 @@ async function writeHalves(store: Store, parts: readonly Part[]): Promise<Unwrit
   } catch (error) {
     const isOfValues = error instanceof StoreError && error.isOfValues
     if (!isOfValues && (parts.length === 1 || (error instanceof StoreError && error.kind !== 'other'))) {
+      if (parts.length === 1 && parts[0] !== undefined) await writeWithoutEvents(store, parts[0])
       for (const { of } of parts) of.refuse(error)
       return { single: [] }
     }
@@ -63,6 +64,14 @@ async function writeHalves(store: Store, parts: readonly Part[]): Promise<Unwrit
     for (const half of halvesOf(parts)) single.push(...(await writeHalves(store, half)).single)
     return { single, error }
   }
+}
+
+/**
+ * Where only events find no place, calls are in the ledger all the same. Their sender hears that not all is, sends all of it
+ * again, and what is there changes nothing.
+ */
+async function writeWithoutEvents(store: Store, { calls, links, events }: Part): Promise<void> {
+  if (events.length > 0 && calls.length + links.length > 0) await store.write({ calls, links }).catch(() => undefined)
 }
 
 /** Two halves of several parts, or of the one. */

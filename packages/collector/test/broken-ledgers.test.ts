@@ -30,7 +30,20 @@ describe('a ledger in which something is broken', () => {
     await changeLedger(path, 'DROP TRIGGER broken')
     expect((await postAll(httpUrl, [[event], [call, event], [event]])).map(({ status }) => status)).toEqual([200, 200, 200])
     await close()
-    expect([(await readLines(path)).length, (await readEvents(path)).length, await readCounters(path)]).toEqual([5, 3, {}])
+    // The call of the request that was refused is there too: its sender would send it again.
+    expect([(await readLines(path)).length, (await readEvents(path)).length, await readCounters(path)]).toEqual([6, 3, {}])
+  })
+
+  it('takes the calls of a request whose events it has no place for, and counts them once when all of it is sent again', async () => {
+    const { httpUrl, path, close } = await startCollector()
+    await changeLedger(path, 'CREATE TRIGGER broken BEFORE INSERT ON events BEGIN INSERT INTO missing VALUES (1); END')
+    const body = serialize.protobuf(makeSpans([call, event, call]))
+    expect((await post(httpUrl, body)).status).toBe(503)
+    expect((await readLines(path)).length).toBe(2)
+    await changeLedger(path, 'DROP TRIGGER broken')
+    expect((await post(httpUrl, body)).status).toBe(200)
+    await close()
+    expect([(await readLines(path)).length, (await readEvents(path)).length]).toEqual([2, 1])
   })
 
   it('that takes nothing at all says so of each request, and rejects no span', async () => {

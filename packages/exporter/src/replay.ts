@@ -66,7 +66,12 @@ async function writeHalves(store: Store, batch: Batch): Promise<Fitted> {
   try {
     return { inserted: (await store.write(batch)).inserted, refused: [], error: undefined }
   } catch (error) {
-    if (error instanceof StoreError && error.kind !== 'other') throw error
+    if (!(error instanceof StoreError && error.isOfValues)) {
+      // Where only events find no place, calls are in the ledger all the same. Written again with them, they change nothing.
+      const { calls, links = [], events = [] } = batch
+      if (events.length > 0 && calls.length + links.length > 0) await store.write({ calls, links }).catch(() => undefined)
+      throw error
+    }
     if (sizeOf(batch) <= 1) return { inserted: 0, refused: [batch], error }
     const [half, rest] = halves(batch)
     const first = await writeHalves(store, half)

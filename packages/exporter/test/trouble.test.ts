@@ -208,6 +208,28 @@ describe('a store that is in trouble', () => {
     expect(await readCounters(path)).toMatchObject({ spans_dropped: droppedSpans })
   })
 
+  it('has no place for events: calls are written, and events wait in the spool until it has', async () => {
+    const path = tempLedger()
+    await makeLedger(path)
+    const change = async (sql: string): Promise<void> => {
+      const raw = await openRaw(path)
+      await raw.exec(sql)
+      await raw.close()
+    }
+    await change('ALTER TABLE events RENAME TO lost')
+    const { tracer, processor } = startApp({ store: path })
+    makeCall(tracer)
+    tracer.startSpan('spanledger.milestone', { attributes: { 'spanledger.event.name': 'first_report', 'user.id': 'ada' } }).end()
+    await processor.shutdown()
+    expect(await readLines(path)).toHaveLength(1)
+    await change('ALTER TABLE lost RENAME TO events')
+    const store = await openStore({ path })
+    expect(await drainSpool(store)).toEqual({ files: 1, calls: 0 })
+    expect(await store.all('SELECT count(*) AS events FROM events')).toEqual([{ events: 1 }])
+    await store.close()
+    expect(await readLines(path)).toHaveLength(1)
+  })
+
   it('refuses one call: the others of the batch are written, and that one is set aside', async () => {
     const path = tempLedger()
     await makeLedger(path)

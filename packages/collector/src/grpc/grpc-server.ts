@@ -5,6 +5,7 @@ import { Server, ServerCredentials, type sendUnaryData, type ServerUnaryCall, ty
 import { encodeSuccess } from '../answer.ts'
 import type { Receiver } from '../receiver.ts'
 import { signalNames, signals, type SignalName } from '../signals.ts'
+import type { TlsKeys } from '../tls.ts'
 import { admission, type AdmittedMessage } from './admission.ts'
 import { statusOf } from './grpc-status.ts'
 
@@ -12,6 +13,8 @@ export interface GrpcServerOptions {
   readonly maxBodyBytes: number
   readonly maxConnections: number
   readonly requestTimeoutMs: number
+  /** Undefined where it speaks without TLS. */
+  readonly tls: TlsKeys | undefined
 }
 
 /** What a gRPC receiver takes by default anywhere, the OpenTelemetry Collector too; also after decompression. */
@@ -33,7 +36,7 @@ export interface GrpcServer {
 }
 
 /** Serves the three Export methods with messages as bytes: they are decoded as those of HTTP are. */
-export function openGrpcServer(receiver: Receiver, { maxBodyBytes, maxConnections, requestTimeoutMs }: GrpcServerOptions): GrpcServer {
+export function openGrpcServer(receiver: Receiver, { maxBodyBytes, maxConnections, requestTimeoutMs, tls }: GrpcServerOptions): GrpcServer {
   const maxMessageBytes = Math.min(maxBodyBytes, MAX_MESSAGE_BYTES)
   const server = new Server({
     'grpc.max_receive_message_length': maxMessageBytes,
@@ -52,7 +55,7 @@ export function openGrpcServer(receiver: Receiver, { maxBodyBytes, maxConnection
       },
     })
   }
-  const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
+  const injector = server.createConnectionInjector(credentialsOf(tls))
   // A listener of our own, because that of the library takes any number of connections.
   const listener = createServer((socket) => injector.injectConnection(socket.setNoDelay()))
   listener.maxConnections = maxConnections
@@ -69,6 +72,12 @@ export function openGrpcServer(receiver: Receiver, { maxBodyBytes, maxConnection
     },
     cut: () => server.forceShutdown(),
   }
+}
+
+function credentialsOf(tls: TlsKeys | undefined): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure()
+  // Of clients the token says who they are, not a certificate.
+  return ServerCredentials.createSsl(null, [{ cert_chain: tls.cert, private_key: tls.key }], false)
 }
 
 async function answer(receiver: Receiver, signal: SignalName, { sender, body, release }: AdmittedMessage): Promise<Buffer> {

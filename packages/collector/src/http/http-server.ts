@@ -4,6 +4,7 @@ import { contentTypes, encodeStatus, encodeSuccess, type Encoding } from '../ans
 import type { Receiver } from '../receiver.ts'
 import { Refusal, RETRY_AFTER_SECONDS } from '../refusal.ts'
 import { signalNames, signals } from '../signals.ts'
+import type { TlsKeys } from '../tls.ts'
 import { toRefusal } from '../to-refusal.ts'
 import { answerBrokenRequest } from './broken-requests.ts'
 import { readBody } from './read-body.ts'
@@ -13,6 +14,8 @@ export interface HttpServerOptions {
   readonly maxConnections: number
   readonly headersTimeoutMs: number
   readonly requestTimeoutMs: number
+  /** Undefined where it speaks plain HTTP. */
+  readonly tls: TlsKeys | undefined
 }
 
 /** How long a connection may rest between two requests. */
@@ -23,19 +26,23 @@ const MAX_HEADER_BYTES = 16 * 1024
 
 /** The receiver of OTLP/HTTP; not yet listening. */
 export function openHttpServer(receiver: Receiver, options: HttpServerOptions): FastifyInstance {
-  const { maxBodyBytes, maxConnections, headersTimeoutMs, requestTimeoutMs } = options
-  const server = Fastify({
+  const { maxBodyBytes, maxConnections, headersTimeoutMs, requestTimeoutMs, tls } = options
+  const ofServer = {
+    headersTimeout: headersTimeoutMs,
+    connectionsCheckingInterval: Math.min(CHECK_EVERY_MS, headersTimeoutMs, requestTimeoutMs),
+    maxHeaderSize: MAX_HEADER_BYTES,
+  }
+  const server: FastifyInstance = Fastify({
     logger: false,
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (_error, request, reply) => refuse(request, reply, new Refusal('undecodable', 'The URL cannot be read.')),
-    http: {
-      headersTimeout: headersTimeoutMs,
-      connectionsCheckingInterval: Math.min(CHECK_EVERY_MS, headersTimeoutMs, requestTimeoutMs),
-      maxHeaderSize: MAX_HEADER_BYTES,
-    },
+    // The library's types know a server of either kind, not one that may be either.
+    ...((tls === undefined ? { http: ofServer } : { https: { ...ofServer, ...tls, handshakeTimeout: headersTimeoutMs } }) as {
+      http: typeof ofServer
+    }),
   })
   server.server.maxConnections = maxConnections
   // Bodies are read by the handler, once it is known whose they are and that there is room for them.

@@ -12,6 +12,8 @@ interface CollectOptions {
   readonly grpcPort: string
   readonly token?: string
   readonly tokenFile?: string
+  readonly tlsCert?: string
+  readonly tlsKey?: string
   readonly allowHost?: string
   readonly prices?: string
   readonly maxBodyBytes: string
@@ -41,6 +43,8 @@ export function addCollect(program: Command): void {
   command
     .addOption(new Option('--token <token>', 'what requests must carry, at least 32 characters').env('SPANLEDGER_COLLECT_TOKEN'))
     .addOption(new Option('--token-file <file>', 'tokens of tenants, each with a ledger of its own').env('SPANLEDGER_COLLECT_TOKEN_FILE'))
+    .addOption(new Option('--tls-cert <file>', 'a certificate (PEM): both listeners speak TLS').env('SPANLEDGER_COLLECT_TLS_CERT'))
+    .addOption(new Option('--tls-key <file>', 'its key').env('SPANLEDGER_COLLECT_TLS_KEY'))
     .addOption(new Option('--forward <url>', 'another OTLP/HTTP endpoint, to pass everything on to').env('SPANLEDGER_COLLECT_FORWARD'))
     .option('--forward-header <name=value>', 'a header for it, such as its token; may be given several times', append, [])
     .option('--forward-queue <folder>', 'where what waits for it stands (default: the ledger, with ".forward.d" behind it)')
@@ -88,6 +92,8 @@ async function start(io: Io, options: CollectOptions & Globals): Promise<Collect
       grpcPort: options.grpcPort === 'off' ? 'off' : portOf('--grpc-port', options.grpcPort),
       token,
       tokenFile,
+      tlsCert: options.tlsCert,
+      tlsKey: options.tlsKey,
       allowedHosts: listOf(options.allowHost) ?? [],
       maxBodyBytes: bytesOf('--max-body-bytes', options.maxBodyBytes),
       maxDecompressedBytes: bytesOf('--max-decompressed-bytes', options.maxDecompressedBytes),
