@@ -61,6 +61,7 @@ type Keys = ReadonlyMap<string, KnownKey>
 
 /** Remembered values of one key beyond this are forgotten before the next batch. */
 const MAX_REMEMBERED_VALUES = 10_000
+const MAX_PLACES = 100
 
 export function openProperties(db: Sqlite): Properties {
   const segments = openDictionary<SegmentRow>(db, {
@@ -71,6 +72,8 @@ export function openProperties(db: Sqlite): Properties {
   })
   let keys = new Map<string, KnownKey>()
   let dataVersion = -1
+  /** Readers hand out one object for equal sets of properties that an app says again and again: of a transaction, where each stands. */
+  const places = new Map<Identity['properties'], SegmentRow>()
 
   /** Another process may have moved a key; SQLite counts commits of others in data_version. */
   const refreshKeys = async (force: boolean): Promise<void> => {
@@ -82,15 +85,27 @@ export function openProperties(db: Sqlite): Properties {
   }
 
   return {
-    begin: () => refreshKeys(dataVersion === -1),
+    begin: () => {
+      places.clear()
+      return refreshKeys(dataVersion === -1)
+    },
     find: (row) => {
+      const { properties } = row.identity
+      const known = places.get(properties)
+      if (known !== undefined) {
+        row.placed = known.placed
+        return true
+      }
       const found = placeOf(row.identity, keys)
       if (found === undefined) return false
       row.placed = found.placed
-      return segments.find(found)
+      if (!segments.find(found)) return false
+      if (places.size < MAX_PLACES) places.set(properties, found)
+      return true
     },
     learn: async (rows) => {
       if (rows.length === 0) return
+      places.clear() // A key may move.
       const identities = rows.map(({ identity }) => identity)
       if (await addKeys(db, keys, identities)) await refreshKeys(true)
       const missing = missingValues(identities, keys)
@@ -110,6 +125,7 @@ export function openProperties(db: Sqlite): Properties {
       for (const { values } of keys.values()) if (values.size > MAX_REMEMBERED_VALUES) values.clear()
     },
     forget: () => {
+      places.clear()
       keys = new Map()
       segments.forget()
       dataVersion = -1
