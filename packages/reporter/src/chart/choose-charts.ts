@@ -11,6 +11,8 @@ interface Picture {
   /** Columns that are lines of one chart; each group a chart of its own. */
   readonly lines?: readonly (readonly string[])[]
   readonly bars?: string
+  /** The columns that name a bar, where they are not those before the first number. */
+  readonly named?: readonly string[]
   /** An estimate, and the value that means no difference. */
   readonly interval?: { readonly value: string; readonly reference: number; readonly isRatio: boolean; readonly named: readonly string[] }
   readonly none?: true
@@ -33,7 +35,7 @@ const pictures: Readonly<Record<string, Picture>> = {
   retention_insights: { interval: { value: 'odds_ratio', reference: 1, isRatio: true, named: ['factor'] } },
   bias: { interval: { value: 'ratio', reference: 1, isRatio: true, named: ['group', 'measure'] } },
   segments: { bars: 'users' },
-  funnel: { bars: 'rate' },
+  funnel: { bars: 'rate', named: ['cohort', 'step'] },
   onboarding: { bars: 'rate' },
   milestones: { bars: 'rate' },
   adoption: { bars: 'tried' },
@@ -62,7 +64,7 @@ export function chartsOf(sheet: Sheet): Chart[] {
   )
   if (along !== undefined && (picture.lines !== undefined || (sheet.columns[0] === along && picture.bars === undefined)))
     return lineCharts(sheet, along, picture.lines)
-  return barChart(sheet, picture.bars)
+  return barChart(sheet, picture)
 }
 
 function forecastChart(sheet: Sheet): Chart[] {
@@ -185,13 +187,14 @@ function sumOf(values: ReadonlyMap<string, number | null>): number {
   return [...values.values()].reduce<number>((sum, one) => sum + (one ?? 0), 0)
 }
 
-function barChart({ columns, rows }: Sheet, wanted: string | undefined): Chart[] {
+function barChart({ columns, rows }: Sheet, { bars: wanted, named: names }: Picture): Chart[] {
   // What is unknown of every row is not drawn: where there is no price, requests are.
   const column = [wanted, 'cost_usd', ...columns.filter(isMeasure).map(({ key }) => key)]
     .flatMap((name) => columns.find(({ key }) => key === name) ?? [])
     .find(({ key }) => rows.some((row) => numberOf(row[key]) !== null))
   const end = columns.findIndex((one) => isMeasure(one))
-  const named = columns.slice(0, end === 0 ? 1 : end).filter(({ type }) => type !== 'counts')
+  const before = columns.slice(0, end === 0 ? 1 : end).filter(({ type }) => type !== 'counts')
+  const named = names === undefined ? before : columns.filter(({ key }) => names.includes(key))
   if (column === undefined || named.length === 0 || rows.length < 2) return []
   const bars: BarChart['bars'] = rows.slice(0, MAX_BARS).map((row) => ({ name: nameOf(row, named), value: numberOf(row[column.key]) }))
   const title = `${column.label} by ${named.map(({ label }) => label).join(', ')}`
