@@ -1,4 +1,5 @@
 import { assign, type Split } from '@spanledger/analytics'
+import { readId } from '@spanledger/conventions'
 import { track } from '@spanledger/instrumentation'
 
 /** An experiment as an app defines it. */
@@ -45,15 +46,17 @@ export function defineExperiments(experiments: Readonly<Record<string, Experimen
 
 /**
  * The variant of an experiment that a user is in: at once, the same in every process, never throws. `control` for an
- * experiment that is not defined and for users who take no part. The first time a user is asked about, the exposure is told
- * (`track.exposed`), which is what `spanledger report experiments` compares.
+ * experiment that is not defined, for users who take no part, and for what is no id. The first time a user is asked about,
+ * the exposure is told (`track.exposed`), which is what `spanledger report experiments` compares.
  */
 export function getUserExperiment(userId: string, experiment: string): string {
   const known = defined.get(experiment)
   if (known === undefined) return CONTROL
-  const variant = assign(known.split, String(userId))
+  // The id as the ledger keeps it: spelled otherwise it is the same user, and must not see another variant.
+  const { id } = readId(userId)
+  const variant = id === undefined ? undefined : assign(known.split, id)
   if (variant === undefined) return known.control
-  const exposure = `${experiment}\n${userId}`
+  const exposure = `${experiment}\n${id}`
   if (!told.has(exposure)) {
     if (told.size >= MAX_REMEMBERED) told.clear()
     told.add(exposure)

@@ -25,6 +25,7 @@ let opened: { readonly source: string | Store; readonly analytics: Promise<Analy
  * @throws StoreError when there is no ledger to read
  */
 export async function loadUserMetrics({ store }: { store?: string | Store } = {}): Promise<void> {
+  areMetricsWanted = true
   if (store !== undefined) opened = undefined
   opened ??= open(store)
   const current = opened
@@ -68,7 +69,7 @@ export function getUserSegment(userId: string): UserMetrics['segment'] {
 export async function defineTiers(tiers: Readonly<Record<string, TierWords>>): Promise<void> {
   parseTiers(tiers)
   definedTiers = tiers
-  await openAgain((ready) => ready.loadLimits())
+  await openAgain()
 }
 
 /**
@@ -83,19 +84,18 @@ export async function defineSegments(
 ): Promise<void> {
   parseSegments({ mode, segments })
   definedSegments = { mode, segments }
-  await openAgain(async (ready) => {
-    await ready.loadUserMetrics()
-    await ready.loadLimits()
-  })
+  areMetricsWanted = true
+  await openAgain()
 }
 
-/** Opens the ledger anew with what is defined now. */
-async function openAgain(load: (ready: Analytics) => Promise<void>): Promise<void> {
+/** Opens the ledger anew with what is defined now, and loads what was loaded before. */
+async function openAgain(): Promise<void> {
   const current = open(opened?.source)
   opened = current
   try {
     current.ready = await current.analytics
-    await load(current.ready)
+    if (areMetricsWanted) await current.ready.loadUserMetrics()
+    await current.ready.loadLimits()
   } catch (error) {
     // Without a ledger nobody has used anything; the file may be there the next time.
     if (opened === current) opened = undefined
@@ -119,6 +119,8 @@ export function checkLimit(userId: string): UserLimit {
 
 let definedTiers: Readonly<Record<string, TierWords>> | undefined
 let definedSegments: SegmentsWords | undefined
+/** Whether anybody asked for what `getUserMetrics` answers from: tiers alone do not need it. */
+let areMetricsWanted = false
 let limitsTriedMs = Number.NEGATIVE_INFINITY
 
 const TRY_AGAIN_AFTER_MS = 60_000

@@ -100,6 +100,16 @@ describe('getUserMetrics', () => {
     ])
   })
 
+  it('knows after tiers are defined whom it knew before', async () => {
+    const path = await writeLedger(join(folder, 'tiers.db'), [{ at: '2026-01-05T10:00:00Z', user: 'ada' }])
+    const script = `
+      import { defineTiers, getUserMetrics, loadUserMetrics } from ${JSON.stringify(entry)}
+      await loadUserMetrics()
+      await defineTiers({ free: { monthly_request_limit: 10 } })
+      console.log(JSON.stringify(getUserMetrics('ada').known))`
+    expect(inProcess(script, { SPANLEDGER_STORE: path })).toBe(true)
+  })
+
   it('never throws without a ledger; loading says what is wrong', () => {
     const script = `
       import { getUserMetrics, loadUserMetrics } from ${JSON.stringify(entry)}
