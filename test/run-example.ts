@@ -18,7 +18,10 @@ export interface ExampleRun {
 }
 
 /** Runs an example as its README says, on the built packages, against a stand-in of the test. */
-export async function runExample(name: string, args: readonly string[] = []): Promise<ExampleRun> {
+export async function runExample(
+  name: string,
+  { program = `${name}.mjs`, args = [] }: { readonly program?: string; readonly args?: readonly string[] } = {},
+): Promise<ExampleRun> {
   // A fixed seed: answers of other lengths could put the dearest customers in another order.
   const standIn = await startStandIn({ seed: 1 })
   onTestFinished(() => standIn.close())
@@ -26,7 +29,7 @@ export async function runExample(name: string, args: readonly string[] = []): Pr
   const { stdout, stderr } = await new Promise<{ stdout: string; stderr: string }>((resolve, reject) => {
     execFile(
       process.execPath,
-      ['--import', 'spanledger/register', `${name}.mjs`, ...args],
+      ['--import', 'spanledger/register', program, ...args],
       {
         cwd: join(root, 'examples', name),
         env: {
@@ -34,6 +37,8 @@ export async function runExample(name: string, args: readonly string[] = []): Pr
           SPANLEDGER_STORE: path,
           OPENAI_BASE_URL: `${standIn.url}/v1`,
           OPENAI_API_KEY: 'any',
+          ANTHROPIC_BASE_URL: standIn.url,
+          ANTHROPIC_API_KEY: 'any',
           NO_COLOR: '1',
         },
       },

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { benchApp } from './app.ts'
 import { benchCollector } from './collector.ts'
 import { benchCollectorFaults } from './collector-faults.ts'
+import { benchInProcess } from './in-process.ts'
 import { benchInstrumentation } from './instrumentation.ts'
 import type { Finding } from './measure.ts'
 import { benchReports } from './reports.ts'
@@ -35,6 +36,10 @@ const benches: Readonly<Record<string, { full: () => Promise<Finding>; quick: ()
   'collector-faults': {
     full: () => benchCollectorFaults({ kills: 200, payloads: 1_000_000 }),
     quick: () => benchCollectorFaults({ kills: 10, payloads: 50_000 }),
+  },
+  'in-process': {
+    full: () => benchInProcess({ calls: 200_000, callsPerBlock: 200_000, rounds: 15 }),
+    quick: () => benchInProcess({ calls: 20_000, callsPerBlock: 20_000, rounds: 5 }),
   },
   'users-report': {
     full: () => benchUsersReport({ calls: 1_000_000 }),

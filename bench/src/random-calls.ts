@@ -7,6 +7,8 @@ export interface RandomCallsOptions {
   readonly users?: number
   readonly days?: number
   readonly seed?: number
+  /** When the first call starts; the other ones come in equal steps. */
+  readonly startMs?: number
 }
 
 const models = [
@@ -29,7 +31,13 @@ const DAY_MS = 86_400_000
  * Calls in the order of their start, equal for equal options: users by Zipf's law (s = 1.05), a session of a user about
  * every 5 calls, five properties of 3, 4, 12, 40 and 2,000 values.
  */
-export function* randomCalls({ calls, users = 50_000, days = 90, seed = 1 }: RandomCallsOptions): Generator<WrittenCall> {
+export function* randomCalls({
+  calls,
+  users = 50_000,
+  days = 90,
+  seed = 1,
+  startMs = START_MS,
+}: RandomCallsOptions): Generator<WrittenCall> {
   const random = mulberry32(seed)
   const userOf = zipf(users, 1.05, random)
   const stepMs = (days * DAY_MS) / calls
@@ -44,7 +52,7 @@ export function* randomCalls({ calls, users = 50_000, days = 90, seed = 1 }: Ran
       spanId: hex(random, 2),
       parentSpanId: undefined,
       role: 'call',
-      startMs: Math.floor(START_MS + n * stepMs),
+      startMs: Math.floor(startMs + n * stepMs),
       durationMs,
       timeToFirstTokenMs: random() < 0.5 ? Math.round(durationMs / 5) : undefined,
       operation: 'chat',

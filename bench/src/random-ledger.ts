@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { openStore, type Store, type WrittenCall } from '@spanledger/store'
 
-import { randomCalls } from './random-calls.ts'
+import { randomCalls, type RandomCallsOptions } from './random-calls.ts'
 
 /** Everything that a report asks for is before this. */
 export const LEDGER_NOW_MS = Date.UTC(2026, 3, 1)
@@ -13,13 +13,14 @@ export const LEDGER_NOW_MS = Date.UTC(2026, 3, 1)
 export async function onRandomLedger<Result>(
   calls: number,
   work: (ledger: { readonly store: Store; readonly bytes: number }) => Promise<Result>,
+  options: Pick<RandomCallsOptions, 'startMs'> = {},
 ): Promise<Result> {
   const folder = mkdtempSync(join(tmpdir(), 'spanledger-bench-'))
   const path = join(folder, 'ledger.db')
   try {
     const writer = await openStore({ path, cacheMiB: 256 })
     let chunk: WrittenCall[] = []
-    for (const call of randomCalls({ calls })) {
+    for (const call of randomCalls({ calls, ...options })) {
       chunk.push(call)
       if (chunk.length < 5000) continue
       await writer.write({ calls: chunk })

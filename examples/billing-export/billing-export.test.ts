@@ -23,7 +23,7 @@ it('billing-export: the lines add up to what the provider charged, to the nano-d
 })
 
 it('billing-export: a month without calls has no lines', async () => {
-  const { stdout, stderr } = await runExample('billing-export', ['2020-01'])
+  const { stdout, stderr } = await runExample('billing-export', { args: ['2020-01'] })
   expect(stdout).toBe('user,plan,requests,total_tokens,cost_usd,unpriced_requests\r\n')
   expect(stderr).toContain('2020-01: 0 lines, 0.000000000 USD')
 })
