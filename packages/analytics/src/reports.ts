@@ -13,6 +13,7 @@ import { tellBehavior, tellEvolution, tellFriction, tellSessionMetrics } from '.
 import { tellExperiments } from './people/experiment-report.ts'
 import { tellFunnel } from './people/funnel-report.ts'
 import { tellMilestones, tellOnboarding } from './people/journey-reports.ts'
+import { tellLifecycle } from './people/lifecycle-report.ts'
 import { peopleReport, type PeopleAsked, type SplitBy, type Told } from './people/people-report.ts'
 import { checkOptions, type ReportOptionName } from './people/report-options.ts'
 import { tellAdoption, tellCohorts, tellRetentionInsights, tellThresholds } from './people/retention-reports.ts'
@@ -229,6 +230,12 @@ const reports: Readonly<Record<string, Report>> = {
     'advanced_features',
   ]),
   tasks: people('how many tasks and goals are completed, and at which steps the others stop', tellTasks, ['timeout']),
+  lifecycle: people('users by how far they have come with the app, and who moved; --stage for the figures of one stage', tellLifecycle, [
+    'stage',
+    'onboarding',
+    'advanced_features',
+    'free_plans',
+  ]),
   adoption: people('how far users have come with each feature', tellAdoption, ['feature']),
 }
 

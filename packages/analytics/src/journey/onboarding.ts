@@ -3,7 +3,7 @@ import { ratio } from '../behavior/session-metrics.ts'
 import { mean, quantile } from '../statistics/quantiles.ts'
 import { isOpen, type FirstSession } from './journeys.ts'
 import { secondsSince, type JourneyTime } from './person.ts'
-import { firstGoalMs, reachedWithin, watchedWays, type Way } from './way.ts'
+import { firstGoalMs, reachedWithin, valueMs, watchedWays, type Way } from './way.ts'
 
 /** How many came so far on their first days. */
 export interface OnboardingStep {
@@ -97,11 +97,7 @@ function wayToValue(watched: readonly Way[], time: JourneyTime): [OnboardingStep
       ({ journey }) => journey?.successMs,
       () => false,
     ),
-    count(
-      'value',
-      (way) => firstGoalMs(way) ?? way.journey?.successMs,
-      (way) => firstGoalMs(way) !== undefined,
-    ),
+    count('value', valueMs, (way) => firstGoalMs(way) !== undefined),
   ]
 }
 

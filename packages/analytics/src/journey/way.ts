@@ -39,6 +39,11 @@ export function firstGoalMs({ reached }: Way): number | undefined {
   return first
 }
 
+/** When it was worth it for somebody: the first goal, else the first success. */
+export function valueMs(way: Way): number | undefined {
+  return firstGoalMs(way) ?? way.journey?.successMs
+}
+
 /** When somebody reached a step on one of the own days that are looked at; undefined where not on those. */
 export function reachedWithin(way: Way, step: Pick<Step, 'at'>, time: JourneyTime): number | undefined {
   const ms = step.at(way)

@@ -8,6 +8,7 @@ import { readFirstSeen } from '../seen-users.ts'
 import { timeKeyOfDay } from '../time-bucket.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readTiers } from './read-tier-use.ts'
+import { tierKeys } from './tier-keys.ts'
 import { parseTiersText } from './tiers.ts'
 
 const USER: Dimension = { kind: 'column', name: 'user' }
@@ -84,9 +85,6 @@ const columns = {
     `satisfaction less the mean over peers of the mean of each; null where fewer than ${MIN_PEERS} of them rated`,
   ],
 } as const satisfies Told['columns']
-
-/** Properties that apps keep tiers in, the likeliest first. */
-const tierKeys = ['plan', 'tier', 'user_tier', 'usertier']
 
 function tierProperty({ catalog }: Frame): Dimension | undefined {
   const key = tierKeys.find((one) => catalog.keys.has(one))

@@ -1,10 +1,10 @@
 import { addDays, type Zone } from '@spanledger/store'
 
-import { compileBase } from '../compile.ts'
 import { sql, type Fragment } from '../fragment.ts'
-import { scopeOf, type Frame } from '../frame.ts'
+import type { Frame } from '../frame.ts'
 import type { SignUp } from '../journey/person.ts'
 import { readRows } from '../snapshot.ts'
+import { readUserValues } from './read-user-values.ts'
 
 /** When users signed up, by id, as far as anybody said; and of how many it cannot be read. */
 export interface SignUps {
@@ -22,16 +22,8 @@ export const signUpMilestones = ['signup', 'sign_up', 'signed_up']
  * of that property on the user's calls. What lies at `as_of` or later is not known yet.
  */
 export async function readSignUps(frame: Frame): Promise<SignUps> {
-  const { store, clock, catalog, zone } = frame
-  const texts = new Map<number, string>()
-  const statements = [
-    ...signUpKeys.flatMap((key) => catalog.traits.get(key) ?? []).map(({ keyId }) => traitValues(keyId, clock.asOfMs)),
-    ...(await Promise.all(signUpKeys.map((key) => propertyValues(frame, key)))),
-  ]
-  for (const statement of statements) {
-    const rows = statement === undefined ? [] : await readRows<[userId: number, text: string]>(store, statement)
-    for (const [userId, text] of rows) if (!texts.has(userId)) texts.set(userId, text)
-  }
+  const { store, clock, zone } = frame
+  const texts = await readUserValues(frame, signUpKeys, { which: 'latest', beforeMs: clock.asOfMs })
   const signUps = new Map<number, SignUp>()
   const told = await readRows<[userId: number, ms: number]>(store, milestones(clock.asOfMs))
   for (const [userId, ms] of told) signUps.set(userId, { ms, isDate: false })
@@ -50,25 +42,6 @@ function milestones(asOfMs: number): Fragment {
     SELECT e.user_id, min(e.start_ms) AS ms FROM event_subjects AS s CROSS JOIN events AS e ON e.subject_id = s.subject_id
     WHERE s.kind = 'milestone' AND lower(s.name) IN (SELECT value FROM json_each(${JSON.stringify(signUpMilestones)}))
       AND e.user_id <> 0 AND e.start_ms < ${asOfMs} GROUP BY e.user_id)`
-}
-
-// With one max() the other columns are those of its row (https://www.sqlite.org/lang_select.html#bareagg, read 2026-11-25).
-function traitValues(keyId: number, asOfMs: number): Fragment {
-  return sql`SELECT json_group_array(json_array(user_id, value)) AS rows FROM (
-    SELECT user_id, value, max(valid_from_ms) FROM user_traits
-    WHERE key_id = ${keyId} AND valid_from_ms < ${asOfMs} AND value <> '' GROUP BY user_id)`
-}
-
-/** Undefined where no call has the property. */
-async function propertyValues(frame: Frame, key: string): Promise<Fragment | undefined> {
-  if (!frame.catalog.keys.has(key) && !frame.catalog.keysLeftOut) return undefined
-  const scope = await scopeOf({ ...frame, where: undefined }, { fromMs: 0, toMs: frame.clock.asOfMs })
-  const base = compileBase({ source: 'calls', dimensions: [{ kind: 'property', key }], sums: [], needs: [] }, scope)
-  const [value] = base?.dimensions ?? []
-  if (base === undefined || value === undefined) return undefined
-  return sql`SELECT json_group_array(json_array(user_id, ${value.label('k0')})) AS rows FROM (
-    SELECT c.user_id, ${value.key} AS k0, max(printf('%019d', c.start_ms) || hex(c.span_id) || hex(c.trace_id))
-    ${base.from} AND c.user_id <> 0 AND ${value.key} IS NOT NULL GROUP BY c.user_id)`
 }
 
 /** A date is a local day; an instant has its offset. Undefined for what is neither, or a date that does not exist. */

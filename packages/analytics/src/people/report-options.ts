@@ -41,6 +41,12 @@ export const reportOptions = {
   tiers: { says: 'a JSON file of tiers with monthly limits' },
   forecast: { says: 'what is forecast', values: ['cost_usd', 'requests'] },
   within: { says: "how many of users' own days are looked at, or how long after the first step of a funnel: 14d" },
+  stage: {
+    says: 'users by stage, or the figures of one stage',
+    values: ['all', 'acquisition', 'activation', 'retention', 'growth'],
+  },
+  onboarding: { says: 'what onboarding takes beside a first success: goal:setup,milestone:profile' },
+  free_plans: { says: 'plans that cost nothing: free,trial; those that begin with "free" where nothing is said' },
   timeout: { says: 'how long after its begin a task counts as timed out: 24h, 30m, 7d' },
   steps: { says: "steps in their order: 'feature = chat, feature in (a, b), goal:solved, first_success'" },
   advanced_features: { says: 'which features are advanced: analysis,agents' },

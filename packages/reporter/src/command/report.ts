@@ -32,6 +32,7 @@ Examples:
   spanledger report milestones --advanced-features analysis,agents --within 14d
   spanledger report funnel --steps 'first_request, feature = analysis, goal:solved, plan:pro' --within 30d
   spanledger report tasks --last 28d --timeout 24h
+  spanledger report lifecycle --last 28d --stage growth --free-plans free,trial
   spanledger report active --last 3mo --format html --out active.html`,
     )
     .action(async (name: string | undefined) => {
