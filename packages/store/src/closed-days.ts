@@ -1,13 +1,14 @@
 import { compareTables, type Compared } from './compare-tables.ts'
 import { dayGroups } from './day-groups.ts'
 import type { DayKeeper } from './day-keeper.ts'
+import { dayUsage } from './day-usage.ts'
 import { dayUsers } from './day-users.ts'
 import type { RollupSchema } from './rollups.ts'
 import type { Sqlite } from './sqlite.ts'
 import { addDays, type Zone } from './zone.ts'
 
 /** What is kept of each closed day. */
-const keepers: readonly DayKeeper[] = [dayUsers, dayGroups]
+const keepers: readonly DayKeeper[] = [dayUsers, dayGroups, dayUsage]
 
 /** A day is closed so long after it ended: most of what comes late has come by then, and would open it again. */
 const GRACE_MS = 3_600_000
@@ -19,6 +20,11 @@ export async function daysToClose(db: Sqlite, zone: Zone, nowMs: number): Promis
        SELECT DISTINCT bucket FROM rollup_models WHERE bucket % 100 <> 0 AND bucket NOT IN (SELECT day FROM closed_days) ORDER BY bucket DESC)`,
   )
   return (JSON.parse(row?.days ?? '[]') as number[]).filter((day) => isOver(day, zone, nowMs))
+}
+
+/** The day that is not over yet, or not for long enough to be closed. */
+export function firstOpenDay(zone: Zone, nowMs: number): number {
+  return zone.day(nowMs - GRACE_MS)
 }
 
 function isOver(day: number, zone: Zone, nowMs: number): boolean {

@@ -38,12 +38,15 @@ export async function* readContributions(db: Sqlite): AsyncGenerator<Contributio
 
 type ContributionRow = [startMs: number, spanId: string, traceId: string, counted: number, ...rest: (number | string | null)[]]
 
-/** The columns of a contribution, of `llm_calls AS c JOIN kinds AS k`; calls before this file had a feature have none. */
-export const contributionColumns = `c.start_ms, hex(c.span_id), hex(c.trace_id), c.counted, c.user_id, c.model_id,
-  coalesce((SELECT v.value_id FROM segment_values AS v WHERE v.segment_id = c.segment_id AND v.key_id =
+/** The value_id of property "feature" of a call `c`, 0 for none. */
+export const featureIdColumn = `coalesce((SELECT v.value_id FROM segment_values AS v WHERE v.segment_id = c.segment_id AND v.key_id =
       (SELECT key_id FROM property_keys WHERE key = 'feature')),
     CASE (SELECT slot FROM property_keys WHERE key = 'feature') WHEN 1 THEN c.p1 WHEN 2 THEN c.p2 WHEN 3 THEN c.p3 WHEN 4 THEN c.p4
-      WHEN 5 THEN c.p5 WHEN 6 THEN c.p6 WHEN 7 THEN c.p7 WHEN 8 THEN c.p8 END, 0),
+      WHEN 5 THEN c.p5 WHEN 6 THEN c.p6 WHEN 7 THEN c.p7 WHEN 8 THEN c.p8 END, 0)`
+
+/** The columns of a contribution, of `llm_calls AS c JOIN kinds AS k`; calls before this file had a feature have none. */
+export const contributionColumns = `c.start_ms, hex(c.span_id), hex(c.trace_id), c.counted, c.user_id, c.model_id,
+  ${featureIdColumn},
   k.status, k.usage_quality, k.origin, k.error_class = 'rate_limit', c.latency_ms, c.ttft_ms, c.cost_nano_usd,
   ${usageBuckets.map((bucket) => `c.${usageColumns[bucket]}`).join(', ')}`
 

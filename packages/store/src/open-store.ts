@@ -3,8 +3,9 @@ import { closeSync, openSync, statSync, type Stats } from 'node:fs'
 import { openPriceBook } from '@spanledger/pricing'
 
 import { applyAliases, makeAlias, readAliases, undoAlias, type AliasContext, type AliasOutcome } from './aliases.ts'
-import { closeDay, daysToClose, readClosedDays, refillDays } from './closed-days.ts'
+import { closeDay, daysToClose, firstOpenDay, readClosedDays, refillDays } from './closed-days.ts'
 import { openInterning } from './interning.ts'
+import { clearKept, keepNext, keepUntil } from './keep-sessions.ts'
 import { readMark, readMarks, writeMarks } from './marks.ts'
 import { checkReadable, migrate } from './migrate.ts'
 import { readRepricings } from './reprice-log.ts'
@@ -160,10 +161,13 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
   const closeDays = async (): Promise<number> => {
     let closedDays = 0
     for (const day of await inTurn(() => daysToClose(db, zone, Date.now()))) if (await inTurn(() => closeDay(db, zone, day))) closedDays++
+    // After the days: they are closed the latest first, sessions go on from the day before.
+    while (await inTurn(() => keepNext(db, zone, firstOpenDay(zone, Date.now()))));
     return closedDays
   }
   const closeDaysNowAndThen = (): void => {
-    if (Date.now() - daysClosedMs < CLOSE_EVERY_MS) return
+    // A ledger in memory has one connection, on which this would come between the readings of one answer.
+    if (path === ':memory:' || Date.now() - daysClosedMs < CLOSE_EVERY_MS) return
     daysClosedMs = Date.now()
     // Nobody waits for it. What fails is tried again; until then reports read those days from the calls.
     closeDays().catch(() => undefined)
@@ -215,15 +219,18 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
     rebuildRollups: () =>
       inTurn(async () => {
         const closedDays = await readClosedDays(db)
+        const keptUntil = await clearKept(db)
         await clearRollups(db)
         await fillRollups(db, zone, 'main')
         await rereadSessions(db)
         await refillDays(db, zone, closedDays)
+        if (keptUntil !== undefined) await keepUntil(db, zone, keptUntil)
       }),
     setTimeZone: (name) =>
       inTurn(async () => {
         const next = openZone(name)
         await db.run("UPDATE meta SET value = ? WHERE key = 'time_zone'", next.name)
+        await clearKept(db)
         await clearRollups(db)
         await fillRollups(db, next, 'main')
         zone = next

@@ -2,6 +2,7 @@ import { compareTables, type Compared } from './compare-tables.ts'
 import { readContributions } from './contributions.ts'
 import { mergeCounts } from './counts.ts'
 import { inTurns } from './in-turns.ts'
+import { markStale } from './mark-stale.ts'
 import { measureColumns } from './measures.ts'
 import { addContribution, costOf, emptyDelta, withMonths, type KeyedDelta, type KeyedDeltas, type RollupDelta } from './rollup-delta.ts'
 import { columnsUsed, insertSparse, noBytes, sparseText, zero, type SparseColumn } from './sparse-rows.ts'
@@ -27,6 +28,7 @@ export type RollupSchema = 'main' | 'temp'
 export async function applyDelta(db: Sqlite, delta: RollupDelta, schema: RollupSchema = 'main'): Promise<void> {
   // Side by side: one is made ready while SQLite runs the other.
   await sideBySide([
+    ...(schema === 'main' ? [markStale(db, delta)] : []),
     applyRows(db, withMonths(delta.users, 4), { name: 'users', schema }),
     applyRows(db, withMonths(delta.models, 2), { name: 'models', schema }),
   ])

@@ -4,6 +4,7 @@ import { dayGroupsSchema } from './day-groups-schema.ts'
 import { eventsSchema } from './events-schema.ts'
 import { inheritedTraitsSchema } from './inherited-traits.ts'
 import { namedCallsSchema } from './named-calls-schema.ts'
+import { dayUsageSchema, keptSchema } from './kept-schema.ts'
 import { rateLimitedSchema } from './rate-limited.ts'
 import { savedSchema } from './saved.ts'
 import { firstMeasures, usageColumns } from './measures.ts'
@@ -255,4 +256,5 @@ export const migrations: readonly string[] = [
   spanKeysSchema,
   dayGroupsSchema,
   namedCallsSchema,
+  `${dayUsageSchema}${keptSchema}`,
 ]

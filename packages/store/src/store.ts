@@ -53,7 +53,7 @@ export interface Store {
   /** Changes the reporting zone and rebuilds the rollups, in one transaction. @throws RangeError for an unknown zone */
   setTimeZone(timeZone: string): Promise<void>
   /**
-   * Computes what is kept of days that are over, of those that lack it, so that reports need not read their calls. A store that is
+   * Computes what is kept of days that are over, of those that lack it, and of their sessions, so that reports need not read their calls. A store that is
    * written to does so by itself every ten minutes; worth asking for after an import. Answers are the same without.
    * @returns how many days were closed
    */

@@ -1,6 +1,7 @@
 import { countAliasFaults } from './aliases.ts'
 import { compareDays } from './closed-days.ts'
 import { countInheritedFaults } from './inherited-traits.ts'
+import { compareKept } from './keep-sessions.ts'
 import { compareRollups, createTemporaryRollups, fillRollups } from './rollups.ts'
 import { countSavedFaults } from './saved.ts'
 import type { Sqlite } from './sqlite.ts'
@@ -50,7 +51,7 @@ async function checkPragma(db: Sqlite, { name, pragma, good }: { name: string; p
 async function checkRollups(db: Sqlite, zone: Zone): Promise<Check[]> {
   await createTemporaryRollups(db)
   await fillRollups(db, zone, 'temp')
-  const compared = [...(await compareRollups(db)), ...(await compareDays(db, zone))]
+  const compared = [...(await compareRollups(db)), ...(await compareDays(db, zone)), ...(await compareKept(db, zone))]
   return compared.map(([table, { rows, differing }]) => ({
     name: table,
     ok: differing === 0,
