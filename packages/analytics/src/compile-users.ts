@@ -56,16 +56,24 @@ export function compileUserDays(scope: Scope): Fragment {
   return sql`SELECT json_group_array(user_id) AS user_ids, json_group_array(k0) AS days, json_group_array(n) AS n FROM (${rows})`
 }
 
-/** One row of JSON lists: what of each call of a user says how the user behaves; features by key, see `compileFeatureNames`. */
+/** One row of JSON lists: what of each call of a user says how the user behaves, in the order of time; features by key, see `compileFeatureNames`. */
 export function compileUserCalls(scope: Scope): Fragment {
   const feature: Dimension = { kind: 'property', key: 'feature' }
   const base = compileBase({ source: 'calls', dimensions: [feature], sums: [], needs: [] }, scope)
   // The calls know every dimension and filter.
   if (base === undefined) throw new Error('The calls cannot answer this reading.')
   const columns = ['user_id', 'session_id', 'start_ms', 'latency_ms', 'ttft_ms', 'kind_id', 'model_id']
-  return sql`SELECT ${raw([...columns, 'k0'].map((name) => `json_group_array(${name}) AS ${name}`).join(', '))}, json_group_array(id) AS ids FROM (
-    SELECT ${raw(columns.map((name) => `c.${name}`).join(', '))}, ${join(base.keys, ', ')}, hex(c.trace_id) || hex(c.span_id) AS id
-    ${base.from} AND c.user_id <> 0)`
+  return sql`SELECT ${raw([...columns, 'k0'].map((name) => `json_group_array(${name}) AS ${name}`).join(', '))} FROM (
+    SELECT ${raw(columns.map((name) => `c.${name}`).join(', '))}, ${join(base.keys, ', ')}
+    ${base.from} AND c.user_id <> 0 ORDER BY c.start_ms, c.span_id, c.trace_id)`
+}
+
+/** One JSON list: the users whom a rate limit refused a call, from rollups; undefined where they cannot tell. */
+export function compileRateLimitedUsers(scope: Scope): Fragment | undefined {
+  const base = compileBase({ source: 'users', dimensions: [], sums: [], needs: [] }, scope)
+  return base === undefined
+    ? undefined
+    : sql`SELECT json_group_array(DISTINCT r.user_id) AS rows ${base.from} AND r.rate_limited_requests > 0`
 }
 
 /** One JSON text of rows `[key, text]`: the features that keys of `compileUserCalls` stand for. */

@@ -69,3 +69,22 @@ export function unpackIds(bytes: Uint8Array): Int32Array {
   }
   return ids
 }
+
+/** Reads packed counts a pair at a time, where a list of each would only be gone through once. */
+export function eachCount(packed: Uint8Array, take: (key: number, count: number) => void): void {
+  let key = 0
+  for (let at = 0; at < packed.length;) {
+    let [distance, count, scale] = [0, 0, 1]
+    for (let byte = 128; byte >= 128; scale *= 128) {
+      byte = packed[at++] ?? 0
+      distance += (byte & 127) * scale
+    }
+    scale = 1
+    for (let byte = 128; byte >= 128; scale *= 128) {
+      byte = packed[at++] ?? 0
+      count += (byte & 127) * scale
+    }
+    key += distance
+    take(key, count)
+  }
+}

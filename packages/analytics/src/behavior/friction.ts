@@ -1,9 +1,10 @@
-import { mean, quantile } from '../statistics/quantiles.ts'
-import { outcomeOf, type SaidOfSession } from './outcomes.ts'
 import { messageInWords, percentInWords, roundHalfUp } from './in-words.ts'
-import { ratio } from './session-metrics.ts'
-import type { Session } from './sessions.ts'
-import { groupBy, issueName, type UserCall } from './user-call.ts'
+import type { Numbers } from './numbers.ts'
+import { outcomeOf } from './outcomes.ts'
+import type { FeatureRetries } from './retries.ts'
+import { outcomesOf, ratio } from './session-metrics.ts'
+import type { Ending, SessionTotals } from './session-totals.ts'
+import type { CallKind } from './user-call.ts'
 
 /** Where users struggle, in numbers. */
 export interface Friction {
@@ -20,16 +21,6 @@ export interface Friction {
   readonly requests: number
 }
 
-/** The feature whose requests are repeated most. */
-interface FeatureRetries {
-  readonly feature: string
-  readonly requests: number
-  readonly retries: number
-  readonly rate: number
-  /** What became of the requests that were repeated, the two commonest. */
-  readonly issues: readonly string[]
-}
-
 interface AbandonmentPattern {
   readonly pattern: string
   /** Share of abandoned sessions that show it. */
@@ -39,13 +30,15 @@ interface AbandonmentPattern {
 }
 
 export interface FrictionInput {
-  readonly calls: readonly UserCall[]
-  readonly sessions: readonly Session[]
-  readonly retries: ReadonlyMap<string, UserCall>
-  readonly powerUsers: ReadonlySet<string>
-  readonly saidOf?: (session: Session) => SaidOfSession | undefined
-  /** Features with fewer requests are left out. */
-  readonly minRequests?: number
+  readonly requests: number
+  readonly modelErrors: number
+  readonly totals: SessionTotals
+  readonly kinds: ReadonlyMap<number, CallKind>
+  /** Null where no fingerprints of what was asked are taken. */
+  readonly retries: FeatureRetries | null
+  readonly powerUsers: number
+  /** How many of them ran into a rate limit. */
+  readonly rateLimitedPowerUsers: number
 }
 
 const modelErrorClasses: ReadonlySet<string | undefined> = new Set(['server_error', 'model_error', 'timeout', 'format_error', 'other'])
@@ -55,105 +48,58 @@ const MIN_SHARE = 0.1
 /** Longer waits are long whatever is usual. */
 const LONG_WAIT_MS = 10_000
 
+/** Whether a call failed for what its model or provider did. */
+export function isModelError(kind: CallKind | undefined): boolean {
+  return kind?.status === 'error' && modelErrorClasses.has(kind.errorClass)
+}
+
 export function friction(input: FrictionInput): Friction {
-  const { calls, sessions, powerUsers } = input
-  const closed = sessions.filter(({ isOpen }) => !isOpen)
-  const outcomeOfSession = (session: Session): string => outcomeOf(session, input.saidOf?.(session)).outcome
-  const abandoned = closed.filter((session) => outcomeOfSession(session) === 'abandoned')
-  const completed = closed.filter((session) => outcomeOfSession(session) === 'completed')
-  const limited = new Set(
-    calls.filter(({ errorClass, user }) => errorClass === 'rate_limit' && powerUsers.has(user)).map(({ user }) => user),
-  )
-  const modelErrors = calls.filter(({ status, errorClass }) => status === 'error' && modelErrorClasses.has(errorClass)).length
+  const { requests, modelErrors, totals, kinds, powerUsers, rateLimitedPowerUsers } = input
+  const { abandoned, abandonedAt } = outcomesOf(totals, { kinds })
   return {
-    retries: mostRetried(input),
-    abandonment: {
-      sessions: abandoned.length,
-      messagesAvg: mean(abandoned.map(({ messages }) => messages.length)),
-      patterns: patternsOf(abandoned, completed, input),
-    },
-    rateLimitedPowerUserShare: ratio(limited.size, powerUsers.size),
-    modelErrorShare: ratio(modelErrors, calls.length),
+    retries: input.retries,
+    abandonment: { sessions: abandoned, messagesAvg: abandonedAt.avg, patterns: patternsOf(totals, kinds) },
+    rateLimitedPowerUserShare: ratio(rateLimitedPowerUsers, powerUsers),
+    modelErrorShare: ratio(modelErrors, requests),
     modelErrors,
-    requests: calls.length,
+    requests,
   }
 }
 
-function mostRetried({ calls, retries, minRequests = 20 }: FrictionInput): FeatureRetries | null {
-  let most: FeatureRetries | null = null
-  const byFeature = groupBy(
-    calls.filter(({ feature }) => feature !== undefined),
-    ({ feature }) => feature ?? '',
-  )
-  for (const [feature, own] of [...byFeature].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const repeated = own.flatMap(({ id }) => retries.get(id) ?? [])
-    const rate = repeated.length / own.length
-    if (own.length < minRequests || repeated.length === 0 || rate <= (most?.rate ?? 0)) continue
-    most = {
-      feature,
-      requests: own.length,
-      retries: repeated.length,
-      rate,
-      issues: commonest(repeated.map(({ errorClass }) => issueName(errorClass))),
-    }
+function patternsOf({ endings }: SessionTotals, kinds: ReadonlyMap<number, CallKind>): AbandonmentPattern[] {
+  const shown = { abandoned: new Map<string, number>(), completed: new Map<string, number>() }
+  const sessions = { abandoned: 0, completed: 0 }
+  for (const ending of endings.values()) {
+    const kind = kinds.get(ending.kindId)
+    const { outcome } = outcomeOf(kind, ending)
+    if (outcome === 'unknown') continue
+    sessions[outcome] += ending.sessions
+    for (const [pattern, count] of signsOf(ending, kind)) shown[outcome].set(pattern, (shown[outcome].get(pattern) ?? 0) + count)
   }
-  return most
-}
-
-function commonest(names: readonly string[]): string[] {
-  const counts = [...groupBy(names, (name) => name)].map(([name, own]) => ({ name, count: own.length }))
-  return counts
-    .sort((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1))
-    .slice(0, 2)
-    .map(({ name }) => name)
-}
-
-function patternsOf(abandoned: readonly Session[], completed: readonly Session[], input: FrictionInput): AbandonmentPattern[] {
-  const usualWait = usualWaits(input.calls)
-  const shown = (sessions: readonly Session[]): Map<string, number> => {
-    const counts = new Map<string, number>()
-    for (const session of sessions) {
-      for (const pattern of signsOf(session, usualWait, input)) counts.set(pattern, (counts.get(pattern) ?? 0) + 1)
-    }
-    return counts
-  }
-  const [bad, good] = [shown(abandoned), shown(completed)]
-  return [...bad]
+  return [...shown.abandoned]
     .map(([pattern, count]) => ({
       pattern,
-      share: count / abandoned.length,
-      lift: (count + 0.5) / (abandoned.length + 1) / (((good.get(pattern) ?? 0) + 0.5) / (completed.length + 1)),
+      share: count / sessions.abandoned,
+      lift: (count + 0.5) / (sessions.abandoned + 1) / (((shown.completed.get(pattern) ?? 0) + 0.5) / (sessions.completed + 1)),
     }))
     .filter(({ share, lift }) => lift >= MIN_LIFT && share >= MIN_SHARE)
     .sort((a, b) => b.lift - a.lift || (a.pattern < b.pattern ? -1 : 1))
 }
 
-/** What of the end of a session may have made its user leave. The specific sign takes the place of the general one. */
-function signsOf(session: Session, usualWait: ReadonlyMap<string | undefined, number>, { retries, saidOf }: FrictionInput): string[] {
-  const last = session.calls.at(-1)
-  if (last === undefined) return []
-  const signs: string[] = []
-  const waitMs = last.timeToFirstTokenMs ?? last.endMs - last.startMs
-  if (waitMs > LONG_WAIT_MS || waitMs > (usualWait.get(last.feature) ?? Number.POSITIVE_INFINITY)) signs.push('long_wait_time')
-  if (retries.has(last.id) || saidOf?.(session)?.lastAnswerDisliked === true) signs.push('unclear_response')
-  if (last.errorClass === 'rate_limit') signs.push('rate_limited')
-  else if (last.errorClass === 'truncated') signs.push('truncated')
-  else if (last.status === 'error') signs.push('error_at_end')
-  return signs
+/** What of the end of sessions may have made users leave, and of how many. The specific sign takes the place of the general one. */
+function signsOf({ sessions, longWaits: longOnes, lastAnswerDisliked }: Ending, kind: CallKind | undefined): [string, number][] {
+  const signs: [string, number][] = [['long_wait_time', longOnes]]
+  if (lastAnswerDisliked === true) signs.push(['unclear_response', sessions])
+  if (kind?.errorClass === 'rate_limit') signs.push(['rate_limited', sessions])
+  else if (kind?.errorClass === 'truncated') signs.push(['truncated', sessions])
+  else if (kind?.status === 'error') signs.push(['error_at_end', sessions])
+  return signs.filter(([, count]) => count > 0)
 }
 
-/** By feature, the wait that nine of ten calls do not exceed. */
-function usualWaits(calls: readonly UserCall[]): ReadonlyMap<string | undefined, number> {
-  const waits = groupBy(calls, ({ feature }) => feature)
-  return new Map(
-    [...waits].map(([feature, own]) => [
-      feature,
-      quantile(
-        own.map(({ timeToFirstTokenMs, startMs, endMs }) => timeToFirstTokenMs ?? endMs - startMs),
-        0.9,
-      ) ?? Number.POSITIVE_INFINITY,
-    ]),
-  )
+/** Whether a wait is long: over ten seconds, or longer than nine of ten calls of the feature wait. */
+export function longWaits(waits: ReadonlyMap<number, Numbers>): (featureId: number, waitMs: number) => boolean {
+  const usual = new Map([...waits].map(([featureId, own]) => [featureId, own.quantile(0.9) ?? Number.POSITIVE_INFINITY]))
+  return (featureId, waitMs) => waitMs > LONG_WAIT_MS || waitMs > (usual.get(featureId) ?? Number.POSITIVE_INFINITY)
 }
 
 /** The nested object `friction_analysis`, for people to read. */

@@ -1,4 +1,4 @@
-import type { Session } from './sessions.ts'
+import type { CallKind } from './user-call.ts'
 
 /** How a session ended, and how that is known. */
 export interface Outcome {
@@ -18,8 +18,7 @@ export interface SaidOfSession {
  * What the app said decides. Else a session is taken to be abandoned where its last call failed, was cancelled or cut off, or
  * its answer was disliked, and to be completed otherwise; `strict` leaves those unknown.
  */
-export function outcomeOf(session: Session, said: SaidOfSession | undefined, mode?: OutcomeMode): Outcome {
-  const last = session.calls.at(-1)
+export function outcomeOf(last: CallKind | undefined, said: SaidOfSession | undefined, mode?: OutcomeMode): Outcome {
   return outcomeOfEnd(last !== undefined && (last.status !== 'ok' || last.errorClass === 'truncated'), said, mode)
 }
 

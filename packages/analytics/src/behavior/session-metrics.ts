@@ -1,6 +1,7 @@
-import { mean, quantile } from '../statistics/quantiles.ts'
-import { outcomeOf, type OutcomeMode, type SaidOfSession } from './outcomes.ts'
-import { activeDurationMs, durationMs, followUps, returns, type Session } from './sessions.ts'
+import { Numbers } from './numbers.ts'
+import { outcomeOf, type OutcomeMode } from './outcomes.ts'
+import type { SessionTotals } from './session-totals.ts'
+import type { CallKind } from './user-call.ts'
 
 /** Sessions in numbers; null where there is nothing to say. Durations in seconds. Open sessions are counted, not measured. */
 export interface SessionMetrics {
@@ -25,40 +26,64 @@ export interface SessionMetrics {
   readonly abandonment_messages_p50: number | null
 }
 
-export interface SessionMetricsOptions {
-  readonly asOfMs: number
-  readonly saidOf?: (session: Session) => SaidOfSession | undefined
+export interface OutcomeOptions {
+  /** What kinds of calls are, by id. */
+  readonly kinds: ReadonlyMap<number, CallKind>
   readonly mode?: OutcomeMode
 }
 
-export function sessionMetrics(sessions: readonly Session[], { asOfMs, saidOf, mode }: SessionMetricsOptions): SessionMetrics {
-  const closed = sessions.filter(({ isOpen }) => !isOpen)
-  const seconds = closed.map((session) => durationMs(session) / 1000)
-  const outcomes = closed.map((session) => ({ session, ...outcomeOf(session, saidOf?.(session), mode) }))
-  const completed = outcomes.filter(({ outcome }) => outcome === 'completed').length
-  const abandonedAt = outcomes.filter(({ outcome }) => outcome === 'abandoned').map(({ session }) => session.messages.length)
-  const { returned, known } = returns(sessions, asOfMs)
-  const messages = sessions.reduce((sum, session) => sum + session.messages.length, 0)
-  const follows = sessions.reduce((sum, session) => sum + followUps(session).length, 0)
+export function sessionMetrics(totals: SessionTotals, options: OutcomeOptions): SessionMetrics {
+  const { sessions, closed, durations, messages, followUps, known, returned } = totals
+  const { completed, abandoned, explicit, abandonedAt } = outcomesOf(totals, options)
   return {
-    sessions: sessions.length,
-    open_sessions: sessions.length - closed.length,
-    duration_avg_s: mean(seconds),
-    duration_p50_s: quantile(seconds, 0.5),
-    duration_p90_s: quantile(seconds, 0.9),
-    active_duration_avg_s: mean(closed.map((session) => activeDurationMs(session) / 1000)),
-    requests_per_session: mean(closed.map(({ calls }) => calls.length)),
-    messages_per_session: mean(closed.map((session) => session.messages.length)),
-    follow_up_rate: ratio(follows, messages),
+    sessions,
+    open_sessions: sessions - closed,
+    duration_avg_s: inSeconds(ratio(totals.durationMs, closed)),
+    duration_p50_s: inSeconds(durations.quantile(0.5)),
+    duration_p90_s: inSeconds(durations.quantile(0.9)),
+    active_duration_avg_s: inSeconds(ratio(totals.activeMs, closed)),
+    requests_per_session: ratio(totals.requests, closed),
+    messages_per_session: ratio(totals.closedMessages, closed),
+    follow_up_rate: ratio(followUps, messages),
     return_24h_rate: ratio(returned, known),
     return_24h_known: known,
-    completion_rate: ratio(completed, completed + abandonedAt.length),
+    completion_rate: ratio(completed, completed + abandoned),
     completed,
-    abandoned: abandonedAt.length,
-    explicit_outcomes: outcomes.filter(({ basis, outcome }) => basis === 'explicit' && outcome !== 'unknown').length,
-    abandonment_messages_avg: mean(abandonedAt),
-    abandonment_messages_p50: quantile(abandonedAt, 0.5),
+    abandoned,
+    explicit_outcomes: explicit,
+    abandonment_messages_avg: abandonedAt.avg,
+    abandonment_messages_p50: abandonedAt.p50,
   }
+}
+
+function inSeconds(ms: number | null): number | null {
+  return ms === null ? null : ms / 1000
+}
+
+interface Outcomes {
+  readonly completed: number
+  readonly abandoned: number
+  readonly explicit: number
+  /** Messages in abandoned sessions. */
+  readonly abandonedAt: { readonly avg: number | null; readonly p50: number | null }
+}
+
+/** How the closed sessions ended. */
+export function outcomesOf({ endings }: SessionTotals, { kinds, mode }: OutcomeOptions): Outcomes {
+  let [completed, abandoned, explicit, messages] = [0, 0, 0, 0]
+  const abandonedAt = new Numbers()
+  for (const ending of endings.values()) {
+    const { outcome, basis } = outcomeOf(kinds.get(ending.kindId), ending, mode)
+    if (outcome === 'completed') completed += ending.sessions
+    if (basis === 'explicit') explicit += ending.sessions
+    if (outcome !== 'abandoned') continue
+    abandoned += ending.sessions
+    for (const [count, times] of ending.messages) {
+      abandonedAt.add(count, times)
+      messages += count * times
+    }
+  }
+  return { completed, abandoned, explicit, abandonedAt: { avg: ratio(messages, abandoned), p50: abandonedAt.quantile(0.5) } }
 }
 
 export function ratio(part: number, whole: number): number | null {

@@ -1,8 +1,5 @@
 import { durationInWords } from './in-words.ts'
 import { ratio } from './session-metrics.ts'
-import { durationMs, type Session } from './sessions.ts'
-import { groupBy, type UserCall } from './user-call.ts'
-import { mean } from '../statistics/quantiles.ts'
 
 /** How one user, a segment or everybody uses the app. */
 export interface UsagePatterns {
@@ -18,15 +15,19 @@ export interface UsagePatterns {
   readonly preferredModels: readonly string[]
 }
 
-/** A call and the model that was asked for. */
-export interface PatternCall extends UserCall {
-  readonly modelLabel: string
-}
-
-export interface PatternOptions {
-  readonly sessions: readonly Session[]
-  /** The local day and hour of an instant. */
-  readonly local: (ms: number) => { readonly day: number; readonly hour: number }
+/** What is counted over the calls of users. */
+export interface UsageCounts {
+  readonly requests: number
+  /** Days on which users called, added up over users. */
+  readonly userDays: number
+  /** Requests by local hour, by feature and by `requested model/provider`. */
+  readonly hours: ReadonlyMap<number, number>
+  readonly features: ReadonlyMap<string, number>
+  readonly models: ReadonlyMap<string, number>
+  /** How many users have each of the features, and of the models, that have as many requests as another; see `equals`. */
+  readonly featureUsers?: ReadonlyMap<string, number>
+  readonly modelUsers?: ReadonlyMap<string, number>
+  readonly sessionLengthAvgS: number | null
 }
 
 const MOST_HOURS = 3
@@ -35,41 +36,40 @@ const MOST_MODELS = 2
 /** Rarer features are no favourites. */
 const MIN_FEATURE_SHARE = 0.05
 
-export function usagePatterns(calls: readonly PatternCall[], { sessions, local }: PatternOptions): UsagePatterns {
-  const userDays = new Set(calls.map(({ user, startMs }) => JSON.stringify([user, local(startMs).day]))).size
-  const closed = sessions.filter(({ isOpen }) => !isOpen)
+export function usagePatterns(counts: UsageCounts): UsagePatterns {
+  const { requests, userDays, hours, features, models, featureUsers, modelUsers, sessionLengthAvgS } = counts
   return {
-    requests: calls.length,
+    requests,
     userDays,
-    requestsPerActiveDay: ratio(calls.length, userDays),
-    peakHours: mostOf(calls, ({ startMs }) => local(startMs).hour)
+    requestsPerActiveDay: ratio(requests, userDays),
+    peakHours: mostOf(hours)
       .slice(0, MOST_HOURS)
-      .map(({ value }) => value)
       .sort((a, b) => a - b),
-    sessionLengthAvgS: mean(closed.map((session) => durationMs(session) / 1000)),
-    favoriteFeatures: mostOf(calls, ({ feature }) => feature)
-      .filter(({ requests }) => requests / calls.length >= MIN_FEATURE_SHARE)
-      .slice(0, MOST_FEATURES)
-      .map(({ value }) => value),
-    preferredModels: mostOf(calls, ({ modelLabel }) => modelLabel)
-      .slice(0, MOST_MODELS)
-      .map(({ value }) => value),
+    sessionLengthAvgS,
+    favoriteFeatures: mostOf(features, featureUsers)
+      .filter((feature) => (features.get(feature) ?? 0) / requests >= MIN_FEATURE_SHARE)
+      .slice(0, MOST_FEATURES),
+    preferredModels: mostOf(models, modelUsers).slice(0, MOST_MODELS),
   }
 }
 
 /** The values with the most requests; of equals the one with more users, then the first by order. */
-function mostOf<Value extends string | number>(
-  calls: readonly PatternCall[],
-  valueOf: (call: PatternCall) => Value | undefined,
-): { value: Value; requests: number }[] {
-  const byValue = groupBy(calls, valueOf)
-  return [...byValue]
-    .flatMap(([value, own]) =>
-      value === undefined
-        ? []
-        : [{ value, requests: own.length, users: typeof value === 'number' ? 0 : new Set(own.map(({ user }) => user)).size }],
-    )
-    .sort((a, b) => b.requests - a.requests || b.users - a.users || (a.value < b.value ? -1 : 1))
+function mostOf<Value extends string | number>(counts: ReadonlyMap<Value, number>, users?: ReadonlyMap<Value, number>): Value[] {
+  return [...counts]
+    .sort(([a, n], [b, m]) => m - n || (users?.get(b) ?? 0) - (users?.get(a) ?? 0) || (a < b ? -1 : 1))
+    .map(([value]) => value)
+}
+
+/** The features, or the models, that have as many requests as another, where that decides who is told: their users decide then. */
+export function equals(counts: ReadonlyMap<string, number>, told: 'features' | 'models'): string[] {
+  const ranked = mostOf(counts)
+  const least = counts.get(ranked[(told === 'features' ? MOST_FEATURES : MOST_MODELS) - 1] ?? '') ?? 0
+  const sharing = new Map<number, number>()
+  for (const count of counts.values()) sharing.set(count, (sharing.get(count) ?? 0) + 1)
+  return ranked.filter((value) => {
+    const count = counts.get(value) ?? 0
+    return count >= least && (sharing.get(count) ?? 0) > 1
+  })
 }
 
 /** The nested object `user_behavior`, for people to read; rates rounded to seven places. */

@@ -19,6 +19,14 @@ export interface UserCall {
   readonly isNested: boolean
 }
 
+/** What a call was, and what became of it. */
+export interface CallKind {
+  readonly operation: string
+  readonly status: 'ok' | 'error' | 'cancelled'
+  /** One of the classes of conventions' `classifyError`; `truncated` on calls that are ok. */
+  readonly errorClass: string | undefined
+}
+
 /** What a class of errors is shown as where it is an issue of users: in the plural, as in "format_errors". */
 export function issueName(errorClass: string | undefined): string {
   if (errorClass === undefined) return 'regenerated'

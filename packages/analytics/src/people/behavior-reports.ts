@@ -1,20 +1,22 @@
-import { friction, frictionInWords } from '../behavior/friction.ts'
-import { usagePatterns, usagePatternsInWords } from '../behavior/usage-patterns.ts'
+import { friction, frictionInWords, isModelError } from '../behavior/friction.ts'
 import { sessionMetrics } from '../behavior/session-metrics.ts'
-import { durationMs } from '../behavior/sessions.ts'
+import { usagePatterns, usagePatternsInWords } from '../behavior/usage-patterns.ts'
+import { compileRateLimitedUsers } from '../compile-users.ts'
 import { segmentsOfUsers } from '../read-segments.ts'
 import { evolution, evolutionInWords } from '../retention/evolution.ts'
 import { timeKeyOfDay } from '../time-bucket.ts'
-import type { Frame } from '../frame.ts'
+import { scopeOf, type Frame } from '../frame.ts'
+import { readRows } from '../snapshot.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readHistories } from './read-histories.ts'
-import { readUserCalls } from './read-user-calls.ts'
+import { readBehavior } from './read-behavior.ts'
+import { readUsage, requestsOf } from './read-usage.ts'
 import { choiceOf, weeksOf } from './report-options.ts'
 
 /** Sessions in numbers. */
 export async function tellSessionMetrics({ frame, options }: PeopleAsked): Promise<Told> {
-  const { sessions, saidOf } = await readUserCalls(frame)
-  const metrics = sessionMetrics(sessions, { asOfMs: frame.clock.asOfMs, saidOf, mode: choiceOf(options, 'outcomes') })
+  const { totals, words } = await readBehavior(frame)
+  const metrics = sessionMetrics(totals, { kinds: words.kinds, mode: choiceOf(options, 'outcomes') })
   return {
     columns: {
       sessions: [
@@ -43,14 +45,13 @@ export async function tellSessionMetrics({ frame, options }: PeopleAsked): Promi
       abandonment_messages_avg: ['Left after avg', 'number', 'mean messages in abandoned sessions'],
       abandonment_messages_p50: ['Left after p50', 'number', 'their median'],
     },
-    rows: sessions.length === 0 ? [] : [{ ...metrics }],
+    rows: metrics.sessions === 0 ? [] : [{ ...metrics }],
   }
 }
 
 /** How users use the app: everybody of the filter, or one user. */
 export async function tellBehavior({ frame }: PeopleAsked): Promise<Told> {
-  const { calls, sessions } = await readUserCalls(frame)
-  const patterns = usagePatterns(calls, { sessions, local: localTime(frame) })
+  const patterns = usagePatterns(await readUsage(frame))
   return {
     seed: { user_behavior: usagePatternsInWords(patterns) },
     columns: {
@@ -63,7 +64,7 @@ export async function tellBehavior({ frame }: PeopleAsked): Promise<Told> {
       preferred_models: ['Models', 'string', 'the two requested models with most requests'],
     },
     rows:
-      calls.length === 0
+      patterns.requests === 0
         ? []
         : [
             {
@@ -79,34 +80,22 @@ export async function tellBehavior({ frame }: PeopleAsked): Promise<Told> {
   }
 }
 
-function localTime({ zone }: Frame): (ms: number) => { day: number; hour: number } {
-  // An hour that a clock repeats is the same hour of the day twice.
-  const hourOf = new Intl.DateTimeFormat('en-GB', { timeZone: zone.name, hour: '2-digit', hourCycle: 'h23' })
-  const hours = new Map<number, number>()
-  return (ms) => {
-    const quarter = Math.floor(ms / 900_000)
-    let hour = hours.get(quarter)
-    if (hour === undefined) hours.set(quarter, (hour = Number(hourOf.format(ms))))
-    return { day: zone.day(ms), hour }
-  }
-}
-
 /** How behaviour changes with tenure. */
 export async function tellEvolution({ frame, options }: PeopleAsked): Promise<Told> {
   const { histories, asOfDay } = await readHistories(frame, { features: true })
-  const { sessions } = await readUserCalls(frame)
+  const sessions: { user: string; day: number; seconds: number }[] = []
+  await readBehavior(frame, {
+    eachClosed: ({ userId, startMs, endMs }) => {
+      const day = timeKeyOfDay('day', frame.zone.day(startMs))
+      sessions.push({ user: String(userId), day, seconds: (endMs - startMs) / 1000 })
+    },
+  })
   const weeks = weeksOf(options)
   const rows = evolution(histories, {
     asOfDay,
     ...(weeks === undefined ? {} : { weeks }),
     basis: choiceOf(options, 'basis'),
-    sessions: sessions
-      .filter(({ isOpen }) => !isOpen)
-      .map((session) => ({
-        user: session.user,
-        day: timeKeyOfDay('day', frame.zone.day(session.startMs)),
-        seconds: durationMs(session) / 1000,
-      })),
+    sessions,
   })
   const catalogue = [...new Set(histories.flatMap(({ days }) => days.flatMap(({ features }) => [...features.keys()])))]
   return {
@@ -141,10 +130,20 @@ export async function tellEvolution({ frame, options }: PeopleAsked): Promise<To
 
 /** Where users struggle. */
 export async function tellFriction({ frame }: PeopleAsked): Promise<Told> {
-  const asked = await readUserCalls(frame)
-  const automatic = await segmentsOfUsers(frame.store, await frame.segments(), frame.clock.asOfMs)
-  const powerUsers = new Set([...automatic].filter(([, segment]) => segment === 'power').map(([userId]) => String(userId)))
-  const found = friction({ ...asked, powerUsers })
+  const { totals, counts, words, rateLimited } = await readBehavior(frame, { counts: 'kinds', waits: true })
+  const segmentOfUser = await segmentsOfUsers(frame.store, await frame.segments(), frame.clock.asOfMs)
+  const powerUsers = [...segmentOfUser].filter(([, segment]) => segment === 'power').map(([userId]) => userId)
+  const limited = rateLimited ?? (await readRateLimited(frame))
+  const found = friction({
+    requests: requestsOf(counts),
+    modelErrors: [...counts.kinds].reduce((sum, [kindId, count]) => (isModelError(words.kinds.get(kindId)) ? sum + count : sum), 0),
+    totals,
+    kinds: words.kinds,
+    // The ledger keeps no fingerprints of what was asked.
+    retries: null,
+    powerUsers: powerUsers.length,
+    rateLimitedPowerUsers: powerUsers.filter((userId) => limited.has(userId)).length,
+  })
   const { retries, abandonment, rateLimitedPowerUserShare, modelErrorShare, modelErrors, requests } = found
   return {
     seed: { friction_analysis: frictionInWords(found) },
@@ -187,8 +186,8 @@ export async function tellFriction({ frame }: PeopleAsked): Promise<Told> {
               friction: 'rate_limits',
               what: 'power users',
               share: rateLimitedPowerUserShare,
-              n: rateLimitedPowerUserShare === null ? 0 : Math.round(rateLimitedPowerUserShare * powerUsers.size),
-              of: powerUsers.size,
+              n: rateLimitedPowerUserShare === null ? 0 : Math.round(rateLimitedPowerUserShare * powerUsers.length),
+              of: powerUsers.length,
               lift: null,
               issues: null,
             },
@@ -196,4 +195,9 @@ export async function tellFriction({ frame }: PeopleAsked): Promise<Told> {
           ],
     warnings: ['repeated requests are not told: the ledger keeps no fingerprints of what was asked'],
   }
+}
+
+async function readRateLimited(frame: Frame): Promise<ReadonlySet<number>> {
+  const statement = compileRateLimitedUsers(await scopeOf(frame, frame.period))
+  return new Set(statement === undefined ? [] : await readRows<number>(frame.store, statement))
 }

@@ -4,7 +4,7 @@ import { milestoneSteps, toldStep, type Way } from '../journey/way.ts'
 import { byCohort, cohortColumn } from './by-cohort.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { journeyTime } from './read-persons.ts'
-import { readSessionOutcomes } from './read-user-calls.ts'
+import { readSessionOutcomes } from './read-session-outcomes.ts'
 import { readWays } from './read-ways.ts'
 import { choiceOf, daysWithin, namesOf } from './report-options.ts'
 
@@ -15,7 +15,7 @@ export async function tellOnboarding({ frame, options, interval, isBegun }: Peop
   const { ways, featureName, warnings } = await readWays(frame, { isBegun })
   const outcomes = await readSessionOutcomes(frame)
   const mode = choiceOf(options, 'outcomes')
-  const saidOf = (session: number) => outcomes.get(String(session))
+  const saidOf = (session: number) => outcomes.get(session)
   return {
     columns: {
       ...cohortColumn(interval, beginsIn),

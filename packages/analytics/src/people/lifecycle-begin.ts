@@ -8,7 +8,7 @@ import { readTried } from './read-features.ts'
 import type { Member } from './read-lifecycle.ts'
 import { journeyTime } from './read-persons.ts'
 import { readUserValues } from './read-user-values.ts'
-import { readSessionOutcomes } from './read-user-calls.ts'
+import { readSessionOutcomes } from './read-session-outcomes.ts'
 
 const WITHIN_DAYS = 14
 const ONBOARDING_DAYS = 7
@@ -42,7 +42,7 @@ export async function tellAcquisition(asked: StageAsked): Promise<StageMetric[]>
     came.map(({ way }) => way),
     {
       time: timeAtEnd(asked, ONBOARDING_DAYS),
-      saidOf: (session) => outcomes.get(String(session)),
+      saidOf: (session) => outcomes.get(session),
       mode: 'inferred',
       featureName: lifecycle.featureName,
     },

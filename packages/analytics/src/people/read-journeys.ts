@@ -7,7 +7,8 @@ import { Journeys, type Journey, type JourneyKind } from '../journey/journeys.ts
 import type { Person } from '../journey/person.ts'
 import type { Scope } from '../scope.ts'
 import { readColumns, readRows } from '../snapshot.ts'
-import { readKinds, type Kind } from './read-kinds.ts'
+import type { CallKind } from '../behavior/user-call.ts'
+import { readKinds } from './read-kinds.ts'
 
 /** How far users have come, by id, and what the features in there are called. */
 export interface ReadJourneys {
@@ -54,7 +55,7 @@ export async function readJourneys(
 
 const unknownKind: JourneyKind = { isOk: true, isBadEnd: false, isMessage: false }
 
-function toJourneyKind({ operation, status, errorClass }: Kind): JourneyKind {
+function toJourneyKind({ operation, status, errorClass }: CallKind): JourneyKind {
   return {
     isOk: status === 'ok',
     isBadEnd: status !== 'ok' || errorClass === 'truncated',

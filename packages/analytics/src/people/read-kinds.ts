@@ -1,14 +1,11 @@
 import type { Store } from '@spanledger/store'
 
-import type { UserCall } from '../behavior/user-call.ts'
+import type { CallKind } from '../behavior/user-call.ts'
 import { readRows } from '../snapshot.ts'
 
-/** What a call was, in the words that few values cover. */
-export type Kind = Pick<UserCall, 'operation' | 'status' | 'errorClass'>
-
 /** The kinds of a ledger's calls, by id. */
-export async function readKinds(store: Store): Promise<ReadonlyMap<number, Kind>> {
-  const rows = await readRows<[id: number, operation: string, status: Kind['status'], errorClass: string]>(store, {
+export async function readKinds(store: Store): Promise<ReadonlyMap<number, CallKind>> {
+  const rows = await readRows<[id: number, operation: string, status: CallKind['status'], errorClass: string]>(store, {
     text: 'SELECT json_group_array(json_array(kind_id, operation, status, error_class)) AS rows FROM kinds',
     values: [],
   })

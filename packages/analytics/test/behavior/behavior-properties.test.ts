@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { findRetries } from '../../src/behavior/retries.ts'
-import { activeDurationMs, durationMs, sessionize } from '../../src/behavior/sessions.ts'
+import { activeDurationMs, durationMs, sessionize } from './naive-sessions.ts'
 import type { UserCall } from '../../src/behavior/user-call.ts'
 import { call } from './histories.ts'
 

@@ -1,20 +1,26 @@
 import { describe, expect, it } from 'vitest'
 
-import { friction, frictionInWords } from '../../src/behavior/friction.ts'
-import { findRetries } from '../../src/behavior/retries.ts'
+import { friction, frictionInWords, isModelError } from '../../src/behavior/friction.ts'
+import { findRetries, mostRetried } from '../../src/behavior/retries.ts'
 import { ordinal } from '../../src/behavior/in-words.ts'
 import { sessionMetrics } from '../../src/behavior/session-metrics.ts'
-import { durationMs, followUps, sessionize, type Session } from '../../src/behavior/sessions.ts'
 import { usagePatterns, usagePatternsInWords } from '../../src/behavior/usage-patterns.ts'
 import type { UserCall } from '../../src/behavior/user-call.ts'
+import { factsOf } from './facts.ts'
 import { call, dayOfRequests, localIn, twelveUsers } from './histories.ts'
+import { friction as naiveFriction } from './naive-friction.ts'
+import { sessionMetrics as naiveSessionMetrics } from './naive-session-metrics.ts'
+import { durationMs, followUps, sessionize, type Session } from './naive-sessions.ts'
+import { usagePatterns as naivePatterns, type PatternCall } from './naive-usage-patterns.ts'
 
 const asOfMs = Date.parse('2024-03-11T12:00:00Z')
 const day = dayOfRequests()
 const retries = findRetries(day)
 const sessions = sessionize(day, { asOfMs, retries })
 /** The app said that the goal of session s1 was reached. */
-const saidOf = ({ name }: Session) => (name === 's1' ? ({ outcome: 'completed' } as const) : undefined)
+const saidOf = ({ name }: Pick<Session, 'name'>) => (name === 's1' ? ({ outcome: 'completed' } as const) : undefined)
+
+const facts = factsOf(day, { asOfMs, retries, saidOf: (name) => saidOf({ name }) })
 
 function ids(calls: readonly UserCall[]): string {
   return calls.map(({ id }) => id).join(' ')
@@ -53,7 +59,7 @@ describe('sessions', () => {
   })
 
   it('have the durations, messages, returns and completions that were worked out by hand', () => {
-    const metrics = sessionMetrics(sessions, { asOfMs, saidOf })
+    const metrics = sessionMetrics(facts.totals, facts)
     expect(metrics).toEqual({
       sessions: 7,
       open_sessions: 1,
@@ -75,13 +81,23 @@ describe('sessions', () => {
     })
   })
 
+  it('are those of the naive way, that has all of them at once', () => {
+    const { duration_avg_s: avg, active_duration_avg_s: active, ...exact } = naiveSessionMetrics(sessions, { asOfMs, saidOf })
+    expect(sessionMetrics(facts.totals, facts)).toEqual({
+      ...exact,
+      duration_avg_s: expect.closeTo(avg ?? 0, 9) as unknown,
+      active_duration_avg_s: expect.closeTo(active ?? 0, 9) as unknown,
+    })
+  })
+
   it('are judged by what the app said alone in strict mode', () => {
-    const { completed, abandoned, completion_rate } = sessionMetrics(sessions, { asOfMs, saidOf, mode: 'strict' })
+    const { completed, abandoned, completion_rate } = sessionMetrics(facts.totals, { ...facts, mode: 'strict' })
     expect({ completed, abandoned, completion_rate }).toEqual({ completed: 1, abandoned: 0, completion_rate: 1 })
   })
 
   it('of nobody have no numbers, and no NaN', () => {
-    const metrics = sessionMetrics([], { asOfMs })
+    const { totals, kinds } = factsOf([], { asOfMs, retries: new Map() })
+    const metrics = sessionMetrics(totals, { kinds })
     expect(Object.values(metrics).every((value) => value === 0 || value === null)).toBe(true)
   })
 })
@@ -102,25 +118,40 @@ describe('retries', () => {
 })
 
 describe('friction', () => {
+  const frictionOf = (
+    mostRepeated: ReturnType<typeof mostRetried>,
+    power = { powerUsers: 0, rateLimitedPowerUsers: 0 },
+  ): ReturnType<typeof friction> =>
+    friction({
+      requests: day.length,
+      modelErrors: day.filter((one) => isModelError(one)).length,
+      totals: facts.totals,
+      kinds: facts.kinds,
+      retries: mostRepeated,
+      ...power,
+    })
+
   it('is told in the words of the seed', () => {
-    const found = friction({ calls: day, sessions, retries, powerUsers: new Set(), saidOf, minRequests: 1 })
+    const found = frictionOf(mostRetried(day, { retries, minRequests: 1 }))
     expect(frictionInWords(found)).toEqual({
       high_retry_requests: { feature: 'document_analysis', retry_rate: 50, common_issues: ['format_errors', 'regenerated'] },
       abandoned_sessions: { avg_abandonment_point: '3rd message', common_patterns: ['long_wait_time', 'rate_limited'] },
       error_hotspots: { rate_limits: null, model_errors: '11.1% of requests fail' },
     })
     expect(found.abandonment.patterns.map(({ lift }) => lift)).toEqual([expect.closeTo(5, 12), expect.closeTo(5, 12)])
+    expect(found).toEqual(naiveFriction({ calls: day, sessions, retries, powerUsers: new Set(), saidOf, minRequests: 1 }))
   })
 
   it('counts power users who ran into rate limits', () => {
-    const found = friction({ calls: day, sessions, retries, powerUsers: new Set(['A', 'B']), saidOf })
+    const found = frictionOf(mostRetried(day, { retries }), { powerUsers: 2, rateLimitedPowerUsers: 1 })
     expect(found.rateLimitedPowerUserShare).toBe(0.5)
     // Three requests of the feature are fewer than twenty.
     expect(found.retries).toBeNull()
   })
 
   it('of nothing is nothing', () => {
-    const none = friction({ calls: [], sessions: [], retries: new Map(), powerUsers: new Set() })
+    const { totals, kinds } = factsOf([], { asOfMs, retries: new Map() })
+    const none = friction({ requests: 0, modelErrors: 0, totals, kinds, retries: null, powerUsers: 0, rateLimitedPowerUsers: 0 })
     expect(frictionInWords(none)).toEqual({
       high_retry_requests: null,
       abandoned_sessions: null,
@@ -134,9 +165,27 @@ describe('friction', () => {
 })
 
 describe('usage patterns', () => {
+  const patternsOf = (own: readonly PatternCall[], until: number, timeZone: string): ReturnType<typeof usagePatterns> => {
+    const found = factsOf(own, { asOfMs: until, retries: findRetries(own) })
+    const local = localIn(timeZone)
+    const hours = new Map<number, number>()
+    for (const [quarter, count] of found.counts.quarters) {
+      const { hour } = local(quarter * 900_000)
+      hours.set(hour, (hours.get(hour) ?? 0) + count)
+    }
+    return usagePatterns({
+      requests: own.length,
+      userDays: new Set(own.map(({ user, startMs }) => `${user} ${local(startMs).day}`)).size,
+      hours,
+      features: new Map([...found.counts.features].map(([id, count]) => [found.features.get(id) ?? '', count])),
+      models: new Map([['gpt-4o/openai', own.length]]),
+      sessionLengthAvgS: found.totals.durationMs / found.totals.closed / 1000,
+    })
+  }
+
   it('of a user in New York are those of the local day, told in the words of the seed', () => {
     const own = day.filter(({ user }) => user === 'A')
-    const patterns = usagePatterns(own, { sessions: sessions.filter(({ user }) => user === 'A'), local: localIn('America/New_York') })
+    const patterns = patternsOf(own, asOfMs, 'America/New_York')
     expect(usagePatternsInWords(patterns)).toEqual({
       avg_requests_per_day: 2.3333333,
       peak_usage_hours: [0, 1, 23],
@@ -144,13 +193,14 @@ describe('usage patterns', () => {
       favorite_features: ['chat', 'document_analysis'],
       model_preferences: ['gpt-4o/openai'],
     })
+    const naive = naivePatterns(own, { sessions: sessions.filter(({ user }) => user === 'A'), local: localIn('America/New_York') })
+    expect(patterns).toEqual({ ...naive, sessionLengthAvgS: expect.closeTo(naive.sessionLengthAvgS ?? 0, 9) as unknown })
   })
 
   it('of a user over thirty days', () => {
     const until = Date.parse('2024-04-15T00:00:00Z')
     const own = twelveUsers().filter(({ user, startMs }) => user === 'u01' && startMs >= until - 30 * 86_400_000)
-    const found = usagePatterns(own, { sessions: sessionize(own, { asOfMs: until, retries: new Map() }), local: localIn('UTC') })
-    expect(found).toEqual({
+    expect(patternsOf(own, until, 'UTC')).toEqual({
       requests: 20,
       userDays: 4,
       requestsPerActiveDay: 5,

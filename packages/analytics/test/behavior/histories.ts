@@ -1,4 +1,4 @@
-import type { PatternCall } from '../../src/behavior/usage-patterns.ts'
+import type { PatternCall } from './naive-usage-patterns.ts'
 
 const DAY_MS = 86_400_000
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import { sessionize } from '../../src/behavior/sessions.ts'
+import { sessionize } from '../behavior/naive-sessions.ts'
 import { inOrder, type UserCall } from '../../src/behavior/user-call.ts'
 import { openAnalytics } from '../../src/index.ts'
 import { Journeys } from '../../src/journey/journeys.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { sessionize, durationMs } from '../../src/behavior/sessions.ts'
+import { sessionize, durationMs } from '../behavior/naive-sessions.ts'
 import { activeUsers, daysActive } from '../../src/retention/active-users.ts'
 import { adoption } from '../../src/retention/adoption.ts'
 import { cohorts, type Cohort, type CohortOptions } from '../../src/retention/cohorts.ts'

@@ -1,4 +1,5 @@
-import { groupBy, inOrder, isChat, type UserCall } from './user-call.ts'
+/** Sessions from all calls at once, over plain arrays: what the reports are compared with. */
+import { groupBy, inOrder, isChat, type UserCall } from '../../src/behavior/user-call.ts'
 
 /** A sitting of a user: calls that the app put together, or that follow each other closely. */
 export interface Session {
@@ -122,15 +123,18 @@ export function followUps({ calls, messages }: Session): UserCall[] {
 /** How long after a session a user counts as having come back. */
 const RETURN_WITHIN_MS = 24 * HOUR_MS
 
-/** How many closed sessions were long enough ago to tell, and after how many of them the user began another within a day. */
-export function returns(sessions: readonly Session[], asOfMs: number): { readonly returned: number; readonly known: number } {
-  let [returned, known] = [0, 0]
-  for (const own of groupBy(sessions, ({ user }) => user).values()) {
-    for (const { endMs, isOpen } of own) {
-      if (isOpen || endMs + RETURN_WITHIN_MS > asOfMs) continue
-      known++
-      if (own.some(({ startMs }) => startMs > endMs && startMs <= endMs + RETURN_WITHIN_MS)) returned++
-    }
-  }
-  return { returned, known }
+/**
+ * How many closed sessions were long enough ago to tell, and after how many of them the user began another within a day; `all` has
+ * those that began elsewhere too.
+ */
+export function returns(
+  sessions: readonly Session[],
+  asOfMs: number,
+  all: readonly Session[] = sessions,
+): { readonly returned: number; readonly known: number } {
+  const closed = sessions.filter(({ endMs, isOpen }) => !isOpen && endMs + RETURN_WITHIN_MS <= asOfMs)
+  const returned = closed.filter(({ user, endMs }) =>
+    all.some((other) => other.user === user && other.startMs > endMs && other.startMs <= endMs + RETURN_WITHIN_MS),
+  )
+  return { returned: returned.length, known: closed.length }
 }

@@ -1,0 +1,103 @@
+import { inSteps, isMessageOperation, type SessionCall } from '@spanledger/store'
+
+import type { CallKind } from '../behavior/user-call.ts'
+import { compileFeatureNames, compileUserCalls } from '../compile-users.ts'
+import { NONE } from '../dimensions.ts'
+import { scopeOf, type Frame } from '../frame.ts'
+import type { Period } from '../period.ts'
+import { readColumns, readRows } from '../snapshot.ts'
+import { readKinds } from './read-kinds.ts'
+
+/** A call of a user. Features go by the id of their value; those that the ledger keeps as text by a negative number of ours. */
+export interface BehaviorCall extends SessionCall {
+  readonly modelId: number
+}
+
+/** What calls of this ledger refer to. */
+export interface CallWords {
+  readonly kinds: ReadonlyMap<number, CallKind>
+  /** The number of a feature as it is read from a call. */
+  featureId(key: string | number | null): number
+  /** What features are called, by id; those that are none are left out. */
+  features(ids: Iterable<number>): Promise<ReadonlyMap<number, string>>
+  /** `requested model/provider` by id. */
+  models(): Promise<ReadonlyMap<number, string>>
+}
+
+export async function openCallWords(frame: Frame): Promise<CallWords> {
+  const { store } = frame
+  const texts = new Map<string, number>()
+  return {
+    kinds: await readKinds(store),
+    featureId: (key) => {
+      if (typeof key !== 'string') return key ?? 0
+      const id = texts.get(key) ?? -1 - texts.size
+      texts.set(key, id)
+      return id
+    },
+    features: async (ids) => {
+      const interned = [...ids].filter((id) => id > 0)
+      const scope = await scopeOf(frame, frame.period)
+      const names = await readRows<[id: number, name: string]>(store, compileFeatureNames(interned, scope))
+      const all = new Map(names)
+      for (const [name, id] of texts) all.set(id, name)
+      for (const [id, name] of all) if (name === NONE) all.delete(id)
+      return all
+    },
+    models: async () =>
+      new Map(
+        await readRows<[id: number, label: string]>(store, {
+          text: "SELECT json_group_array(json_array(model_id, requested_model || '/' || provider)) AS rows FROM models",
+          values: [],
+        }),
+      ),
+  }
+}
+
+/** Calls read at a time: reading the next ones and looking at these go on side by side. */
+const STEP = 20_000
+
+/**
+ * Hands over the calls of users in a period that the filter of a question lets through, in the order of time; `goOn` is asked
+ * before each step. Takes no more memory for more calls.
+ */
+export async function eachCall(frame: Frame, words: CallWords, { period, userIds, take, goOn = () => true }: Reading): Promise<void> {
+  const scope = await scopeOf(frame, period, userIds === undefined ? {} : { userIds })
+  for (const step of inSteps(scope.period.fromMs, scope.period.toMs, STEP)) {
+    if (!goOn(step.fromMs)) return
+    const calls = await readColumns<number | string | null>(
+      frame.store,
+      compileUserCalls({ ...scope, period: { fromMs: step.fromMs, toMs: step.toMs } }),
+    )
+    step.take(calls[0]?.length ?? 0)
+    takeAll(calls, words, take)
+  }
+}
+
+interface Reading {
+  readonly period: Period
+  readonly userIds?: readonly number[]
+  /** The call holds until the next is handed over. */
+  readonly take: (call: BehaviorCall) => void
+  /** Whether calls from an instant on are of interest. */
+  readonly goOn?: (fromMs: number) => boolean
+}
+
+function takeAll(columns: readonly (readonly (number | string | null)[])[], words: CallWords, take: (call: BehaviorCall) => void): void {
+  const [users = [], sessions = [], starts = [], latencies = [], waits = [], kindIds = [], modelIds = [], features = []] = columns
+  const messageKinds = new Set([...words.kinds].flatMap(([id, { operation }]) => (isMessageOperation(operation) ? [id] : [])))
+  const call = { userId: 0, sessionId: 0, startMs: 0, endMs: 0, kindId: 0, featureId: 0, waitMs: 0, isMessage: false, modelId: 0 }
+  for (let n = 0; n < users.length; n++) {
+    const [latencyMs, waitMs] = [Number(latencies[n]), waits[n]]
+    call.userId = Number(users[n])
+    call.sessionId = Number(sessions[n])
+    call.startMs = Number(starts[n])
+    call.endMs = call.startMs + latencyMs
+    call.kindId = Number(kindIds[n])
+    call.featureId = words.featureId(features[n] ?? null)
+    call.waitMs = typeof waitMs === 'number' ? waitMs : latencyMs
+    call.isMessage = messageKinds.has(call.kindId)
+    call.modelId = Number(modelIds[n])
+    take(call)
+  }
+}

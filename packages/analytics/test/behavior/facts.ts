@@ -1,0 +1,81 @@
+import { SessionFold, type SessionFacts } from '@spanledger/store'
+
+import { countUp, noCounts, UserDays, waitsOf, type CallCounts } from '../../src/behavior/call-counts.ts'
+import { longWaits } from '../../src/behavior/friction.ts'
+import { addSession, noSessions, type SessionTotals } from '../../src/behavior/session-totals.ts'
+import type { SaidOfSession } from '../../src/behavior/outcomes.ts'
+import { inOrder, isChat, type CallKind, type UserCall } from '../../src/behavior/user-call.ts'
+
+/** What calls come to, from the parts that the reports are made of. */
+export interface Facts {
+  readonly sessions: readonly SessionFacts[]
+  readonly totals: SessionTotals
+  readonly counts: CallCounts
+  readonly kinds: ReadonlyMap<number, CallKind>
+  /** What ids stand for. */
+  readonly features: ReadonlyMap<number, string>
+}
+
+export function factsOf(
+  calls: readonly UserCall[],
+  {
+    asOfMs,
+    retries,
+    saidOf,
+  }: { asOfMs: number; retries: ReadonlyMap<string, unknown>; saidOf?: (name: string) => SaidOfSession | undefined },
+): Facts {
+  const users = names()
+  const sessionNames = names()
+  const features = names()
+  const kindNames = names()
+  const kinds = new Map<number, CallKind>()
+  const fold = new SessionFold()
+  const sessions = new Set<SessionFacts>()
+  const counts = noCounts()
+  const days = new UserDays()
+  for (const call of inOrder(calls)) {
+    const { operation, status, errorClass } = call
+    const kindId = kindNames.id(JSON.stringify([operation, status, errorClass]))
+    kinds.set(kindId, { operation, status, errorClass })
+    const userId = users.id(call.user)
+    const featureId = call.feature === undefined ? 0 : features.id(call.feature)
+    const waitMs = call.timeToFirstTokenMs ?? call.endMs - call.startMs
+    sessions.add(
+      fold.add({
+        userId,
+        sessionId: call.session === undefined ? 0 : sessionNames.id(call.session),
+        startMs: call.startMs,
+        endMs: call.endMs,
+        kindId,
+        featureId,
+        waitMs,
+        isMessage: isChat(call) && !retries.has(call.id),
+      }),
+    )
+    countUp(counts.quarters, Math.floor(call.startMs / 900_000))
+    countUp(counts.features, featureId)
+    countUp(counts.kinds, kindId)
+    waitsOf(counts, featureId).add(waitMs)
+    days.add(userId, Math.floor(call.startMs / 86_400_000))
+  }
+  counts.userDays = days.count
+  const totals = noSessions()
+  const isLong = longWaits(counts.waits)
+  for (const session of sessions) addSession(totals, session, { asOfMs, isLong, saidOf: (id) => saidOf?.(sessionNames.of.get(id) ?? '') })
+  return { sessions: [...sessions], totals, counts, kinds, features: features.of }
+}
+
+/** Ids for names, from 1. */
+function names(): { id: (name: string) => number; of: Map<number, string> } {
+  const ids = new Map<string, number>()
+  const of = new Map<number, string>()
+  return {
+    of,
+    id: (name) => {
+      const id = ids.get(name) ?? ids.size + 1
+      ids.set(name, id)
+      of.set(id, name)
+      return id
+    },
+  }
+}

@@ -1,0 +1,264 @@
+import type { LedgerEvent } from '@spanledger/conventions'
+import type { Store } from '@spanledger/store'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+
+import { openAnalytics, type ReportParams, type Row } from '../src/index.ts'
+import { friction } from './behavior/naive-friction.ts'
+import { sessionMetrics } from './behavior/naive-session-metrics.ts'
+import { sessionize, type Session } from './behavior/naive-sessions.ts'
+import { usagePatterns, type PatternCall } from './behavior/naive-usage-patterns.ts'
+import { callOf, ledgerOf, type CallWords } from './ledger.ts'
+
+const HOUR_MS = 3_600_000
+const START_MS = Date.UTC(2026, 0, 10)
+const ZONE = 'America/New_York'
+
+/** The calls of users that a ledger has, as plain objects. */
+async function callsOf(store: Store): Promise<PatternCall[]> {
+  const rows = await store.all<{
+    id: string
+    user: number
+    session: number
+    start: number
+    ms: number
+    ttft: number | null
+    feature: string | null
+    operation: string
+    status: PatternCall['status']
+    error: string
+    model: string
+  }>(
+    `SELECT hex(c.span_id) || hex(c.trace_id) AS id, c.user_id AS user, c.session_id AS session, c.start_ms AS start, c.latency_ms AS ms, c.ttft_ms AS ttft,
+       (SELECT v.value FROM segment_values AS s JOIN property_values AS v USING (value_id) JOIN property_keys AS k ON k.key_id = v.key_id
+        WHERE s.segment_id = c.segment_id AND k.key = 'feature') AS feature,
+       k.operation, k.status, k.error_class AS error, m.requested_model || '/' || m.provider AS model
+     FROM llm_calls AS c JOIN kinds AS k USING (kind_id) JOIN models AS m USING (model_id) WHERE c.counted = 1 AND c.user_id <> 0`,
+  )
+  return rows.map(({ id, user, session, start, ms, ttft, feature, operation, status, error, model }) => ({
+    id,
+    user: String(user),
+    session: session === 0 ? undefined : String(session),
+    startMs: start,
+    endMs: start + ms,
+    timeToFirstTokenMs: ttft ?? undefined,
+    feature: feature === null || feature === '(none)' ? undefined : feature,
+    operation,
+    status,
+    errorClass: error === '' ? undefined : error,
+    fingerprint: undefined,
+    isNested: false,
+    modelLabel: model,
+  }))
+}
+
+interface Asked {
+  readonly fromMs: number
+  readonly toMs: number
+  readonly asOfMs: number
+}
+
+/** What the three reports should say, computed from all calls at once. */
+async function naive(store: Store, { fromMs, toMs, asOfMs }: Asked): Promise<Record<string, unknown>> {
+  const known = (await callsOf(store)).filter(({ startMs }) => startMs < asOfMs)
+  const isWithin = ({ startMs }: { startMs: number }): boolean => startMs >= fromMs && startMs < toMs
+  const all = sessionize(known, { asOfMs, retries: new Map() })
+  const sessions = all.filter(isWithin)
+  const calls = known.filter(isWithin)
+  const said = new Map(
+    (
+      await store.all<{ session: number; kind: string; outcome: string }>(
+        `SELECT e.session_id AS session, s.kind, e.outcome FROM events AS e JOIN event_subjects AS s USING (subject_id)
+         WHERE e.start_ms < ? AND e.session_id <> 0 ORDER BY s.kind, e.start_ms, e.span_id`,
+        asOfMs,
+      )
+    ).map(
+      ({ session, outcome }) => [String(session), outcome === 'success' || outcome === 'completed' ? 'completed' : 'abandoned'] as const,
+    ),
+  )
+  const saidOf = ({ name }: Session): { outcome: 'completed' | 'abandoned' } | undefined => {
+    const outcome = name === undefined ? undefined : said.get(name.split('#')[0] ?? name)
+    return outcome === undefined ? undefined : { outcome }
+  }
+  const format = new Intl.DateTimeFormat('en-CA', {
+    timeZone: ZONE,
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+    hour: '2-digit',
+    hourCycle: 'h23',
+  })
+  const local = (ms: number): { day: number; hour: number } => {
+    const [day = '', hour = ''] = format.format(ms).split(', ')
+    return { day: Number(day.replaceAll('-', '')), hour: Number(hour) }
+  }
+  const found = friction({ calls, sessions, retries: new Map(), powerUsers: new Set(), saidOf })
+  return {
+    session_metrics: sessions.length === 0 ? [] : [sessionMetrics(sessions, { asOfMs, saidOf, all })],
+    behavior: calls.length === 0 ? [] : [usagePatterns(calls, { sessions, local })],
+    friction: calls.length === 0 ? [] : [found.abandonment.patterns, found.abandonment.sessions, found.modelErrors, found.requests],
+  }
+}
+
+/** The same from the reports. */
+async function reported(store: Store, { fromMs, toMs, asOfMs }: Asked, more: ReportParams = {}): Promise<Record<string, unknown>> {
+  const analytics = openAnalytics(store, { now: () => asOfMs })
+  const params = { since: new Date(fromMs).toISOString(), until: new Date(toMs).toISOString(), ...more }
+  const rowsOf = async (name: string): Promise<readonly Row[]> => (await analytics.report(name, params)).rows
+  const list = (cell: unknown): string[] =>
+    String(cell)
+      .split(', ')
+      .filter((text) => text !== '')
+  const frictions = await rowsOf('friction')
+  const patterns = frictions.filter((row) => row['friction'] === 'abandoned_sessions')
+  const errors = frictions.find((row) => row['friction'] === 'model_errors')
+  return {
+    session_metrics: await rowsOf('session_metrics'),
+    behavior: (await rowsOf('behavior')).map((row) => ({
+      requests: row['requests'],
+      userDays: row['user_days'],
+      requestsPerActiveDay: row['requests_per_active_day'],
+      peakHours: list(row['peak_hours']).map(Number),
+      sessionLengthAvgS: row['session_length_avg_s'],
+      favoriteFeatures: list(row['favorite_features']),
+      preferredModels: list(row['preferred_models']),
+    })),
+    friction:
+      errors === undefined
+        ? []
+        : [
+            patterns.map((row) => ({ pattern: row['what'], share: row['share'], lift: row['lift'] })),
+            patterns[0]?.['of'],
+            errors['n'],
+            errors['of'],
+          ],
+  }
+}
+
+/** Numbers to nine places: means are summed in another order. */
+function rounded(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value), (_, one: unknown) => (typeof one === 'number' ? Number(one.toPrecision(9)) : one))
+}
+
+const oneCall = fc.record({
+  n: fc.integer({ min: 1, max: 200 }),
+  hours: fc.oneof(
+    fc.nat(24 * 9),
+    fc.nat(24 * 9 * 12).map((n) => n / 12),
+  ),
+  minutes: fc.constantFrom(0, 0.05, 0.5, 3, 30, 60 * 30),
+  user: fc.constantFrom('ann', 'ann', 'bob', 'cid', undefined),
+  session: fc.constantFrom('s', 't', undefined, undefined),
+  feature: fc.constantFrom('chat', 'code', '(none)', undefined),
+  status: fc.constantFrom('ok', 'ok', 'ok', 'error', 'cancelled') as fc.Arbitrary<'ok' | 'error' | 'cancelled'>,
+  errorClass: fc.constantFrom('rate_limit', 'truncated', 'timeout', undefined) as fc.Arbitrary<'rate_limit' | 'timeout' | undefined>,
+  ttft: fc.constantFrom(10, 900, 12_000, undefined),
+})
+const step = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ calls: fc.array(oneCall, { maxLength: 25 }), linkTo: fc.constantFrom('ann', 'cid', undefined) }) },
+  fc.record({ from: fc.constantFrom('ann', 'bob'), to: fc.constantFrom('bob', 'cid') }),
+  fc.record({
+    user: fc.constantFrom('ann', 'bob', 'cid'),
+    session: fc.constantFrom('s', 't'),
+    isGood: fc.boolean(),
+    hours: fc.nat(24 * 9),
+  }),
+  { weight: 3, arbitrary: fc.constant('close' as const) },
+)
+type Step = typeof step extends fc.Arbitrary<infer One> ? One : never
+
+async function play(store: Store, one: Step, n: number): Promise<void> {
+  if (one === 'close') await store.closeDays()
+  else if ('calls' in one) {
+    const calls = one.calls.map(({ n: id, hours, minutes, user, session, feature, status, errorClass, ttft }) => {
+      const words: CallWords = {
+        at: START_MS + hours * HOUR_MS,
+        user,
+        session,
+        status,
+        errorClass,
+        latencyMs: minutes * 60_000,
+        ttftMs: ttft,
+        model: id % 3 === 0 ? 'gpt-4o' : 'gpt-5',
+        operation: id % 7 === 0 ? 'embeddings' : 'chat',
+        properties: feature === undefined ? {} : { feature },
+      }
+      const hex = id.toString(16)
+      return {
+        ...callOf(words),
+        traceId: hex.padStart(32, '0'),
+        spanId: hex.padStart(16, '0'),
+        settled: id % 2 === 0,
+        parentSpanId: 'e'.repeat(16),
+      }
+    })
+    const identity = { user: one.linkTo, session: 't', properties: new Map() }
+    const links = calls.map(({ traceId, startMs }) => ({ traceId, spanId: 'e'.repeat(16), parentSpanId: undefined, startMs, identity }))
+    await store.write({ calls, links: one.linkTo === undefined ? [] : links })
+  } else if ('to' in one) await store.alias(one.from, one.to).catch(() => undefined)
+  else await store.write({ calls: [], events: [sessionEnd(one, n)] })
+}
+
+describe('how users behaved, whatever happened in whatever order', () => {
+  it('is told from what is kept as from the calls, and as it is computed from all of them at once', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { minLength: 3, maxLength: 12 }),
+        fc.record({ from: fc.nat(9), days: fc.integer({ min: 1, max: 12 }), asOfHours: fc.integer({ min: 12, max: 24 * 14 }) }),
+        async (steps, { from, days, asOfHours }) => {
+          const store = await ledgerOf([], { timeZone: ZONE })
+          for (const [n, one] of steps.entries()) await play(store, one, n)
+          const asOfMs = START_MS + asOfHours * HOUR_MS
+          // Midnight in New York, where no clock was changed that month.
+          const midnight = START_MS + 5 * HOUR_MS
+          const all = { fromMs: START_MS - 24 * HOUR_MS, toMs: asOfMs + HOUR_MS, asOfMs }
+          const some = { fromMs: midnight + from * 24 * HOUR_MS, toMs: midnight + (from + days) * 24 * HOUR_MS, asOfMs }
+          for (const asked of [all, some]) {
+            const wanted = rounded(await naive(store, asked))
+            const found = rounded(await reported(store, asked)) as { friction: unknown[] }
+            expect(found).toEqual(withoutUntold(wanted, found))
+            const fromCalls = rounded(await reported(store, asked, { where: 'exists status' })) as { friction: unknown[] }
+            expect(fromCalls).toEqual(withoutUntold(wanted, fromCalls))
+          }
+          await store.close()
+        },
+      ),
+      { numRuns: 150 },
+    )
+  })
+})
+
+/** The friction report says how many sessions were abandoned only beside a pattern. */
+function withoutUntold(wanted: unknown, found: { friction: unknown[] }): unknown {
+  const { friction: told, ...rest } = wanted as { friction: unknown[] }
+  return { ...rest, friction: told.length === 0 || (found.friction[0] as unknown[]).length > 0 ? told : [told[0], null, ...told.slice(2)] }
+}
+
+function sessionEnd({ user, session, isGood, hours }: Extract<Step, { isGood: boolean }>, n: number): LedgerEvent {
+  return {
+    traceId: (n + 1).toString(16).padStart(32, 'd'),
+    spanId: (n + 1).toString(16).padStart(16, 'd'),
+    parentSpanId: undefined,
+    startMs: START_MS + hours * HOUR_MS,
+    startFraction: 0,
+    kind: isGood && n % 2 === 0 ? 'goal' : 'session_end',
+    name: isGood && n % 2 === 0 ? 'done' : 'end',
+    source: 'human',
+    target: undefined,
+    outcome: isGood ? (n % 2 === 0 ? 'success' : 'completed') : 'abandoned',
+    previous: undefined,
+    value: undefined,
+    min: undefined,
+    max: undefined,
+    amountNanoUsd: undefined,
+    task: undefined,
+    step: undefined,
+    period: undefined,
+    user,
+    session,
+    properties: new Map(),
+    resourceIdentity: undefined,
+    origin: 'app',
+    faults: [],
+  }
+}
