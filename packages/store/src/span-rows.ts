@@ -2,7 +2,7 @@ import type { Identity } from '@spanledger/conventions'
 
 import type { TraceSpan } from './settle.ts'
 import { deleteKeys, insertKeys } from './span-keys.ts'
-import { columnsUsed, insertSparse, nothing, sparseText, zero, type SparseColumn } from './sparse-rows.ts'
+import { columnsUsed, insertSparse, nothing, readList, sparseText, zero, type SparseColumn } from './sparse-rows.ts'
 import type { Sqlite } from './sqlite.ts'
 
 /** A span of trace_spans. */
@@ -76,8 +76,8 @@ const columns: readonly SparseColumn<NewRow>[] = [
   { name: 'role', of: ({ span }) => span.role },
   { name: 'has_usage', of: ({ span }) => (span.hasUsage ? 1 : 0), empty: zero },
   { name: 'response_id', of: ({ span }) => span.responseId ?? null, empty: nothing },
-  { name: 'identity', of: ({ span }) => identityText(span.identity), empty: nothing },
-  { name: 'resource_identity', of: ({ span }) => identityText(span.resourceIdentity), empty: nothing },
+  { name: 'identity', of: ({ span }) => identityList(span.identity), read: readList, empty: nothing },
+  { name: 'resource_identity', of: ({ span }) => identityList(span.resourceIdentity), read: readList, empty: nothing },
   { name: 'seen_day', of: ({ seenDay }) => seenDay },
   { name: 'provider', of: ({ span }) => span.provider ?? null, empty: nothing },
   { name: 'duration_ms', of: ({ span }) => span.durationMs ?? null, empty: nothing },
@@ -122,20 +122,25 @@ export async function keySpanRows(db: Sqlite): Promise<void> {
   }
 }
 
-function identityText(identity: Identity | undefined): string | null {
+function identityList(identity: Identity | undefined): IdentityList | null {
   if (identity === undefined) return null
   const isEmpty = identity.user === undefined && identity.session === undefined && identity.properties.size === 0
-  return isEmpty ? null : encodeIdentity(identity)
+  return isEmpty ? null : toList(identity)
 }
 
 /** Properties in the order of their keys, so that equal identities are equal texts. */
-export function encodeIdentity({ user, session, properties }: Identity): string {
+function toList({ user, session, properties }: Identity): IdentityList {
   const lines: PropertyLine[] = []
   for (const [key, { name, value }] of properties) lines.push([key, name, value])
   if (lines.length > 1) lines.sort(byKey)
-  return JSON.stringify([user ?? null, session ?? null, lines])
+  return [user ?? null, session ?? null, lines]
 }
 
+export function encodeIdentity(identity: Identity): string {
+  return JSON.stringify(toList(identity))
+}
+
+type IdentityList = readonly [user: string | null, session: string | null, properties: readonly PropertyLine[]]
 type PropertyLine = [key: string, name: string, value: string]
 
 function byKey([a]: PropertyLine, [b]: PropertyLine): number {
@@ -143,7 +148,7 @@ function byKey([a]: PropertyLine, [b]: PropertyLine): number {
 }
 
 export function decodeIdentity(text: string): Identity {
-  const [user, session, properties] = JSON.parse(text) as [string | null, string | null, PropertyLine[]]
+  const [user, session, properties] = JSON.parse(text) as IdentityList
   return {
     user: user ?? undefined,
     session: session ?? undefined,
