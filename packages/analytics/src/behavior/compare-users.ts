@@ -1,5 +1,5 @@
-import { normalQuantile, normalTwoSided } from '../statistics/distributions.ts'
-import { compareMeans, meanFacts, ratioOfSums, type Parts } from '../statistics/means.ts'
+import { normalTwoSided } from '../statistics/distributions.ts'
+import { compareMeans, meanFacts, ratioInterval, ratioOfSums, type Parts } from '../statistics/means.ts'
 import type { Interval } from '../statistics/proportions.ts'
 import { mean, sum } from '../statistics/quantiles.ts'
 
@@ -26,21 +26,19 @@ interface Comparing {
   readonly isLog?: boolean
 }
 
-const Z95 = (): number => normalQuantile(0.975)
-
 /** Ratios of sums (errors per request), by the delta method over users: requests of one user are not independent. */
 export function compareRatios(group: readonly Parts[], rest: readonly Parts[], { least }: Comparing): Compared {
   const [value, restValue] = [pooled(group), pooled(rest)]
   const facts = { users: group.length, restUsers: rest.length, n: sum(group.map(({ whole }) => whole)), value, restValue }
   const ratio = value === null || restValue === null || restValue === 0 ? null : value / restValue
-  const [a, b] = [ratioOfSums(group), ratioOfSums(rest)]
+  const common = pooled([...group, ...rest]) ?? 0
+  const [a, b] = [rateOf(group, common), rateOf(rest, common)]
   if (a === null || b === null || Math.min(group.length, rest.length) < least) return { ...facts, ratio, interval: null, p: null }
   const standardError = Math.hypot(a.standardError, b.standardError)
-  const logError = a.ratio === 0 || b.ratio === 0 ? null : Math.hypot(a.standardError / a.ratio, b.standardError / b.ratio)
   return {
     ...facts,
     ratio,
-    interval: logError === null || ratio === null ? null : aroundTimes(ratio, Math.exp(Z95() * logError)),
+    interval: ratioInterval(a, b),
     p: standardError === 0 ? null : normalTwoSided((a.ratio - b.ratio) / standardError),
   }
 }
@@ -64,6 +62,16 @@ export function compareUserMeans(group: readonly Parts[], rest: readonly Parts[]
   return { ...facts, ratio, interval: ofRatio, p: compared.p }
 }
 
+/**
+ * A rate with its error. Where no user differs from another (nobody had an error) the delta method has an error of 0, as if
+ * that were sure; then it is that of as many independent cases of the common rate.
+ */
+function rateOf(users: readonly Parts[], common: number): ReturnType<typeof ratioOfSums> {
+  const found = ratioOfSums(users)
+  if (found === null || found.standardError > 1e-12) return found
+  return { ...found, standardError: Math.sqrt((common * (1 - common)) / sum(users.map(({ whole }) => whole))) }
+}
+
 function meansOf(users: readonly Parts[]): number[] {
   return users.map(({ part, whole }) => part / whole)
 }
@@ -71,8 +79,4 @@ function meansOf(users: readonly Parts[]): number[] {
 function pooled(users: readonly Parts[]): number | null {
   const whole = sum(users.map((one) => one.whole))
   return whole === 0 ? null : sum(users.map(({ part }) => part)) / whole
-}
-
-function aroundTimes(middle: number, factor: number): Interval {
-  return [middle / factor, middle * factor]
 }

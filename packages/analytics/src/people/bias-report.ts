@@ -74,7 +74,7 @@ const columns = {
   ],
   rest_value: ['The rest', 'number', 'of all users with another value'],
   ratio: ['Ratio', 'number', 'value / rest_value'],
-  ci_low: ['From', 'number', '95 % interval of the ratio; errors and the like by the delta method over users, means by Welch'],
+  ci_low: ['From', 'number', '95 % interval of the ratio, of rates by Fieller; null where the rest cannot be told from 0'],
   ci_high: ['To', 'number', 'its upper end'],
   p: ['p', 'number', 'the probability of so great a difference by chance, with the user as the unit'],
   q: ['q', 'number', 'false discovery rate over all rows that are tested (Benjamini and Hochberg)'],

@@ -1,4 +1,4 @@
-import { normalCdf, studentTwoSided, studentTwoSidedQuantile } from './distributions.ts'
+import { normalCdf, normalQuantile, studentTwoSided, studentTwoSidedQuantile } from './distributions.ts'
 import { around, type Interval } from './proportions.ts'
 import { mean, sum, variance } from './quantiles.ts'
 
@@ -95,4 +95,24 @@ export function ratioOfSums(users: readonly Parts[]): { readonly ratio: number; 
   const ratio = partMean / wholeMean
   const spread = users.reduce((total, { part, whole }) => total + (part - partMean - ratio * (whole - wholeMean)) ** 2, 0) / (n - 1)
   return { ratio, standardError: Math.sqrt(spread / n) / wholeMean }
+}
+
+interface Estimate {
+  readonly ratio: number
+  readonly standardError: number
+}
+
+/**
+ * The interval of one rate over another (Fieller 1954): of all numbers of times that the two are not told apart from by a z
+ * test, so that 1 is in it exactly where the test of their difference says nothing. For rates, which are not below 0.
+ * @returns null where the second cannot be told from 0: then there is no end to it
+ */
+export function ratioInterval(a: Estimate, b: Estimate, level = 0.95): Interval | null {
+  const z = normalQuantile((1 + level) / 2)
+  const [below, above] = [b.ratio ** 2 - (z * b.standardError) ** 2, a.ratio ** 2 - (z * a.standardError) ** 2]
+  if (below <= 0) return null
+  const middle = a.ratio * b.ratio
+  // Rounding must not make the root of nothing one of less.
+  const half = Math.sqrt(Math.max(0, middle ** 2 - above * below))
+  return [Math.max(0, (middle - half) / below), (middle + half) / below]
 }

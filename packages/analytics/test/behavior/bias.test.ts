@@ -98,6 +98,17 @@ describe('gaps between groups', () => {
     expect(p).toBeCloseTo(normalTwoSided((0.11940298507 - 0.1) / 0.0387367638), 7)
   })
 
+  it('are not sure of a rate that nobody has had yet', () => {
+    const rest = Array.from({ length: 100 }, (_, n) => ({ part: n < 3 ? 1 : 0, whole: 10 }))
+    const few = Array.from({ length: 30 }, () => ({ part: 0, whole: 2 }))
+    const many = Array.from({ length: 30 }, () => ({ part: 0, whole: 1000 }))
+    // 60 requests without one of an error that 3 of 1,000 have are no news; 30,000 are.
+    expect(compareRatios(few, rest, { least: 20 }).p).toBeGreaterThan(0.5)
+    expect(compareRatios(many, rest, { least: 20 }).p).toBeLessThan(0.1)
+    const none = rest.map(({ whole }) => ({ part: 0, whole }))
+    expect(compareRatios(few, none, { least: 20 })).toMatchObject({ value: 0, restValue: 0, ratio: null, p: null })
+  })
+
   it('are seldom flagged where there are none, though users differ: a test by request is wrong of one in three', () => {
     const random = randomFrom(11)
     let [clustered, byRequest] = [0, 0]
@@ -162,6 +173,7 @@ function expectNaive(gap: ReturnType<typeof findGaps>[number], cells: readonly B
   expect(gap.value ?? 0).toBeCloseTo(own.length === 0 ? 0 : value(own), 9)
   expect(gap.p === null || Math.min(own.length, rest.length) >= 20).toBe(true)
   if (gap.p === null || !isRate) return
+  if (Math.min(...[own, rest].map((users) => new Set(users.map(({ part, whole }) => part / whole)).size)) < 2) return
   // The variance of the ratio of means, from the variances and the covariance.
   const variance = (users: typeof own): number => {
     const [n, ratio] = [users.length, pooled(users)]
