@@ -2,12 +2,14 @@ import type { Store } from '@spanledger/store'
 
 import type { Answer, Row } from './answer.ts'
 import { zoneOf } from './buckets.ts'
+import { compositeNames, isComposite } from './composite/composites.ts'
+import { runComposite, runSection, type Composite } from './composite/run-composite.ts'
 import type { Clock } from './frame.ts'
 import type { Filter } from './filter.ts'
 import { parseSegments, type SegmentsWords } from './custom-segments.ts'
 import { readLedgerFacts, type LedgerFacts } from './ledger-facts.ts'
 import { parseInstant, resolvePeriod, type PeriodWords } from './period.ts'
-import { QueryError } from './query-error.ts'
+import { QueryError, unknownName } from './query-error.ts'
 import { parseQuery, parseWhereField, type Query } from './query.ts'
 import { readCalls } from './read-calls.ts'
 import { readEvents } from './read-events.ts'
@@ -46,8 +48,16 @@ export interface CallsQuery extends PeriodWords {
 export interface Analytics {
   /** @throws QueryError for a question that cannot be answered as asked */
   query(query: Query): Promise<Answer>
-  /** @throws QueryError for an unknown report, or params it does not take */
+  /**
+   * A report, or with `options.section` one section of those that have several.
+   * @throws QueryError for an unknown report, or params it does not take
+   */
   report(name: string, params?: ReportParams): Promise<Answer>
+  /**
+   * A report of several sections (daily, weekly, monthly, quarterly, the dashboards), over one state of the ledger.
+   * @throws QueryError for a name that is none of these, or params it does not take
+   */
+  composite(name: string, params?: ReportParams): Promise<Composite>
   /** Every counted call of a period, in the order of start, in steps: for exports. */
   calls(words?: CallsQuery): AsyncGenerator<readonly Row[]>
   /** Every event of a period, in the order of start, in steps: for exports. */
@@ -87,7 +97,15 @@ export function openAnalytics(store: Store, options: AnalyticsOptions = {}): Ana
   return {
     query: (query) =>
       Promise.resolve().then(() => runQuery(store, clock(), parseQuery(query), { schema: 'query/v1', params: { ...query } })),
-    report: (name, params = {}) => Promise.resolve().then(() => runReport(store, clock(), name, params)),
+    report: (name, params = {}) =>
+      Promise.resolve().then(() =>
+        isComposite(name) ? runSection(store, clock(), name, params) : runReport(store, clock(), name, params),
+      ),
+    composite: (name, params = {}) =>
+      Promise.resolve().then(() => {
+        if (!isComposite(name)) throw unknownName('composite', name, { allowed: compositeNames })
+        return runComposite(store, clock(), name, params)
+      }),
     calls: ({ where, ...words } = {}) => readCalls(store, clock(), { ...words, where: parseWhereField(where) }),
     events: ({ where, ...words } = {}) => readEvents(store, clock(), { ...words, where: parseWhereField(where) }),
     facts: () => readLedgerFacts(store, now()),

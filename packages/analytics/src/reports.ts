@@ -1,6 +1,7 @@
 import type { Store } from '@spanledger/store'
 
 import type { Answer, Asked } from './answer.ts'
+import { composites } from './composite/composites.ts'
 import type { Clock } from './frame.ts'
 import type { MetricName } from './metrics.ts'
 import { tellActive, tellGrowth, tellStickiness } from './people/active-reports.ts'
@@ -258,15 +259,27 @@ const propertiesReport = breakdown('', {
   ],
 })
 
-/** Reports by name, each with what it says; those about people have columns of their own and take no metrics. */
-export const reportList: readonly { readonly name: string; readonly says: string; readonly about: 'calls' | 'people' }[] = Object.entries(
-  reports,
-).map(([name, { says, takes }]) => ({ name, says, about: takes === undefined ? 'calls' : 'people' }))
+interface ReportFacts {
+  readonly name: string
+  readonly says: string
+  /** Those about people have columns of their own and take no metrics; those of `sections` are several reports. */
+  readonly about: 'calls' | 'people' | 'sections'
+}
 
-/** @throws QueryError for a name or a param that is unknown */
+/** Reports by name, each with what it says. */
+export const reportList: readonly ReportFacts[] = [
+  ...Object.entries(reports).map(([name, { says, takes }]): ReportFacts => ({
+    name,
+    says,
+    about: takes === undefined ? 'calls' : 'people',
+  })),
+  ...Object.entries(composites).map(([name, { says }]): ReportFacts => ({ name, says, about: 'sections' })),
+]
+
+/** A report that is one table. @throws QueryError for a name or a param that is unknown */
 export async function runReport(store: Store, clock: Clock, name: string, params: ReportParams): Promise<Answer> {
   const report = Object.hasOwn(reports, name) ? reports[name] : undefined
-  if (report === undefined) throw unknownName('report', name, { allowed: Object.keys(reports) })
+  if (report === undefined) throw unknownName('report', name, { allowed: reportList.map((one) => one.name) })
   const query = parseReportParams(params, clock.segmentation)
   checkOptions(name, query.options, report.takes ?? [])
   return report.run(store, clock, query, { schema: `${name}/v1`, params: withoutUndefined(params) })

@@ -50,6 +50,8 @@ export const reportOptions = {
   timeout: { says: 'how long after its begin a task counts as timed out: 24h, 30m, 7d' },
   steps: { says: "steps in their order: 'feature = chat, feature in (a, b), goal:solved, first_success'" },
   advanced_features: { says: 'which features are advanced: analysis,agents' },
+  date: { says: 'daily, weekly, monthly, quarterly: the one that holds this date; the last that is over by default' },
+  section: { says: 'only this section of a report that has several' },
   adjust: { says: 'take out what the two weeks before explain (CUPED)', values: ['none', 'before'] },
 } as const satisfies Record<string, ReportOption>
 

@@ -47,6 +47,8 @@ export interface AskOptions extends ShowOptions {
   readonly traits?: TraitMode
   readonly having?: string
   readonly after?: string
+  /** Of a report of several sections. */
+  readonly section?: string
   /** Undefined is the format's choice: people are shown that there is more. */
   readonly other?: boolean
 }

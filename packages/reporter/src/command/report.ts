@@ -1,13 +1,23 @@
-import { attributions, compareModes, reportList, reportOptions, traitModes, weekStarts, type ReportParams } from '@spanledger/analytics'
+import {
+  attributions,
+  compareModes,
+  isComposite,
+  reportList,
+  reportOptions,
+  traitModes,
+  weekStarts,
+  type ReportParams,
+} from '@spanledger/analytics'
 import { Option, type Command } from 'commander'
 
 import type { Sheet } from '../format/sheet.ts'
-import { formatSheet, readByPeople } from '../format/write-answer.ts'
+import { formatSheet, readByPeople, reportOf } from '../format/write-answer.ts'
 import { addPeriodOptions, addShowOptions, reportParams, writeAnswer, type AskOptions } from './asking.ts'
 import { optionsOf, withIo, withLedger, type Globals, type Reading } from './globals.ts'
 import type { Io } from './io.ts'
 import { byDayParams, byDaySheet, byDayTrends } from './overview-by-day.ts'
 import { preferredColumns } from './preferred-columns.ts'
+import { showComposite } from './show-composite.ts'
 import { spoolFiles, spoolFolder } from './spool-folder.ts'
 import { repeat, watchMs, type WatchOptions } from './watch.ts'
 
@@ -33,7 +43,9 @@ Examples:
   spanledger report funnel --steps 'first_request, feature = analysis, goal:solved, plan:pro' --within 30d
   spanledger report tasks --last 28d --timeout 24h
   spanledger report lifecycle --last 28d --stage growth --free-plans free,trial
-  spanledger report active --last 3mo --format html --out active.html`,
+  spanledger report active --last 3mo --format html --out active.html
+  spanledger report weekly
+  spanledger report monthly --date 2026-03-01 --tiers tiers.json --format html --out march.html`,
     )
     .action(async (name: string | undefined) => {
       const options = optionsOf<AskOptions & WatchOptions>(command)
@@ -88,7 +100,7 @@ function addReportOptions(command: Command): Command {
 
 async function runReport(name: string, options: Globals & AskOptions & WatchOptions): Promise<void> {
   const everyMs = options.watch === undefined ? undefined : watchMs(options.watch, options)
-  await withLedger(options, (reading) => repeat(everyMs, reading.io, () => showReport(reading, name, options)))
+  await withLedger(options, (reading) => repeat(everyMs, reading.io, () => show(reading, name, options)))
 }
 
 async function listReports(io: Io, { format, header }: Globals): Promise<void> {
@@ -102,11 +114,17 @@ async function listReports(io: Io, { format, header }: Globals): Promise<void> {
   else await io.out(formatSheet({ title: 'Reports', columns, rows, notes: [] }, format, { decorated: false, header }))
 }
 
-async function showReport(reading: Reading, name: string, options: Globals & AskOptions): Promise<void> {
+/** A report is one table, or several; one section of several is a report again. */
+async function show(reading: Reading, name: string, options: Globals & AskOptions): Promise<void> {
   sayWhatWaits(reading.io, spoolFolder({ store: options.store }))
+  if (isComposite(name) && options.section === undefined) await showComposite(reading, name, options)
+  else await showReport(reading, name, options)
+}
+
+async function showReport(reading: Reading, name: string, options: Globals & AskOptions): Promise<void> {
   const params = reportParams(options)
   const answer = await reading.analytics.report(name, params)
-  const preferred = options.metrics === undefined ? preferredColumns(name, answer) : undefined
+  const preferred = options.metrics === undefined ? preferredColumns(reportOf(answer), answer) : undefined
   const isOverview = name === 'overview' && options.by === undefined && answer.rows.length > 0
   await writeAnswer(reading, answer, {
     globals: options,

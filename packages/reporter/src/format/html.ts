@@ -10,20 +10,25 @@ import { definitionSheet, shownIn, summaryLines, type Sheet } from './sheet.ts'
 
 /** One page that needs nothing but itself. Its policy lets the browser run nothing and load nothing. */
 export function formatHtml(sheet: Sheet): string {
-  const hash = createHash('sha256').update(pageStyle).digest('base64')
   const sheets = [sheet, ...(sheet.more ?? []), ...(sheet.definitions === undefined ? [] : [definitionSheet(sheet.definitions)])]
+  return htmlPage(sheet.title, sheets.map((one, n) => sheetHtml(one, { id: `part-${n + 1}`, level: n === 0 ? 1 : 2 })).join(''))
+}
+
+/** The page around some sections. */
+export function htmlPage(title: string, content: string): string {
+  const hash = createHash('sha256').update(pageStyle).digest('base64')
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'">
 <meta name="viewport" content="width=device-width">
-<title>${escapeHtml(sheet.title)}</title>
+<title>${escapeHtml(title)}</title>
 <style>${pageStyle}</style>
 </head>
 <body>
 <main>
-${sheets.map((one, n) => sheetHtml(one, { id: `part-${n + 1}`, level: n === 0 ? 1 : 2 })).join('')}</main>
+${content}</main>
 </body>
 </html>
 `

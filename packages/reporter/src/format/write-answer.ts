@@ -30,7 +30,7 @@ export function formatAnswer(answer: Answer, format: Format, style: TableStyle, 
 }
 
 /** The name of the report that an answer is of; `query` where it is of none. */
-function reportOf({ schema }: Pick<Answer, 'schema'>): string {
+export function reportOf({ schema }: Pick<Answer, 'schema'>): string {
   return schema.split('/')[0] ?? ''
 }
 

@@ -1,4 +1,4 @@
-import { QueryError, type Analytics, type Query } from '@spanledger/analytics'
+import { isComposite, QueryError, type Analytics, type Answer, type Composite, type Query, type ReportParams } from '@spanledger/analytics'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 
 import { CommandFailure, exitCodes } from '../command/failure.ts'
@@ -70,11 +70,11 @@ function addReportRoutes(server: FastifyInstance, analytics: Analytics): void {
   server.get<{ Params: { name: string } }>('/api/report/:name', (request) => {
     const query = request.query as Record<string, unknown>
     for (const name of Object.keys(query)) paramOf(query, name)
-    return analytics.report(request.params.name, readReportRequest(query))
+    return answerTo(analytics, request.params.name, readReportRequest(query))
   })
   server.post<{ Params: { name: string } }>('/api/report/:name', (request) => {
     refuseBothWays(request.query)
-    return analytics.report(request.params.name, readReportRequest(objectOf(request.body)))
+    return answerTo(analytics, request.params.name, readReportRequest(objectOf(request.body)))
   })
 }
 
@@ -98,6 +98,10 @@ function paramOf(query: Record<string, unknown>, name: string): string | undefin
     throw new QueryError(`Parameter ${JSON.stringify(name)} is given more than once. Give it once; lists have commas.`, { given: name })
   }
   return textOf(query[name])
+}
+
+function answerTo(analytics: Analytics, name: string, params: ReportParams): Promise<Answer | Composite> {
+  return isComposite(name) && params.options?.['section'] === undefined ? analytics.composite(name, params) : analytics.report(name, params)
 }
 
 /** Two places that say different things would leave it open which was meant. */

@@ -1,0 +1,164 @@
+import { segments, type Segment } from '../automatic-segments.ts'
+import { groupBy } from '../behavior/user-call.ts'
+import { scopeOf } from '../frame.ts'
+import { metricTable } from '../metrics.ts'
+import { previousPeriod, type Period } from '../period.ts'
+import { readGroups } from '../read-groups.ts'
+import { runReport } from '../reports.ts'
+import { compareMeans, meanFacts } from '../statistics/means.ts'
+import { compareProportions, newcombeInterval, type Share } from '../statistics/proportions.ts'
+import { mean } from '../statistics/quantiles.ts'
+import type { Answer } from '../answer.ts'
+import type { Recommendation } from './recommendation.ts'
+import { frameOf, numberIn, percent, recommendation, type Rule, type RuleAsked } from './rule.ts'
+
+/** So many points more of the users that have not left. */
+const RISK_POINTS = 0.05
+
+/** R3: the share of users at risk has grown since the begin of the period. */
+export const growingRisk: Rule = async ({ store, clock, period, params, sections }) => {
+  const now = sections.get('segments')
+  if (now === undefined) return []
+  const before = await runReport(store, { ...clock, asOfMs: period.fromMs }, 'segments', params)
+  const [shareNow, shareBefore] = [riskOf(now), riskOf(before)]
+  if (shareNow.n === 0 || shareBefore.n === 0) return []
+  const [value, against] = [shareNow.successes / shareNow.n, shareBefore.successes / shareBefore.n]
+  if (value - against < RISK_POINTS) return []
+  return [
+    recommendation({
+      rule: 'R3',
+      says: `${percent(value)} of the ${shareNow.n} users that have not left are at risk, against ${percent(against)} of ${shareBefore.n} at the begin of the period`,
+      advice: "See who they are, and what they used: spanledger report segment_members --having 'is_at_risk = true'",
+      section: 'segments',
+      value,
+      against,
+      n: shareNow.n,
+      interval: newcombeInterval(shareBefore, shareNow),
+      interval_of: 'the difference of the shares, as if of different users',
+    }),
+  ]
+}
+
+function riskOf({ rows }: Answer): Share {
+  const users = (segment: Segment): number =>
+    numberIn(
+      rows.find((row) => row['segment'] === segment),
+      'users',
+    ) ?? 0
+  const stayed = segments.filter((segment) => segment !== 'churned').reduce((sum, segment) => sum + users(segment), 0)
+  return { successes: users('at_risk'), n: stayed }
+}
+
+const MIN_MODEL_REQUESTS = 50
+const SLOW_TIMES = 2
+
+/** R4: a model that takes twice as long as another one for the same feature and operation, and does not fail less. Ratings are of no model. */
+export const slowModels: Rule = async (asked) => {
+  if (!asked.sections.has('models')) return []
+  const frame = await frameOf(asked)
+  const found = await readGroups(frame.store, await scopeOf(frame, frame.period), {
+    dimensions: [
+      { kind: 'property', key: 'feature' },
+      // An embedding takes no answer's time.
+      { kind: 'column', name: 'operation' },
+      { kind: 'column', name: 'model' },
+    ],
+    metrics: ['requests', 'errors', 'latency_p95_ms'],
+  })
+  const served = found.flatMap(({ labels, group }) => {
+    const n = group.sums.get('requests') ?? 0
+    const p95 = Number(metricTable.latency_p95_ms.of(group) ?? 0)
+    const [feature, operation, model] = labels
+    if (n < MIN_MODEL_REQUESTS || p95 === 0 || typeof feature !== 'string') return []
+    return [{ feature, operation: String(operation), model: String(model), p95, errors: { successes: group.sums.get('errors') ?? 0, n } }]
+  })
+  return [...groupBy(served, ({ feature, operation }) => JSON.stringify([feature, operation])).values()].flatMap(slowestOf)
+}
+
+interface Served {
+  readonly feature: string
+  readonly operation: string
+  readonly model: string
+  readonly p95: number
+  readonly errors: Share
+}
+
+/** The slowest model of a feature beside its fastest that fails no more. */
+function slowestOf(models: readonly Served[]): Recommendation[] {
+  const slow = models.reduce((most, one) => (one.p95 > most.p95 ? one : most), models[0] as Served)
+  const [fast] = models.filter((one) => one.p95 * SLOW_TIMES <= slow.p95 && !failsMore(one, slow)).toSorted((a, b) => a.p95 - b.p95)
+  if (fast === undefined) return []
+  const rate = ({ errors: { successes, n } }: Served): string => percent(successes / n)
+  return [
+    recommendation({
+      rule: 'R4',
+      says: `For feature ${slow.feature}, 95 % of the ${slow.errors.n} requests of ${slow.model} took up to ${Math.round(slow.p95)} ms, of the ${fast.errors.n} of ${fast.model} up to ${Math.round(fast.p95)} ms; ${rate(slow)} and ${rate(fast)} failed`,
+      advice: `Try ${fast.model} for it, and compare what users say: defineExperiments (docs/reports.md)`,
+      section: 'models',
+      value: slow.p95,
+      against: fast.p95,
+      n: slow.errors.n + fast.errors.n,
+      interval: newcombeInterval(slow.errors, fast.errors),
+      interval_of: 'the difference of the error rates, the faster less the slower',
+    }),
+  ]
+}
+
+/** Whether it fails more often, beyond chance. */
+function failsMore(one: Served, other: Served): boolean {
+  const compared = compareProportions(other.errors, one.errors)
+  return compared !== null && compared.difference > 0 && compared.p < 0.05
+}
+
+const COST_CHANGE = 0.25
+/** Requests per user that change less are flat. */
+const FLAT_CHANGE = 0.1
+
+/** R5: users cost a quarter more than in as many days before, and do not ask more. */
+export const costPerUser: Rule = async (asked) => {
+  if (!asked.sections.has('models')) return []
+  const frame = await frameOf(asked)
+  const [now, before] = [await usersIn(asked, frame.period), await usersIn(asked, previousPeriod(frame.period, frame.zone))]
+  const change = (of: (user: UserCost) => number): number | null => {
+    const [a, b] = [mean(before.map(of)), mean(now.map(of))]
+    return a === null || b === null || a === 0 ? null : b / a - 1
+  }
+  const [cost, requests] = [change((user) => user.costUsd), change((user) => user.requests)]
+  if (cost === null || requests === null || cost < COST_CHANGE || Math.abs(requests) > FLAT_CHANGE) return []
+  const [factsBefore, factsNow] = [meanFacts(before.map(({ costUsd }) => costUsd)), meanFacts(now.map(({ costUsd }) => costUsd))]
+  const compared = factsBefore === null || factsNow === null ? null : compareMeans(factsBefore, factsNow)
+  return [
+    recommendation({
+      rule: 'R5',
+      says: `A user cost $${meanCost(now).toFixed(4)} on average (${now.length} users), ${percent(cost)} more than $${meanCost(before).toFixed(4)} in as many days before (${before.length} users), with ${percent(Math.abs(requests))} ${requests < 0 ? 'fewer' : 'more'} requests each`,
+      advice: 'See which models took over: spanledger report models --compare previous --sort cost_usd:desc',
+      section: 'overview',
+      value: meanCost(now),
+      against: meanCost(before),
+      n: now.length,
+      interval: compared?.liftInterval ?? null,
+      interval_of: 'the change of cost per user, as a ratio',
+    }),
+  ]
+}
+
+interface UserCost {
+  readonly requests: number
+  /** Of the calls that have a price. */
+  readonly costUsd: number
+}
+
+function meanCost(users: readonly UserCost[]): number {
+  return mean(users.map(({ costUsd }) => costUsd)) ?? 0
+}
+
+async function usersIn(asked: RuleAsked, period: Period): Promise<UserCost[]> {
+  const frame = await frameOf(asked)
+  const found = await readGroups(frame.store, await scopeOf(frame, period), {
+    dimensions: [{ kind: 'column', name: 'user' }],
+    metrics: ['requests', 'cost_usd'],
+  })
+  return found
+    .filter(({ keys }) => Number(keys[0]) !== 0)
+    .map(({ group }) => ({ requests: group.sums.get('requests') ?? 0, costUsd: Number(group.costNanoUsd) / 1e9 }))
+}
