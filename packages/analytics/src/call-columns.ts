@@ -1,14 +1,14 @@
 import { localDaySql } from './compile-dimension.ts'
 import { raw, sql, type Fragment } from './fragment.ts'
 import { sumNames, type Need, type SumName } from './group.ts'
-import type { Opinion } from './group.ts'
+import type { Said } from './group.ts'
 import type { Scope, Source } from './scope.ts'
 
 /** The part of a call's amount that a group has: all of it, or a share where calls stand in several groups. */
 export type Share = (amount: string) => string
 
 /** What is read of a group together with its sums, or by itself. */
-export type GroupNeed = Exclude<Need, 'latency' | 'ttft' | Opinion>
+export type GroupNeed = Exclude<Need, 'latency' | 'ttft' | Said>
 
 type TokenSum = Extract<SumName, `${string}_tokens`> | 'web_searches'
 
@@ -109,6 +109,6 @@ export function isReadApart(need: Need): boolean {
 
 /** Whether a source can give a need. */
 export function gives(source: Source, need: Need): boolean {
-  if (need === 'latency' || need === 'ttft' || need === 'feedback' || need === 'nps') return true
+  if (need === 'latency' || need === 'ttft' || need === 'feedback' || need === 'nps' || need === 'goals') return true
   return needColumns[need][source] !== undefined
 }

@@ -28,8 +28,9 @@ export const sumNames = [
 ] as const
 export type SumName = (typeof sumNames)[number]
 
-/** Answers of people: ratings and thumbs; how likely they recommend the app. */
-export type Opinion = 'feedback' | 'nps'
+/** What is said beside calls: ratings and thumbs of people; how likely they recommend the app; the goals that an app tells of. */
+export const saidKinds = ['feedback', 'nps', 'goals'] as const
+export type Said = (typeof saidKinds)[number]
 
 /** What needs more than sums. */
 export type Need =
@@ -43,7 +44,7 @@ export type Need =
   | 'saved'
   | 'reported'
   | 'unpriced'
-  | Opinion
+  | Said
 
 /** What is known of a group of calls; what no metric asked for is left out. */
 export interface Group {
@@ -63,6 +64,7 @@ export interface Group {
   /** Undefined where it cannot be told; what nobody said is 0. */
   readonly feedback?: { readonly count: number; readonly positive: number; readonly scored: number; readonly satisfaction: number | null }
   readonly nps?: { readonly answers: number; readonly promoters: number; readonly detractors: number }
+  readonly goals?: { readonly told: number; readonly reached: number }
   readonly saved?: Saved
   readonly reported?: Reported
 }

@@ -2,6 +2,7 @@ import { divideHalfEven } from '@spanledger/conventions'
 
 import type { Durations } from './durations.ts'
 import { sumNames, type Group, type Need, type SumName } from './group.ts'
+import { normalQuantile } from './statistics/distributions.ts'
 
 /** How a column's values are to be read and shown. `usd` is decimal text, `rate` 0..1, `date` and `time` ISO 8601, `counts` a list. */
 export type ColumnType = 'string' | 'int' | 'number' | 'rate' | 'usd' | 'ms' | 's' | 'date' | 'time' | 'bool' | 'counts'
@@ -210,6 +211,16 @@ const metrics = {
     sums: ['errors'],
     of: (g) => ratio(count('errors')(g), count('requests')(g)),
   },
+  technical_success: {
+    label: 'Success %',
+    type: 'rate',
+    says: 'calls that went well / calls that were not cancelled',
+    sums: ['errors', 'cancelled'],
+    of: (g) => {
+      const tried = count('requests')(g) - count('cancelled')(g)
+      return ratio(tried - count('errors')(g), tried)
+    },
+  },
   rate_limited_requests: {
     label: 'Rate limited',
     type: 'int',
@@ -315,6 +326,27 @@ const metrics = {
     needs: ['extent'],
     of: (g) => (g.firstStartMs === undefined || g.lastEndMs === undefined ? null : g.lastEndMs - g.firstStartMs),
   },
+  goals_told: {
+    label: 'Goals told',
+    type: 'int',
+    says: 'goals of which the app said how they went (track.goal), of each user, goal and target the latest',
+    needs: ['goals'],
+    of: (g) => g.goals?.told ?? null,
+  },
+  goals_reached: {
+    label: 'Goals',
+    type: 'int',
+    says: 'of those, the ones that were reached',
+    needs: ['goals'],
+    of: (g) => g.goals?.reached ?? null,
+  },
+  goal_success: {
+    label: 'Goal %',
+    type: 'rate',
+    says: 'goals_reached / goals_told',
+    needs: ['goals'],
+    of: ({ goals }) => (goals === undefined ? null : ratio(goals.reached, goals.told)),
+  },
   feedback_count: {
     label: 'Feedback',
     type: 'int',
@@ -350,6 +382,14 @@ const metrics = {
     needs: ['nps'],
     of: ({ nps }) => (nps === undefined || nps.answers === 0 ? null : ((nps.promoters - nps.detractors) / nps.answers) * 100),
   },
+  nps_low: {
+    label: 'NPS from',
+    type: 'number',
+    says: 'the 95 % interval of nps, from the spread of the answers; null of fewer than two',
+    needs: ['nps'],
+    of: ({ nps }) => npsBound(nps, -1),
+  },
+  nps_high: { label: 'NPS to', type: 'number', says: 'its upper end', needs: ['nps'], of: ({ nps }) => npsBound(nps, 1) },
   nps_answers: {
     label: 'NPS answers',
     type: 'int',
@@ -358,6 +398,13 @@ const metrics = {
     of: (g) => g.nps?.answers ?? null,
   },
 } as const satisfies Record<string, Metric>
+
+/** (p + d - (p - d)^2) / n is the variance of the mean of answers worth 1, 0 and -1. */
+function npsBound(nps: Group['nps'], sign: 1 | -1): number | null {
+  if (nps === undefined || nps.answers < 2) return null
+  const [p, d] = [nps.promoters / nps.answers, nps.detractors / nps.answers]
+  return (p - d + sign * normalQuantile(0.975) * Math.sqrt((p + d - (p - d) ** 2) / nps.answers)) * 100
+}
 
 export type MetricName = keyof typeof metrics
 

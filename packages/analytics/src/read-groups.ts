@@ -6,10 +6,10 @@ import { compileGroups } from './compile.ts'
 import type { Dimension } from './dimensions.ts'
 import { compiled, nameOf, packedFrom, putNeeds, readHistograms, readMain, type Found, type FoundGroup } from './found-groups.ts'
 import type { Fragment } from './fragment.ts'
-import type { Need, Opinion } from './group.ts'
+import { saidKinds, type Need, type Said } from './group.ts'
 import { requirements, type MetricName } from './metrics.ts'
 import { readClosedGroups, type Counted } from './read-closed-groups.ts'
-import { noOpinions, readOpinions } from './read-opinions.ts'
+import { nothingSaid, readSaid } from './read-said.ts'
 import type { Key, Scope, Source } from './scope.ts'
 import { readRows } from './snapshot.ts'
 
@@ -38,8 +38,7 @@ export async function readGroups(
     if (read.includes(need) || (need === 'saved' && !(await hasHits(store, scope)))) continue
     await readNeed(store, scope, { need, dimensions, found })
   }
-  for (const opinion of ['feedback', 'nps'] as const)
-    if (needs.has(opinion)) await addOpinions(store, scope, { opinion, dimensions, found })
+  for (const kind of saidKinds) if (needs.has(kind)) await addSaid(store, scope, { kind, dimensions, found })
   return [...found.values()]
 }
 
@@ -83,7 +82,7 @@ async function hasHits(store: Store, { period: { fromMs, toMs } }: Scope): Promi
   return row?.found === 1
 }
 
-const otherNeeds: ReadonlySet<Need> = new Set<Exclude<Need, GroupNeed>>(['latency', 'ttft', 'feedback', 'nps'])
+const otherNeeds: ReadonlySet<Need> = new Set<Exclude<Need, GroupNeed>>(['latency', 'ttft', ...saidKinds])
 
 async function readNeed(
   store: Store,
@@ -101,12 +100,12 @@ async function readNeed(
 }
 
 /** Groups of which somebody said something without a call in them are added: a thumb may come on the day after. */
-async function addOpinions(
+async function addSaid(
   store: Store,
   scope: Scope,
-  { opinion, dimensions, found }: { opinion: Opinion; dimensions: readonly Dimension[]; found: Found },
+  { kind, dimensions, found }: { kind: Said; dimensions: readonly Dimension[]; found: Found },
 ): Promise<void> {
-  const said = await readOpinions(store, scope, { opinion, dimensions })
+  const said = await readSaid(store, scope, { kind, dimensions })
   if (said === undefined) return
   for (const { keys, labels, group } of said) {
     const name = nameOf(keys)
@@ -114,7 +113,7 @@ async function addOpinions(
     if (known === undefined) found.set(name, { keys, labels, group: { sums: new Map(), costNanoUsd: 0n, ...group } })
     else Object.assign(known.group, group)
   }
-  for (const { group } of found.values()) Object.assign(group, { [opinion]: group[opinion] ?? noOpinions[opinion] })
+  for (const { group } of found.values()) Object.assign(group, { [kind]: group[kind] ?? nothingSaid[kind] })
 }
 
 function firstCompiled(compile: (source: Source) => Fragment | undefined): Fragment {

@@ -19,6 +19,7 @@ import { peopleReport, type PeopleAsked, type SplitBy, type Told } from './peopl
 import { checkOptions, type ReportOptionName } from './people/report-options.ts'
 import { tellAdoption, tellCohorts, tellRetentionInsights, tellThresholds } from './people/retention-reports.ts'
 import { tellSeasonal } from './people/seasonal-report.ts'
+import { tellScores } from './people/scores-report.ts'
 import { tellSegmentMembers, tellSegments } from './people/segment-reports.ts'
 import { tellTasks } from './people/tasks-report.ts'
 import { tellTiers } from './people/tiers-report.ts'
@@ -82,6 +83,9 @@ const qualityMetrics: readonly MetricName[] = [
   'requests',
   'users',
   'error_rate',
+  'technical_success',
+  'goals_told',
+  'goal_success',
   'feedback_count',
   'feedback_positive',
   'csat',
@@ -180,8 +184,12 @@ const reports: Readonly<Record<string, Report>> = {
     only: { kind: 'presence', operator: 'exists', name: 'error' },
   }),
   overview: breakdown('all calls in one line; --compare previous says what changed', { by: [], metrics: overviewMetrics }),
-  quality: breakdown('errors and what users say of each feature', { by: ['feature'], metrics: qualityMetrics }),
-  nps: breakdown('how likely users recommend the app, by month', { by: ['time:month'], metrics: ['users', 'nps_answers', 'nps'] }),
+  quality: breakdown('errors, goals and what users say of each feature', { by: ['feature'], metrics: qualityMetrics }),
+  nps: breakdown('how likely users recommend the app, by month', {
+    by: ['time:month'],
+    metrics: ['users', 'nps_answers', 'nps', 'nps_low', 'nps_high'],
+  }),
+  scores: people('what answers were scored by people, rules and judging models, each for itself', tellScores),
   active: people('users active each day, and in the week and the month that end with it', tellActive),
   growth: people('who came, stayed, returned and left: --by time:month, time:week or time:day', tellGrowth, ['incomplete']),
   stickiness: people('on how many of the last 28 days users came', tellStickiness),

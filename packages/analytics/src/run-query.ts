@@ -5,7 +5,7 @@ import { amountCells, checkComparable, comparison, readPrevious, type Previous }
 import { NONE, type Dimension } from './dimensions.ts'
 import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame } from './frame.ts'
 import { checkHaving, rowPasses } from './having.ts'
-import type { Group } from './group.ts'
+import { saidKinds, type Group } from './group.ts'
 import { requirements, type Amount, type MetricName } from './metrics.ts'
 import { decodeCursor, pageOf, type Place } from './page.ts'
 import { checkOrder, columnsOf, withComparison } from './query-columns.ts'
@@ -49,7 +49,7 @@ export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, a
         total,
         rows: passing.length,
         next,
-        warnings: [...metricWarnings(query.metrics), ...opinionWarnings(query.metrics, [total, ...all.map(({ found }) => found.group)])],
+        warnings: [...metricWarnings(query.metrics), ...saidWarnings(query.metrics, [total, ...all.map(({ found }) => found.group)])],
       }),
       columns,
       rows: isRanked ? await readListed(plan, scope, listed) : listed.map(({ row }) => row),
@@ -69,15 +69,15 @@ function isRankedFirst({ dimensions }: Frame, { having, limit, attribution }: Pa
   return areMany && limit !== undefined && having === undefined && attribution === undefined
 }
 
-/** What tells the order of rows; and opinions, which make rows of their own. */
+/** What tells the order of rows; and what is said beside calls, which makes rows of its own. */
 function rankingMetrics(metrics: readonly MetricName[], order: readonly Order[]): readonly MetricName[] {
-  const ranking = metrics.filter((name) => order.some(([column]) => column === name) || isOpinion(name))
+  const ranking = metrics.filter((name) => order.some(([column]) => column === name) || isSaid(name))
   return ranking.length === 0 ? ['requests'] : ranking
 }
 
-function isOpinion(name: MetricName): boolean {
+function isSaid(name: MetricName): boolean {
   const { needs } = requirements([name])
-  return needs.has('feedback') || needs.has('nps')
+  return saidKinds.some((kind) => needs.has(kind))
 }
 
 /** The listed rows with all their columns, in their order. */
@@ -172,12 +172,10 @@ function defaultOrder(frame: Frame, columns: readonly Column[], metrics: readonl
 }
 
 /** Said where a split or a filter is by what only calls have. */
-function opinionWarnings(metrics: readonly MetricName[], groups: readonly Group[]): string[] {
+function saidWarnings(metrics: readonly MetricName[], groups: readonly Group[]): string[] {
   const { needs } = requirements(metrics)
-  const unknown = (['feedback', 'nps'] as const).filter(
-    (opinion) => needs.has(opinion) && groups.some((group) => group[opinion] === undefined),
-  )
-  return unknown.map((opinion) => `${opinion} is known by user, session, property, segment and time only; elsewhere it is null`)
+  const unknown = saidKinds.filter((kind) => needs.has(kind) && groups.some((group) => group[kind] === undefined))
+  return unknown.map((kind) => `${kind} is known by user, session, property, segment and time only; elsewhere it is null`)
 }
 
 /** Said wherever a percentile is shown. */

@@ -2,7 +2,7 @@ import type { Buckets } from './buckets.ts'
 import type { Catalog } from './catalog.ts'
 import type { Dimension } from './dimensions.ts'
 import type { FilterNode } from './filter.ts'
-import type { Opinion } from './group.ts'
+import type { Said } from './group.ts'
 import type { Attribution, ListPart } from './list-values.ts'
 import type { Memberships } from './memberships.ts'
 import type { Period } from './period.ts'
@@ -10,7 +10,7 @@ import type { ZoneOffset } from './time-bucket.ts'
 import type { TraitTime } from './traits.ts'
 
 /** Where an answer can be read from: sums by user, sums by model, groups of closed days, the calls themselves, or what was said beside them of users. */
-export type Source = 'users' | 'models' | 'days' | 'calls' | Opinion | 'goal'
+export type Source = 'users' | 'models' | 'days' | 'calls' | Said
 
 /** Whether a source has a row `c` for each call or event; the others have sums `r`. */
 export function hasRows(source: Source): boolean {

@@ -2,13 +2,13 @@ import type { RawRow } from './answer.ts'
 import { amountCells, comparison } from './compare-previous.ts'
 import { NONE } from './dimensions.ts'
 import { readTotals, scopeOf, type Frame } from './frame.ts'
-import type { Group } from './group.ts'
+import { saidKinds, type Group } from './group.ts'
 import { isMetric, requirements, type Amount, type MetricName } from './metrics.ts'
 import { previousPeriod, type CompareMode } from './period.ts'
 import { rankCosts, type Population } from './population.ts'
 import { readNames } from './rank-users.ts'
 import { readGroups } from './read-groups.ts'
-import { noOpinions, readOpinions } from './read-opinions.ts'
+import { nothingSaid, readSaid } from './read-said.ts'
 import type { GroupChoice, Scope } from './scope.ts'
 import { countSessions, fillUsers, isOfWholeUsers, type UserColumn } from './user-columns.ts'
 import { withoutGroups } from './without-groups.ts'
@@ -133,26 +133,26 @@ export async function otherUsers(
         total,
         listed.map(({ group }) => group),
       ),
-      ...(await readSaid(frame, { ...scope, groups: others }, metrics)),
+      ...(await saidOf(frame, { ...scope, groups: others }, metrics)),
     },
     totalBefore:
       totalBefore === undefined || before === undefined
         ? undefined
         : {
             ...withoutGroups(totalBefore, shown),
-            ...(await readSaid(frame, { ...before.scope, userIds: scope.userIds, groups: others }, metrics)),
+            ...(await saidOf(frame, { ...before.scope, userIds: scope.userIds, groups: others }, metrics)),
           },
     metrics,
   })
 }
 
-async function readSaid({ store }: Frame, scope: Scope, metrics: readonly MetricName[]): Promise<Partial<Group>> {
+async function saidOf({ store }: Frame, scope: Scope, metrics: readonly MetricName[]): Promise<Partial<Group>> {
   const { needs } = requirements(metrics)
   const said: Partial<Group>[] = []
-  for (const opinion of ['feedback', 'nps'] as const) {
-    if (!needs.has(opinion)) continue
-    const found = await readOpinions(store, scope, { opinion, dimensions: [] })
-    if (found !== undefined) said.push(found[0]?.group ?? { [opinion]: noOpinions[opinion] })
+  for (const kind of saidKinds) {
+    if (!needs.has(kind)) continue
+    const found = await readSaid(store, scope, { kind, dimensions: [] })
+    if (found !== undefined) said.push(found[0]?.group ?? { [kind]: nothingSaid[kind] })
   }
   return Object.assign({}, ...said) as Partial<Group>
 }

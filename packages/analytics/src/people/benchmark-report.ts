@@ -2,7 +2,7 @@ import { benchmark, MIN_PEERS, type BenchmarkUser } from '../behavior/benchmark.
 import { columnKey, type Dimension } from '../dimensions.ts'
 import { scopeOf, type Frame } from '../frame.ts'
 import { metricTable } from '../metrics.ts'
-import { readGoals } from '../read-goals.ts'
+import { readSaid } from '../read-said.ts'
 import { readGroups } from '../read-groups.ts'
 import { readFirstSeen } from '../seen-users.ts'
 import { timeKeyOfDay } from '../time-bucket.ts'
@@ -120,8 +120,8 @@ async function readUsers(frame: Frame, tierOf: ReadonlyMap<number, string>): Pro
   })) {
     if (labels[1] !== null) features.set(Number(keys[0]), (features.get(Number(keys[0])) ?? 0) + 1)
   }
-  const told = await readGoals(store, scope, [USER])
-  const goals = new Map(told?.map(({ keys, reached }) => [Number(keys[0]), reached]))
+  const told = await readSaid(store, scope, { kind: 'goals', dimensions: [USER] })
+  const goals = new Map(told?.map(({ keys, group }) => [Number(keys[0]), group.goals?.reached ?? 0]))
   const firstSeen = await readFirstSeen(store)
   return found.flatMap(({ keys, labels, group }): BenchmarkUser[] => {
     const userId = Number(keys[0])

@@ -3,7 +3,7 @@ import { compileBase } from '../compile.ts'
 import { NONE, type Dimension } from '../dimensions.ts'
 import { join, raw, sql } from '../fragment.ts'
 import { scopeOf, type Frame } from '../frame.ts'
-import { readGoals } from '../read-goals.ts'
+import { readSaid } from '../read-said.ts'
 import { readGroups } from '../read-groups.ts'
 import type { Key, Scope } from '../scope.ts'
 import { readRows } from '../snapshot.ts'
@@ -72,16 +72,16 @@ async function readCallCells({ store }: Frame, scope: Scope, property: Dimension
 }
 
 async function readGoalCells({ store }: Frame, scope: Scope, property: Dimension): Promise<BiasCell[]> {
-  const found = (await readGoals(store, scope, [property, USER])) ?? []
+  const found = (await readSaid(store, scope, { kind: 'goals', dimensions: [property, USER] })) ?? []
   return found
     .filter(({ keys }) => Number(keys[1]) !== 0)
-    .map(({ keys, labels, told, reached }) => ({
+    .map(({ keys, labels, group }) => ({
       measure: 'goal_success',
       group: nameOf(labels[0] ?? null),
       user: Number(keys[1]),
       stratum: undefined,
-      part: reached,
-      whole: told,
+      part: group.goals?.reached ?? 0,
+      whole: group.goals?.told ?? 0,
     }))
 }
 

@@ -40,7 +40,7 @@ export async function readTasks(frame: Frame, { isBegun, timeoutMs }: { isBegun:
 
 async function whereSql(frame: Frame) {
   if (frame.where === undefined) return raw('1')
-  const where = filterSql(frame.where, 'goal', await scopeOf(frame, { fromMs: 0, toMs: frame.clock.asOfMs }))
+  const where = filterSql(frame.where, 'goals', await scopeOf(frame, { fromMs: 0, toMs: frame.clock.asOfMs }))
   if (where !== undefined) return where
   throw new QueryError('Tasks are filtered by user, session, property and segment; only calls have a model, a cost, a latency.', {
     given: 'where',
