@@ -13,6 +13,7 @@ import type { Order, ParsedQuery } from './query.ts'
 import type { FoundGroup } from './found-groups.ts'
 import { readGroups } from './read-groups.ts'
 import type { GroupChoice, Scope } from './scope.ts'
+import { readSessionPage, type SessionPage } from './session-page.ts'
 import { onSnapshot } from './snapshot.ts'
 import { timeLabel } from './time-bucket.ts'
 
@@ -31,13 +32,13 @@ export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, a
     const scope = await scopeOf(frame, frame.period)
     const before = query.compare === undefined ? undefined : await readPrevious(frame, query.metrics, query.compare)
     const isRanked = before === undefined && isRankedFirst(frame, query)
-    const metrics = isRanked ? rankingMetrics(query.metrics, order) : query.metrics
-    const all = (await readGroups(store, scope, { dimensions: frame.dimensions, metrics })).map((found) =>
-      rowOf({ ...plan, metrics }, found, before),
-    )
+    const page = isRanked ? await readSessionPage(frame, query, order) : undefined
+    const metrics = isRanked && page === undefined ? rankingMetrics(query.metrics, order) : query.metrics
+    const groups = page?.groups ?? (await readGroups(store, scope, { dimensions: frame.dimensions, metrics }))
+    const all = groups.map((found) => rowOf({ ...plan, metrics }, found, before))
     const passing = all.filter(({ row }) => query.having === undefined || rowPasses(query.having, (key) => row.get(key) ?? null, columns))
     const passed = passing.length === all.length ? scope : { ...scope, groups: choiceOf(frame, { rows: passing, are: 'in' }) }
-    const total = await readTotals(frame, passed, query.metrics)
+    const total = page === undefined ? await readTotals(frame, passed, query.metrics) : await readPageTotals(plan, scope, page)
     const { items: listed, next } = pageOf(passing, ({ found, row }) => placeOf(plan, order, { found, row }), {
       order,
       after,
@@ -47,14 +48,14 @@ export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, a
       asked,
       meta: await metaOf(frame, passed, {
         total,
-        rows: passing.length,
+        rows: page?.sessions ?? passing.length,
         next,
         warnings: [...metricWarnings(query.metrics), ...saidWarnings(query.metrics, [total, ...all.map(({ found }) => found.group)])],
       }),
       columns,
-      rows: isRanked ? await readListed(plan, scope, listed) : listed.map(({ row }) => row),
+      rows: isRanked && page === undefined ? await readListed(plan, scope, listed) : listed.map(({ row }) => row),
       totals: await summaryOf(plan, { total, before, chosen: passing.length === all.length ? undefined : { rows: passing, are: 'in' } }),
-      other: query.other ? await otherOf(plan, { scope, all, passing, listed, before }) : undefined,
+      other: query.other ? await otherOf(plan, { scope, all, passing, listed, before, page, total }) : undefined,
       explain: query.explain,
     })
   })
@@ -141,10 +142,27 @@ interface Listing {
   readonly passing: readonly FoundRow[]
   readonly listed: readonly FoundRow[]
   readonly before: Previous | undefined
+  readonly page: SessionPage | undefined
+  readonly total: Group
+}
+
+/** All sessions as one group: when they began and ended is known of what is kept. */
+async function readPageTotals({ frame, metrics }: Plan, scope: Scope, { extent }: SessionPage): Promise<Group> {
+  const summed = metrics.filter((name) => !requirements([name]).needs.has('extent'))
+  return { ...(await readTotals(frame, scope, summed)), ...extent }
 }
 
 /** What passes and is not listed, read anew as one group: users and sessions in it are counted, not added up. */
-async function otherOf(plan: Plan, { scope, all, passing, listed, before }: Listing): Promise<{ rows: number; values: RawRow } | null> {
+async function otherOf(plan: Plan, listing: Listing): Promise<{ rows: number; values: RawRow } | null> {
+  const { scope, all, passing, listed, before, page } = listing
+  if (page !== undefined) {
+    if (listed.length === page.sessions) return null
+    const left = await page.without(
+      listing.total,
+      listed.map(({ found }) => found),
+    )
+    return { rows: page.sessions - listed.length, values: amountCells(plan.metrics, left) }
+  }
   if (listed.length === passing.length) return null
   const shown = new Set(listed)
   const chosen: ChosenRows =

@@ -1,4 +1,3 @@
-import type { LedgerEvent } from '@spanledger/conventions'
 import type { Store } from '@spanledger/store'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -8,10 +7,10 @@ import { friction } from './behavior/naive-friction.ts'
 import { sessionMetrics } from './behavior/naive-session-metrics.ts'
 import { sessionize, type Session } from './behavior/naive-sessions.ts'
 import { usagePatterns, type PatternCall } from './behavior/naive-usage-patterns.ts'
-import { callOf, ledgerOf, type CallWords } from './ledger.ts'
+import { ledgerOf } from './ledger.ts'
+import { play, START_MS, step } from './random-behavior.ts'
 
 const HOUR_MS = 3_600_000
-const START_MS = Date.UTC(2026, 0, 10)
 const ZONE = 'America/New_York'
 
 /** The calls of users that a ledger has, as plain objects. */
@@ -140,65 +139,6 @@ function rounded(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value), (_, one: unknown) => (typeof one === 'number' ? Number(one.toPrecision(9)) : one))
 }
 
-const oneCall = fc.record({
-  n: fc.integer({ min: 1, max: 200 }),
-  hours: fc.oneof(
-    fc.nat(24 * 9),
-    fc.nat(24 * 9 * 12).map((n) => n / 12),
-  ),
-  minutes: fc.constantFrom(0, 0.05, 0.5, 3, 30, 60 * 30),
-  user: fc.constantFrom('ann', 'ann', 'bob', 'cid', undefined),
-  session: fc.constantFrom('s', 't', undefined, undefined),
-  feature: fc.constantFrom('chat', 'code', '(none)', undefined),
-  status: fc.constantFrom('ok', 'ok', 'ok', 'error', 'cancelled') as fc.Arbitrary<'ok' | 'error' | 'cancelled'>,
-  errorClass: fc.constantFrom('rate_limit', 'truncated', 'timeout', undefined) as fc.Arbitrary<'rate_limit' | 'timeout' | undefined>,
-  ttft: fc.constantFrom(10, 900, 12_000, undefined),
-})
-const step = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ calls: fc.array(oneCall, { maxLength: 25 }), linkTo: fc.constantFrom('ann', 'cid', undefined) }) },
-  fc.record({ from: fc.constantFrom('ann', 'bob'), to: fc.constantFrom('bob', 'cid') }),
-  fc.record({
-    user: fc.constantFrom('ann', 'bob', 'cid'),
-    session: fc.constantFrom('s', 't'),
-    isGood: fc.boolean(),
-    hours: fc.nat(24 * 9),
-  }),
-  { weight: 3, arbitrary: fc.constant('close' as const) },
-)
-type Step = typeof step extends fc.Arbitrary<infer One> ? One : never
-
-async function play(store: Store, one: Step, n: number): Promise<void> {
-  if (one === 'close') await store.closeDays()
-  else if ('calls' in one) {
-    const calls = one.calls.map(({ n: id, hours, minutes, user, session, feature, status, errorClass, ttft }) => {
-      const words: CallWords = {
-        at: START_MS + hours * HOUR_MS,
-        user,
-        session,
-        status,
-        errorClass,
-        latencyMs: minutes * 60_000,
-        ttftMs: ttft,
-        model: id % 3 === 0 ? 'gpt-4o' : 'gpt-5',
-        operation: id % 7 === 0 ? 'embeddings' : 'chat',
-        properties: feature === undefined ? {} : { feature },
-      }
-      const hex = id.toString(16)
-      return {
-        ...callOf(words),
-        traceId: hex.padStart(32, '0'),
-        spanId: hex.padStart(16, '0'),
-        settled: id % 2 === 0,
-        parentSpanId: 'e'.repeat(16),
-      }
-    })
-    const identity = { user: one.linkTo, session: 't', properties: new Map() }
-    const links = calls.map(({ traceId, startMs }) => ({ traceId, spanId: 'e'.repeat(16), parentSpanId: undefined, startMs, identity }))
-    await store.write({ calls, links: one.linkTo === undefined ? [] : links })
-  } else if ('to' in one) await store.alias(one.from, one.to).catch(() => undefined)
-  else await store.write({ calls: [], events: [sessionEnd(one, n)] })
-}
-
 describe('how users behaved, whatever happened in whatever order', () => {
   it('is told from what is kept as from the calls, and as it is computed from all of them at once', async () => {
     await fc.assert(
@@ -223,7 +163,7 @@ describe('how users behaved, whatever happened in whatever order', () => {
           await store.close()
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 80 },
     )
   })
 })
@@ -232,33 +172,4 @@ describe('how users behaved, whatever happened in whatever order', () => {
 function withoutUntold(wanted: unknown, found: { friction: unknown[] }): unknown {
   const { friction: told, ...rest } = wanted as { friction: unknown[] }
   return { ...rest, friction: told.length === 0 || (found.friction[0] as unknown[]).length > 0 ? told : [told[0], null, ...told.slice(2)] }
-}
-
-function sessionEnd({ user, session, isGood, hours }: Extract<Step, { isGood: boolean }>, n: number): LedgerEvent {
-  return {
-    traceId: (n + 1).toString(16).padStart(32, 'd'),
-    spanId: (n + 1).toString(16).padStart(16, 'd'),
-    parentSpanId: undefined,
-    startMs: START_MS + hours * HOUR_MS,
-    startFraction: 0,
-    kind: isGood && n % 2 === 0 ? 'goal' : 'session_end',
-    name: isGood && n % 2 === 0 ? 'done' : 'end',
-    source: 'human',
-    target: undefined,
-    outcome: isGood ? (n % 2 === 0 ? 'success' : 'completed') : 'abandoned',
-    previous: undefined,
-    value: undefined,
-    min: undefined,
-    max: undefined,
-    amountNanoUsd: undefined,
-    task: undefined,
-    step: undefined,
-    period: undefined,
-    user,
-    session,
-    properties: new Map(),
-    resourceIdentity: undefined,
-    origin: 'app',
-    faults: [],
-  }
 }

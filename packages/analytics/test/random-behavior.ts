@@ -1,0 +1,98 @@
+import type { LedgerEvent } from '@spanledger/conventions'
+import type { Store } from '@spanledger/store'
+import fc from 'fast-check'
+
+import { callOf, type CallWords } from './ledger.ts'
+
+const HOUR_MS = 3_600_000
+/** What happens begins here. */
+export const START_MS = Date.UTC(2026, 0, 10)
+
+const oneCall = fc.record({
+  n: fc.integer({ min: 1, max: 200 }),
+  hours: fc.oneof(
+    fc.nat(24 * 9),
+    fc.nat(24 * 9 * 12).map((n) => n / 12),
+  ),
+  minutes: fc.constantFrom(0, 0.05, 0.5, 3, 30, 60 * 30),
+  user: fc.constantFrom('ann', 'ann', 'bob', 'cid', undefined),
+  session: fc.constantFrom('s', 't', undefined, undefined),
+  feature: fc.constantFrom('chat', 'code', '(none)', undefined),
+  status: fc.constantFrom('ok', 'ok', 'ok', 'error', 'cancelled') as fc.Arbitrary<'ok' | 'error' | 'cancelled'>,
+  errorClass: fc.constantFrom('rate_limit', 'truncated', 'timeout', undefined) as fc.Arbitrary<'rate_limit' | 'timeout' | undefined>,
+  ttft: fc.constantFrom(10, 900, 12_000, undefined),
+})
+/** Something that happens to a ledger: calls in time, late, again or with more known of them, an alias, the end of a session, a day that is closed. */
+export const step = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ calls: fc.array(oneCall, { maxLength: 25 }), linkTo: fc.constantFrom('ann', 'cid', undefined) }) },
+  fc.record({ from: fc.constantFrom('ann', 'bob'), to: fc.constantFrom('bob', 'cid') }),
+  fc.record({
+    user: fc.constantFrom('ann', 'bob', 'cid'),
+    session: fc.constantFrom('s', 't'),
+    isGood: fc.boolean(),
+    hours: fc.nat(24 * 9),
+  }),
+  { weight: 3, arbitrary: fc.constant('close' as const) },
+)
+export type Step = typeof step extends fc.Arbitrary<infer One> ? One : never
+
+export async function play(store: Store, one: Step, n: number): Promise<void> {
+  if (one === 'close') await store.closeDays()
+  else if ('calls' in one) {
+    const calls = one.calls.map(({ n: id, hours, minutes, user, session, feature, status, errorClass, ttft }) => {
+      const words: CallWords = {
+        at: START_MS + hours * HOUR_MS,
+        user,
+        session,
+        status,
+        errorClass,
+        latencyMs: minutes * 60_000,
+        ttftMs: ttft,
+        model: id % 3 === 0 ? 'gpt-4o' : 'gpt-5',
+        operation: id % 7 === 0 ? 'embeddings' : 'chat',
+        properties: feature === undefined ? {} : { feature },
+      }
+      const hex = id.toString(16)
+      return {
+        ...callOf(words),
+        traceId: hex.padStart(32, '0'),
+        spanId: hex.padStart(16, '0'),
+        settled: id % 2 === 0,
+        parentSpanId: 'e'.repeat(16),
+      }
+    })
+    const identity = { user: one.linkTo, session: 't', properties: new Map() }
+    const links = calls.map(({ traceId, startMs }) => ({ traceId, spanId: 'e'.repeat(16), parentSpanId: undefined, startMs, identity }))
+    await store.write({ calls, links: one.linkTo === undefined ? [] : links })
+  } else if ('to' in one) await store.alias(one.from, one.to).catch(() => undefined)
+  else await store.write({ calls: [], events: [sessionEnd(one, n)] })
+}
+
+function sessionEnd({ user, session, isGood, hours }: Extract<Step, { isGood: boolean }>, n: number): LedgerEvent {
+  return {
+    traceId: (n + 1).toString(16).padStart(32, 'd'),
+    spanId: (n + 1).toString(16).padStart(16, 'd'),
+    parentSpanId: undefined,
+    startMs: START_MS + hours * HOUR_MS,
+    startFraction: 0,
+    kind: isGood && n % 2 === 0 ? 'goal' : 'session_end',
+    name: isGood && n % 2 === 0 ? 'done' : 'end',
+    source: 'human',
+    target: undefined,
+    outcome: isGood ? (n % 2 === 0 ? 'success' : 'completed') : 'abandoned',
+    previous: undefined,
+    value: undefined,
+    min: undefined,
+    max: undefined,
+    amountNanoUsd: undefined,
+    task: undefined,
+    step: undefined,
+    period: undefined,
+    user,
+    session,
+    properties: new Map(),
+    resourceIdentity: undefined,
+    origin: 'app',
+    faults: [],
+  }
+}
