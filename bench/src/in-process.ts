@@ -29,7 +29,7 @@ export async function benchInProcess({ calls, callsPerBlock, rounds }: InProcess
   // A tracer that makes real spans: the first answer about a user tells an exposure.
   trace.setGlobalTracerProvider(new BasicTracerProvider())
   // Limits are of the running month, so the calls end today.
-  return onRandomLedger(calls, (ledger) => askAll(ledger, { callsPerBlock, rounds }), { startMs: Date.now() - DAYS_MS })
+  return onRandomLedger({ calls, startMs: Date.now() - DAYS_MS }, (ledger) => askAll(ledger, { callsPerBlock, rounds }))
 }
 
 async function askAll(

@@ -7,12 +7,15 @@ import { benchCollectorFaults } from './collector-faults.ts'
 import { benchInProcess } from './in-process.ts'
 import { benchInstrumentation } from './instrumentation.ts'
 import type { Finding } from './measure.ts'
-import { benchReports } from './reports.ts'
+import { benchReports, reportsAsked, reportsAskedOfMany } from './reports.ts'
 import { benchStore } from './store.ts'
 import { benchUsersReport } from './users-report.ts'
 
+/** `ledgers`: a folder in which ledgers that take long to make are kept. */
+type Bench = (kept: { readonly ledgers?: string | undefined }) => Promise<Finding>
+
 /** Every benchmark, in its full size and in one that ends within a minute (`--quick`), which says less. */
-const benches: Readonly<Record<string, { full: () => Promise<Finding>; quick: () => Promise<Finding> }>> = {
+const benches: Readonly<Record<string, { full: Bench; quick: Bench }>> = {
   instrumentation: {
     full: () => benchInstrumentation({ rounds: 16, plainCallsPerBlock: 1024, streamsPerBlock: 256 }),
     quick: () => benchInstrumentation({ rounds: 8, plainCallsPerBlock: 512, streamsPerBlock: 32 }),
@@ -42,12 +45,16 @@ const benches: Readonly<Record<string, { full: () => Promise<Finding>; quick: ()
     quick: () => benchInProcess({ calls: 20_000, callsPerBlock: 20_000, rounds: 5 }),
   },
   'users-report': {
-    full: () => benchUsersReport({ calls: 1_000_000 }),
-    quick: () => benchUsersReport({ calls: 100_000 }),
+    full: (kept) => benchUsersReport({ calls: 1_000_000, ...kept }),
+    quick: (kept) => benchUsersReport({ calls: 100_000, ...kept }),
   },
   reports: {
-    full: () => benchReports({ calls: 1_000_000, rounds: 3 }),
-    quick: () => benchReports({ calls: 50_000, rounds: 1 }),
+    full: (kept) => benchReports({ bench: 'reports', calls: 1_000_000, rounds: 3, asked: reportsAsked, ...kept }),
+    quick: (kept) => benchReports({ bench: 'reports', calls: 50_000, rounds: 1, asked: reportsAsked, ...kept }),
+  },
+  'reports-10m': {
+    full: (kept) => benchReports({ bench: 'reports-10m', calls: 10_000_000, rounds: 3, asked: reportsAskedOfMany, ...kept }),
+    quick: (kept) => benchReports({ bench: 'reports-10m', calls: 100_000, rounds: 1, asked: reportsAskedOfMany, ...kept }),
   },
 }
 
@@ -58,13 +65,19 @@ Everything is a ratio or a difference taken in one run; a busy machine spoils th
 
   --quick      small sizes, for a look
   --json FILE  writes the findings to FILE
+  --ledgers FOLDER  keeps the ledgers that reports are asked of, and reads them where they are there
 
 Example: npm run bench -- store --json store.json
 `
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { quick: { type: 'boolean', default: false }, json: { type: 'string' }, help: { type: 'boolean', default: false } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    ledgers: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
 })
 const names = positionals.length === 0 ? Object.keys(benches) : positionals
 const unknown = names.filter((name) => benches[name] === undefined)
@@ -77,7 +90,7 @@ else if (unknown.length > 0) {
   for (const name of names) {
     process.stderr.write(`${name} …\n`)
     const bench = benches[name]
-    if (bench !== undefined) findings.push(await (values.quick ? bench.quick() : bench.full()))
+    if (bench !== undefined) findings.push(await (values.quick ? bench.quick(values) : bench.full(values)))
     process.stdout.write(`${text(findings.at(-1))}\n`)
   }
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(findings, null, 2)}\n`)

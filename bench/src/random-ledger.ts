@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -11,35 +11,32 @@ export const LEDGER_NOW_MS = Date.UTC(2026, 3, 1)
 /** The last of the 90 days of random calls begins so long after their first. */
 const LAST_DAY_MS = 89 * 86_400_000
 
-/** Lets `work` read a ledger of random calls, which is gone afterwards. */
+interface RandomLedger {
+  readonly store: Store
+  readonly bytes: number
+}
+
+export interface RandomLedgerOptions extends Pick<RandomCallsOptions, 'startMs'> {
+  readonly calls: number
+  /**
+   * A folder in which the ledger is kept, and read again where it is there: ten million calls take a quarter of an hour to
+   * write. Without it the ledger is gone afterwards.
+   */
+  readonly ledgers?: string | undefined
+}
+
+/** Lets `work` read a ledger of random calls, whose days are closed but for the last. */
 export async function onRandomLedger<Result>(
-  calls: number,
-  work: (ledger: { readonly store: Store; readonly bytes: number }) => Promise<Result>,
-  options: Pick<RandomCallsOptions, 'startMs'> = {},
+  { calls, ledgers, ...options }: RandomLedgerOptions,
+  work: (ledger: RandomLedger) => Promise<Result>,
 ): Promise<Result> {
-  const folder = mkdtempSync(join(tmpdir(), 'spanledger-bench-'))
-  const path = join(folder, 'ledger.db')
+  const folder = ledgers ?? mkdtempSync(join(tmpdir(), 'spanledger-bench-'))
+  const path = join(folder, `${calls}-calls.db`)
   try {
-    const writer = await openStore({ path, cacheMiB: 256 })
-    let chunk: WrittenCall[] = []
-    let areDaysClosed = false
-    let lastDayMs = Number.POSITIVE_INFINITY
-    for (const call of randomCalls({ calls, ...options })) {
-      if (lastDayMs === Number.POSITIVE_INFINITY) lastDayMs = call.startMs + LAST_DAY_MS
-      // The days before it are over.
-      if (!areDaysClosed && call.startMs >= lastDayMs) {
-        await writer.write({ calls: chunk })
-        chunk = []
-        await writer.closeDays()
-        areDaysClosed = true
-      }
-      chunk.push(call)
-      if (chunk.length < 5000) continue
-      await writer.write({ calls: chunk })
-      chunk = []
+    if (!existsSync(path)) {
+      await writeRandomCalls(`${path}.part`, { calls, ...options })
+      renameSync(`${path}.part`, path)
     }
-    await writer.write({ calls: chunk })
-    await writer.close()
     const store = await openStore({ path, readOnly: true })
     try {
       return await work({ store, bytes: statSync(path).size })
@@ -47,6 +44,29 @@ export async function onRandomLedger<Result>(
       await store.close()
     }
   } finally {
-    rmSync(folder, { recursive: true })
+    if (ledgers === undefined) rmSync(folder, { recursive: true })
   }
+}
+
+async function writeRandomCalls(path: string, options: RandomCallsOptions): Promise<void> {
+  const writer = await openStore({ path, cacheMiB: 256 })
+  let chunk: WrittenCall[] = []
+  let areDaysClosed = false
+  let lastDayMs = Number.POSITIVE_INFINITY
+  for (const call of randomCalls(options)) {
+    if (lastDayMs === Number.POSITIVE_INFINITY) lastDayMs = call.startMs + LAST_DAY_MS
+    // The days before it are over.
+    if (!areDaysClosed && call.startMs >= lastDayMs) {
+      await writer.write({ calls: chunk })
+      chunk = []
+      await writer.closeDays()
+      areDaysClosed = true
+    }
+    chunk.push(call)
+    if (chunk.length < 5000) continue
+    await writer.write({ calls: chunk })
+    chunk = []
+  }
+  await writer.write({ calls: chunk })
+  await writer.close()
 }

@@ -30,6 +30,7 @@ export async function benchStore({ calls, batch }: StoreBenchOptions): Promise<F
     ledger.push(await timed(() => store.write({ calls: chunk })))
     plain.push(await timed(() => bare.insert(chunk)))
   }
+  const closing = await timed(() => store.closeDays())
   await store.close()
   await bare.close()
   const bytesPerCall = statSync(path).size / calls
@@ -48,6 +49,7 @@ export async function benchStore({ calls, batch }: StoreBenchOptions): Promise<F
       shareOfBare: round(share),
       cpuUsPerCall: cpuUs(ledger),
       bareCpuUsPerCall: cpuUs(plain),
+      closingCpuUsPerCall: round((closing.cpuMs / calls) * 1000),
       bytesPerCall: round(bytesPerCall),
     },
     targets: [

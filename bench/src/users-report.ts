@@ -5,11 +5,12 @@ import { LEDGER_NOW_MS, onRandomLedger } from './random-ledger.ts'
 
 export interface UsersReportBenchOptions {
   readonly calls: number
+  readonly ledgers?: string | undefined
 }
 
 /** `report users`, the top 50 with all columns, over all history; and the size of the file it reads. */
-export async function benchUsersReport({ calls }: UsersReportBenchOptions): Promise<Finding> {
-  const { took, bytesPerCall } = await onRandomLedger(calls, async ({ store, bytes }) => {
+export async function benchUsersReport({ calls, ledgers }: UsersReportBenchOptions): Promise<Finding> {
+  const { took, bytesPerCall } = await onRandomLedger({ calls, ledgers }, async ({ store, bytes }) => {
     const analytics = openAnalytics(store, { now: () => LEDGER_NOW_MS })
     const all = (): Promise<unknown> => analytics.report('users', { limit: 50 })
     const month = (): Promise<unknown> => analytics.report('users', { limit: 50, last: '28d' })
