@@ -68,7 +68,28 @@ describe('sample history', () => {
     expect(others.every(({ startMs, endMs }) => startMs === endMs)).toBe(true)
     expect(new Set(events.map(({ origin }) => origin))).toEqual(new Set(['sample']))
     expect(new Set(events.flatMap(({ faults }) => faults))).toEqual(new Set())
-    expect(new Set(events.map(({ kind }) => kind))).toEqual(new Set(['feedback', 'nps', 'revenue', 'plan_change']))
+    expect(new Set(events.map(({ kind }) => kind))).toEqual(
+      new Set(['feedback', 'nps', 'revenue', 'plan_change', 'milestone', 'goal', 'task']),
+    )
+  })
+
+  it('has users who sign up once, before they call, and sessions in which goals are reached and tasks completed, or not', () => {
+    const signUps = events.filter(({ kind, name }) => kind === 'milestone' && name === 'signup')
+    expect(new Set(signUps.map(({ user }) => user)).size).toBe(signUps.length)
+    expect(signUps.length).toBeGreaterThan(100)
+    for (const { user, startMs } of signUps) {
+      expect((callsOfUser.get(user) ?? []).every((call) => call.startMs >= startMs)).toBe(true)
+    }
+    const goals = events.filter(({ kind }) => kind === 'goal')
+    expect(new Set(goals.map(({ outcome }) => outcome))).toEqual(new Set(['success', 'failure']))
+    const sessions = new Set(calls.map(({ session }) => session))
+    const tasks = events.filter(({ kind }) => kind === 'task')
+    expect([...goals, ...tasks].every(({ session }) => sessions.has(session))).toBe(true)
+    expect(new Set(tasks.map(({ step }) => step))).toEqual(new Set([undefined, 'upload', 'review', 'export']))
+    const ended = tasks.filter(({ step, outcome }) => step === undefined && outcome === 'completed').length
+    const begun = tasks.filter(({ step, outcome }) => step === undefined && outcome === 'started').length
+    expect(ended / begun).toBeGreaterThan(0.6)
+    expect(ended).toBeLessThan(begun)
   })
 
   it('has thumbs about answers it holds, of happy users mostly up', () => {

@@ -86,7 +86,8 @@ interface Account {
   readonly newIds: NewIds
 }
 
-function eventSpan(
+/** A span of no length, marked as a sample. */
+export function eventSpan(
   newIds: NewIds,
   { name, atMs, attributes }: { name: string; atMs: number; attributes: SpanRecord['attributes'] },
 ): SpanRecord {

@@ -6,6 +6,7 @@ import { seededRandom, seedOf, type SeededRandom } from '@spanledger/stand-in'
 import { integer, logNormal, pick, poisson, type Weighted } from './distributions.ts'
 import { sampleCall, type NewIds, type SampleCall, type SpanIds } from './sample-call.ts'
 import { accountSpans, feedbackSpan, npsSpan } from './sample-events.ts'
+import { signUpSpan, sittingSpans } from './sample-journey.ts'
 import { sampleFeatures, type SampleFeatureName, type SampleModelName } from './sample-models.ts'
 import { dayRate, sampleUsers, type Plan, type SampleUser } from './sample-user.ts'
 
@@ -23,7 +24,7 @@ export interface SampleHistoryOptions {
  * it; four plans, five features, three environments, eight models. Every span carries `spanledger.sample: true`.
  *
  * Each batch is a day of finished spans in the order in which they ended. Besides the calls there are events: thumbs
- * about answers, NPS, payments and changes of plan. Equal options give equal spans. The defaults give about 52,000 calls;
+ * about answers, NPS, payments and changes of plan, sign-ups, goals and tasks. Equal options give equal spans. The defaults give about 52,000 calls;
  * token counts follow ServeGen (see `tokenQuantiles`), everything else is invented.
  */
 export function* sampleHistory({ until, weeks = 12, users = 300, seed = 1 }: SampleHistoryOptions): Generator<SpanRecord[]> {
@@ -57,7 +58,12 @@ function daySpans(userDay: UserDay): SpanRecord[] {
   const plan = user.upgrade !== undefined && daysAgo <= user.upgrade.daysAgo ? user.upgrade.plan : user.plan
   const newIds = idsOf(userDay)
   const account = accountSpans({ user, plan, daysAgo, atMs: day * DAY_MS + 6 * HOUR_MS, newIds })
-  if (random() >= chance) return account
+  const dayMs = day * DAY_MS
+  // Dice of their own, so that the calls stay those that they are without.
+  const own = { newIds: idsOf(userDay, 'journey'), random: seededRandom(seedOf(`journey ${seed} ${user.id} ${day}`)) }
+  const hasSignedUp = user.id !== undefined && daysAgo === user.signedUpDaysAgo
+  const signUp = (firstMs: number): SpanRecord[] => (hasSignedUp ? [signUpSpan({ user, plan, dayMs, firstMs, ...own })] : [])
+  if (random() >= chance) return [...signUp(dayMs + 12 * HOUR_MS), ...account]
   const count = 1 + poisson(random, Math.max(sessions - 1, 0))
   const sessionsOfDay = Array.from({ length: count }, () =>
     sessionSpans({
@@ -69,7 +75,13 @@ function daySpans(userDay: UserDay): SpanRecord[] {
       calls: 1 + poisson(random, callsPerSession - 1),
     }),
   )
-  return [...account, ...sessionsOfDay.flat()]
+  const firstMs = Math.min(...sessionsOfDay.flat().map(({ startMs }) => startMs))
+  return [
+    ...signUp(firstMs),
+    ...account,
+    ...sessionsOfDay.flat(),
+    ...sessionsOfDay.flatMap((spans) => sittingSpans(spans, { user, plan, daysAgo, ...own })),
+  ]
 }
 
 // The first of January 1970 was a Thursday.
@@ -142,10 +154,10 @@ function modelFor({ user, plan, random }: Session, feature: SampleFeatureName): 
 }
 
 /** Ids that look random and are the same for the same seed, user and day. */
-function idsOf({ seed, user, day }: UserDay): NewIds {
+function idsOf({ seed, user, day }: UserDay, of = ''): NewIds {
   let count = 0
   return () => {
-    const hex = createHash('sha512').update(`${seed} ${user.id} ${day} ${count++}`).digest('hex')
+    const hex = createHash('sha512').update(`${of}${seed} ${user.id} ${day} ${count++}`).digest('hex')
     return { traceId: hex.slice(0, 32), spanId: hex.slice(32, 48), parentSpanId: undefined, responseId: hex.slice(48, 72) }
   }
 }
