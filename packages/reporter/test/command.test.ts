@@ -301,6 +301,17 @@ describe('a file of --out', () => {
 })
 
 describe('trust', () => {
+  it('verify makes no ledger where there is none, nor does it to repair it', async () => {
+    const absent = join(folder, 'absent-to-verify.db')
+    for (const args of [['verify'], ['verify', '--repair']]) {
+      const { code, out, err } = await run([...args, '--store', absent])
+      expect([code, out]).toEqual([1, ''])
+      expect(err).toContain('absent-to-verify.db')
+      expect(existsSync(absent)).toBe(false)
+    }
+    expect((await run(['verify', '--repair', '--store', absent])).err).toContain('nothing to repair')
+  })
+
   it('verify holds on a sound ledger, fails on a bent one, and repairs its rollups', async () => {
     const bent = await writeLedger(join(folder, 'bent.db'), [{ at: '2026-01-05T10:00:00Z', user: 'ada' }])
     expect((await run(['verify', '--store', bent])).code).toBe(0)
@@ -415,6 +426,7 @@ describe('export', () => {
         cache_write_tokens: 0,
         output_tokens: 0,
         reasoning_tokens: 0,
+        cache_verdict: null,
         properties: '{"feature":"chat","plan":"pro"}',
       },
     ])

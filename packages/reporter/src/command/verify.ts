@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+
 import { openStore } from '@spanledger/store'
 import type { Command } from 'commander'
 
@@ -14,6 +16,12 @@ export function addVerify(program: Command): void {
     .action(async () => {
       const options = optionsOf<{ repair?: boolean }>(command)
       checkStorePath(options.store)
+      // To repair opens the file for writing, which would make one, and find it in order.
+      if (options.repair === true && !existsSync(options.store))
+        throw new CommandFailure(
+          exitCodes.failed,
+          `There is no ledger at ${JSON.stringify(options.store)}, so there is nothing to repair. Name the file with --store.`,
+        )
       await withIo(options, async (io) => {
         const store = await openStore({ path: options.store, readOnly: options.repair !== true })
         try {
