@@ -56,16 +56,46 @@ export function compileUserDays(scope: Scope): Fragment {
   return sql`SELECT json_group_array(user_id) AS user_ids, json_group_array(k0) AS days, json_group_array(n) AS n FROM (${rows})`
 }
 
-/** One row of JSON lists: what of each call of a user says how the user behaves, in the order of time; features by key, see `compileFeatureNames`. */
-export function compileUserCalls(scope: Scope): Fragment {
+/** One row of JSON lists: what of each call of a user says how the user behaves, in the order of time; features by key, see `compileFeatureNames`. `withIds`: the hex of trace and span too. */
+export function compileUserCalls(scope: Scope, { withIds }: { withIds: boolean }): Fragment {
   const feature: Dimension = { kind: 'property', key: 'feature' }
   const base = compileBase({ source: 'calls', dimensions: [feature], sums: [], needs: [] }, scope)
   // The calls know every dimension and filter.
   if (base === undefined) throw new Error('The calls cannot answer this reading.')
   const columns = ['user_id', 'session_id', 'start_ms', 'latency_ms', 'ttft_ms', 'kind_id', 'model_id']
-  return sql`SELECT ${raw([...columns, 'k0'].map((name) => `json_group_array(${name}) AS ${name}`).join(', '))} FROM (
-    SELECT ${raw(columns.map((name) => `c.${name}`).join(', '))}, ${join(base.keys, ', ')}
+  const ids = withIds ? ['id'] : []
+  return sql`SELECT ${raw([...columns, 'k0', ...ids].map((name) => `json_group_array(${name}) AS ${name}`).join(', '))} FROM (
+    SELECT ${raw(columns.map((name) => `c.${name}`).join(', '))}, ${join(base.keys, ', ')} ${raw(withIds ? `, ${callId} AS id` : '')}
     ${base.from} AND c.user_id <> 0 ORDER BY c.start_ms, c.span_id, c.trace_id)`
+}
+
+const callId = 'hex(c.trace_id) || hex(c.span_id)'
+
+/**
+ * One row of JSON lists: the calls of users of which it can be told whether they ask something once more: those with a fingerprint, those
+ * of which the app says so, and what these repeat.
+ */
+export function compileAskedCalls(scope: Scope): Fragment {
+  const base = compileBase({ source: 'calls', dimensions: [{ kind: 'property', key: 'feature' }], sums: [], needs: [] }, scope)
+  // The calls know every dimension and filter.
+  if (base === undefined) throw new Error('The calls cannot answer this reading.')
+  const columns = ['user_id', 'session_id', 'start_ms', 'latency_ms', 'kind_id', 'fingerprint', 'id', 'retry_of', 'k0']
+  const retryOf = `(SELECT hex(s.of_trace_id) || hex(s.of_span_id) FROM retried_calls AS s
+    WHERE s.start_ms = c.start_ms AND s.span_id = c.span_id AND s.trace_id = c.trace_id)`
+  return sql`SELECT ${raw(columns.map((name) => `json_group_array(${name}) AS ${name}`).join(', '))} FROM (
+    SELECT c.user_id, c.session_id, c.start_ms, c.latency_ms, c.kind_id, c.fingerprint, ${raw(callId)} AS id, ${raw(retryOf)} AS retry_of,
+      ${join(base.keys, ', ')} ${base.from} AND c.user_id <> 0 AND (c.fingerprint IS NOT NULL OR ${raw(retryOf)} IS NOT NULL
+        OR (c.span_id, c.trace_id) IN (SELECT of_span_id, of_trace_id FROM retried_calls)))`
+}
+
+/** One JSON text of rows `[key, feature, requests, those that programs tried again]` of users' calls. */
+export function compileTriedAgain(scope: Scope): Fragment {
+  const base = compileBase({ source: 'calls', dimensions: [{ kind: 'property', key: 'feature' }], sums: ['errors'], needs: [] }, scope)
+  // The calls know every dimension and filter.
+  if (base === undefined) throw new Error('The calls cannot answer this reading.')
+  const [feature] = base.dimensions
+  return sql`SELECT json_group_array(json_array(k0, ${feature?.label('k0') ?? raw('k0')}, n, tried)) AS rows FROM (
+    SELECT ${join(base.keys, ', ')}, count(*) AS n, sum(kinds.auto_retry <> '') AS tried ${base.from} AND c.user_id <> 0 GROUP BY k0)`
 }
 
 /** One JSON list: the users whom a rate limit refused a call, from rollups; undefined where they cannot tell. */
@@ -74,6 +104,16 @@ export function compileRateLimitedUsers(scope: Scope): Fragment | undefined {
   return base === undefined
     ? undefined
     : sql`SELECT json_group_array(DISTINCT r.user_id) AS rows ${base.from} AND r.rate_limited_requests > 0`
+}
+
+/** One JSON text of rows `[user id, local day, requests, those with a fingerprint, different ones]`. */
+export function compileAskedDays(scope: Scope): Fragment {
+  const base = compileBase({ source: 'calls', dimensions: [{ kind: 'time', step: 'day' }], sums: [], needs: [] }, scope)
+  // The calls know every dimension and filter.
+  if (base === undefined) throw new Error('The calls cannot answer this reading.')
+  return sql`SELECT json_group_array(json_array(user_id, k0, n, asked, different)) AS rows FROM (
+    SELECT c.user_id, ${join(base.keys, ', ')}, count(*) AS n, count(c.fingerprint) AS asked, count(DISTINCT c.fingerprint) AS different
+    ${base.from} AND c.user_id <> 0 GROUP BY c.user_id, k0 HAVING count(c.fingerprint) > 0)`
 }
 
 /** One JSON text of rows `[key, text]`: the features that keys of `compileUserCalls` stand for. */

@@ -33,6 +33,7 @@ export const callColumns: readonly Column[] = [
   { key: 'cache_write_tokens', type: 'int', label: 'Cache write' },
   { key: 'output_tokens', type: 'int', label: 'Output' },
   { key: 'reasoning_tokens', type: 'int', label: 'Reasoning' },
+  { key: 'cache_verdict', type: 'string', label: 'Cached tokens' },
   { key: 'properties', type: 'string', label: 'Properties' },
 ]
 
@@ -54,6 +55,7 @@ export async function* readCalls(store: Store, clock: Clock, words: Omit<FrameWo
           nullif(k.finish_reason, ''), nullif(k.service_tier, ''), k.usage_quality, k.origin, c.latency_ms, c.ttft_ms, c.cost_nano_usd,
           c.input_tokens + c.audio_input_tokens + c.image_input_tokens, c.cache_read_tokens + c.audio_cache_read_tokens,
           c.cache_write_5m_tokens + c.cache_write_1h_tokens, c.output_tokens + c.audio_output_tokens + c.image_output_tokens, c.reasoning_tokens,
+          nullif(k.cache_verdict, ''),
           (SELECT json_group_array(json_array(pk.key, v.value)) || '' FROM property_values AS v JOIN property_keys AS pk ON pk.key_id = v.key_id
             WHERE v.value_id IN (c.p1, c.p2, c.p3, c.p4, c.p5, c.p6, c.p7, c.p8)
               OR v.value_id IN (SELECT sv.value_id FROM segment_values AS sv WHERE sv.segment_id = c.segment_id)), c.overflow)) AS rows

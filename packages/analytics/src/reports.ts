@@ -17,6 +17,7 @@ import { tellMilestones, tellOnboarding } from './people/journey-reports.ts'
 import { tellLifecycle } from './people/lifecycle-report.ts'
 import { peopleReport, type PeopleAsked, type SplitBy, type Told } from './people/people-report.ts'
 import { checkOptions, type ReportOptionName } from './people/report-options.ts'
+import { tellRetries } from './people/retries-report.ts'
 import { tellAdoption, tellCohorts, tellRetentionInsights, tellThresholds } from './people/retention-reports.ts'
 import { tellSeasonal } from './people/seasonal-report.ts'
 import { tellScores } from './people/scores-report.ts'
@@ -203,6 +204,7 @@ const reports: Readonly<Record<string, Report>> = {
   session_metrics: people('how long sessions last, how they end, who comes back', tellSessionMetrics, ['outcomes']),
   behavior: people('how users use the app: hours, features, models, sessions', tellBehavior, ['shape']),
   evolution: people('how behaviour changes week by week since users came', tellEvolution, ['weeks', 'basis', 'shape']),
+  retries: people('how often users ask the same again, of each feature', tellRetries),
   friction: people('where users struggle: abandoned sessions, rate limits, model errors', tellFriction, ['shape']),
   tiers: people('what users used of the monthly limits of their tier: --tiers FILE', tellTiers, ['tiers']),
   benchmark: people(

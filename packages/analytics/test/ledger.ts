@@ -20,6 +20,7 @@ export interface CallWords {
   readonly quality?: LlmCall['usageQuality']
   readonly sample?: boolean
   readonly cacheHit?: boolean
+  readonly cacheVerdict?: LlmCall['cacheVerdict']
   readonly reportedNanoUsd?: number | undefined
   /** Undefined is unpriced. */
   readonly costNanoUsd?: number | undefined
@@ -56,6 +57,7 @@ export function callOf(words: CallWords): LlmCall & { settled: true } {
     parts: undefined,
     reportedCostNanoUsd: words.reportedNanoUsd,
     ...(words.cacheHit === true ? { cacheHit: true } : {}),
+    cacheVerdict: words.cacheVerdict,
     user: words.user,
     session: words.session,
     properties: new Map(

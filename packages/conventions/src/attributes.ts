@@ -75,6 +75,18 @@ export const spanledgerAttributes = {
   sample: 'spanledger.sample',
   /** `true` on calls that a cache of the app or of its gateway answered, in the provider's place: the usage is what that saved. */
   cacheHit: 'spanledger.cache_hit',
+  /**
+   * At least 12 hex digits, equal where the same was asked: a keyed hash of the user's last message and what leads the model. No
+   * convention has one (read 2026-11-26); written only where an app gives `fingerprintKey`.
+   */
+  requestFingerprint: 'spanledger.request.fingerprint',
+  /** The call that this one asks once more: `<trace id>-<span id>`, or the span id of one in the same trace. */
+  retryOf: 'spanledger.retry_of',
+  /**
+   * `inside`: the SDK tried more than once within this span. `itself`: the span is a retry that a program made by itself. OpenTelemetry's
+   * `http.request.resend_count` is of HTTP spans (read 2026-11-26).
+   */
+  autoRetry: 'spanledger.auto_retry',
 } as const
 
 /**

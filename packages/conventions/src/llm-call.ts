@@ -46,6 +46,12 @@ export interface LlmCall extends Identity {
    * used. Not to be taken for the provider's own prompt cache, whose tokens are buckets of a usage.
    */
   readonly cacheHit?: boolean
+  /** 48 bits of a keyed hash of what was asked; undefined where the app takes no fingerprints. */
+  readonly fingerprint?: number | undefined
+  /** The call that the app says this one asks once more, as `<trace id>-<span id>`. */
+  readonly retryOf?: string | undefined
+  /** Whether a program, not the user, tried again: inside of this call, or with it. */
+  readonly autoRetry?: AutoRetry | undefined
   /** What the resource says, for where neither the span nor any ancestor says anything. */
   readonly resourceIdentity: Identity | undefined
   readonly origin: CallOrigin
@@ -58,3 +64,5 @@ export type CallStatus = 'ok' | 'error' | 'cancelled'
 export type UsageQuality = 'reported' | 'partial' | 'estimated' | 'missing'
 
 export type CallOrigin = 'app' | 'otlp' | 'import' | 'sample'
+
+export type AutoRetry = 'inside' | 'itself'

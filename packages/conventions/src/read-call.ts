@@ -8,6 +8,7 @@ import type { CallOrigin, LlmCall, UsageQuality } from './llm-call.ts'
 import { parseUsd } from './money.ts'
 import { canonicalProvider, providerOfHost } from './provider.ts'
 import type { ReadingFault } from './reading-fault.ts'
+import { readRepeats } from './repeats.ts'
 import { shortText } from './short-text.ts'
 import { keepId, resourceIdentity } from './span-identity.ts'
 import type { SpanRecord } from './span.ts'
@@ -77,6 +78,7 @@ export function toCall(span: SpanRecord, said: DialectCall, origin: CallOrigin):
     cacheVerdict: verdict,
     parts: usage === undefined ? undefined : said.parts,
     ...(span.attributes[ours.cacheHit] === true ? { cacheHit: true } : {}),
+    ...readRepeats(span),
     reportedCostNanoUsd: readCost(said.reportedCostUsd, faults),
     user: keepId('user', said.user, faults),
     session: keepId('session', said.session, faults),

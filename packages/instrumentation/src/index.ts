@@ -5,6 +5,7 @@ export { instrument, type InstrumentOptions } from './instrument.ts'
 export { instrumentationState, type FailurePlace, type InstrumentationState, type SdkModuleState } from './instrumentation-state.ts'
 export { LlmInstrumentation } from './llm-instrumentation.ts'
 export type { BaggageOptions, LlmInstrumentationOptions } from './options.ts'
+export { withRetryOf } from './retry-of.ts'
 export { track, type Track } from './track.ts'
 export type {
   AboutCall,

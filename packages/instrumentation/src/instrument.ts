@@ -6,7 +6,7 @@ import { patchClient, patchModule, sdks } from './sdks.ts'
 import { guarded, instrumentationState } from './instrumentation-state.ts'
 import { INSTRUMENTATION_NAME, INSTRUMENTATION_VERSION } from './version.ts'
 
-export interface InstrumentOptions extends Pick<LlmInstrumentationOptions, 'includeUsage' | 'userFields'> {
+export interface InstrumentOptions extends Pick<LlmInstrumentationOptions, 'includeUsage' | 'userFields' | 'fingerprintKey'> {
   /** Where the spans go; by default to the provider registered with the OpenTelemetry API. */
   readonly tracerProvider?: TracerProvider | undefined
 }

@@ -53,6 +53,8 @@ export class LiveCall implements OpenCall {
   progress = 0
   /** Set when a cache in front of the provider gave the answer. */
   isCacheHit = false
+  /** Set when the SDK tried more than once. */
+  wasRetried = false
   private isStreaming = false
   private readonly request: CallRequest
   private readonly finishSpan: FinishSpan
@@ -165,6 +167,7 @@ export class LiveCall implements OpenCall {
     if (this.onAbort !== undefined) this.signal?.removeEventListener('abort', this.onAbort)
     const attributes = guarded('answer', describe) ?? missing()
     if (this.isCacheHit) attributes[ours.cacheHit] = true
+    if (this.wasRetried) attributes[ours.autoRetry] = 'inside'
     if (this.httpStatus !== undefined) attributes[names.httpResponseStatusCode] = this.httpStatus
     guarded('end', () => this.finishSpan({ attributes, error }))
   }

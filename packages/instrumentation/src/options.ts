@@ -1,3 +1,4 @@
+import { diag } from '@opentelemetry/api'
 import type { InstrumentationConfig } from '@opentelemetry/instrumentation'
 
 /** What an app may set; README.md has the same table. */
@@ -16,6 +17,11 @@ export interface LlmInstrumentationOptions extends InstrumentationConfig {
    * `metadata.user_id`, `safety_identifier`. An empty list takes no user from bodies.
    */
   readonly userFields?: readonly string[] | undefined
+  /**
+   * A secret of at least 16 characters. With it each call carries 48 bits of a keyed hash of the user's last message and the system
+   * prompt, so that the ledger sees what was asked again. Off where there is none; another key begins anew.
+   */
+  readonly fingerprintKey?: string | undefined
   /** Baggage entries that become identity, and identity that becomes baggage. None unless named here. */
   readonly baggage?: BaggageOptions | undefined
 }
@@ -34,6 +40,7 @@ export interface ResolvedOptions {
   readonly includeUsage: boolean | 'auto'
   readonly idleMs: number
   readonly userFields: readonly string[]
+  readonly fingerprintKey: string | undefined
   readonly baggage: { readonly read: readonly string[]; readonly write: readonly string[] }
 }
 
@@ -43,11 +50,22 @@ export function resolveOptions(options: LlmInstrumentationOptions = {}, env: Nod
     includeUsage: options.includeUsage ?? flag(env['SPANLEDGER_INCLUDE_USAGE']) ?? 'auto',
     idleMs: positive(options.idleMs) ?? positive(Number(env['SPANLEDGER_IDLE_MS'])) ?? 600_000,
     userFields: strings(options.userFields) ?? named(env['SPANLEDGER_USER_FIELDS']) ?? ['user', 'metadata.user_id', 'safety_identifier'],
+    fingerprintKey: secret(options.fingerprintKey ?? env['SPANLEDGER_FINGERPRINT_KEY']),
     baggage: {
       read: options.baggage?.read ?? list(env['SPANLEDGER_BAGGAGE_READ']),
       write: options.baggage?.write ?? list(env['SPANLEDGER_BAGGAGE_WRITE']),
     },
   }
+}
+
+const MIN_KEY_LENGTH = 16
+
+/** A key that can be guessed is none: with it anybody could try what was asked. */
+function secret(key: unknown): string | undefined {
+  if (key === undefined || key === null || key === '') return undefined
+  if (typeof key === 'string' && key.trim().length >= MIN_KEY_LENGTH) return key.trim()
+  diag.warn(`spanledger: fingerprintKey must be a text of at least ${MIN_KEY_LENGTH} characters; no fingerprints are taken.`)
+  return undefined
 }
 
 /** Undefined for a variable that is not set; set to nothing it is no name at all. */

@@ -1,6 +1,7 @@
-import { context, trace, type Context, type Span, type Tracer } from '@opentelemetry/api'
-import { stampIdentity } from '@spanledger/conventions'
+import { context, trace, type Attributes, type Context, type Span, type Tracer } from '@opentelemetry/api'
+import { spanledgerAttributes as ours, stampIdentity } from '@spanledger/conventions'
 
+import { fingerprintOf } from './fingerprint.ts'
 import { counted, guarded } from './instrumentation-state.ts'
 import { LiveCall } from './live-call.ts'
 import type { LlmApi } from './llm-apis.ts'
@@ -9,6 +10,7 @@ import type { ResolvedOptions } from './options.ts'
 import { applyOutcome, startSpan, type SpanStart } from './own-span.ts'
 import { askForUsage, takeOutHeaders } from './prepare-request.ts'
 import { identityOfRequest } from './request-identity.ts'
+import { retryIn } from './retry-of.ts'
 import { isObject, type SdkClient, type SdkMethod, type SdkRequestOptions, type SdkResource } from './sdk-shapes.ts'
 import { serverOf } from './server.ts'
 import { watchPromise } from './watch-promise.ts'
@@ -66,6 +68,7 @@ function planCall(resource: SdkResource, args: unknown[], api: LlmApi, recorder:
       server,
       provider: server.provider ?? api.providerOf(client),
       parent,
+      repeats: repeatsOf(parent, { api, body, key: recorder.options().fingerprintKey }),
       identity: identityOfRequest(parent, {
         body,
         bodyHeaders,
@@ -74,6 +77,22 @@ function planCall(resource: SdkResource, args: unknown[], api: LlmApi, recorder:
         userFields: recorder.options().userFields,
       }),
     },
+  }
+}
+
+/** Most calls say nothing of this. */
+const noRepeats: Attributes = {}
+
+function repeatsOf(
+  parent: Context,
+  { api, body, key }: { api: LlmApi; body: Readonly<Record<string, unknown>>; key: string | undefined },
+): Attributes {
+  const retryOf = retryIn(parent)
+  const fingerprint = key === undefined ? undefined : guarded('start', () => fingerprintOf(api, body, key))
+  if (retryOf === undefined && fingerprint === undefined) return noRepeats
+  return {
+    ...(retryOf === undefined ? {} : { [ours.retryOf]: retryOf }),
+    ...(fingerprint === undefined ? {} : { [ours.requestFingerprint]: fingerprint }),
   }
 }
 
@@ -109,6 +128,7 @@ function runNative(client: SdkClient, args: unknown[], start: Start, recorder: R
   if (span?.isRecording() === true) {
     guarded('start', () => {
       stampIdentity(span, start.identity)
+      if (start.repeats !== noRepeats) span.setAttributes(start.repeats)
       const call: LiveCall = new LiveCall(
         start,
         holdEnd(span, () => call),

@@ -34,7 +34,7 @@ function watchSdkPromise(promise: SdkPromise, call: LiveCall): void {
     if (parsed === undefined) {
       const parsing = parse.call(promise)
       // After the SDK has begun to: a failure is then handled by it, and stays one.
-      if (call.goesThroughGateway) promise.responsePromise.then((answer) => noteCacheHit(answer, call), ignored)
+      promise.responsePromise.then((answer) => noteAnswer(answer, call), ignored)
       parsed = parsing.then(seen, failed)
     }
     return parsed
@@ -42,7 +42,7 @@ function watchSdkPromise(promise: SdkPromise, call: LiveCall): void {
   let shown: Response | undefined
   shadow(promise, 'asResponse', () =>
     asResponse.call(promise).then((response) => {
-      noteCacheHit({ response }, call)
+      noteAnswer({ response }, call)
       if (call.hidesUsage) shown ??= guarded('answer', () => responseWithoutUsage(response, call))
       if (shown !== undefined) return shown
       // withResponse() asks for both; then the parsing is what counts.
@@ -55,7 +55,7 @@ function watchSdkPromise(promise: SdkPromise, call: LiveCall): void {
     const { responsePromise, parseResponse } = promise
     call.parsing = true
     promise.responsePromise = responsePromise.then((answer) => {
-      noteCacheHit(answer, call)
+      noteAnswer(answer, call)
       return answer
     }, failed)
     shadow(promise, 'parseResponse', async (...args) => parseResponse(...args).then(seen, failed))
@@ -66,10 +66,12 @@ function watchSdkPromise(promise: SdkPromise, call: LiveCall): void {
 function ignored(): void {}
 
 /** What a promise of the response holds, in every SDK: the response beside the request's options. Never throws. */
-function noteCacheHit(answer: unknown, call: LiveCall): void {
+function noteAnswer(answer: unknown, call: LiveCall): void {
   guarded('answer', () => {
-    if (call.goesThroughGateway && isObject(answer) && isObject(answer['response']))
-      call.isCacheHit = isCacheHit(answer['response']['headers'])
+    if (!isObject(answer)) return
+    // openai from 5, @anthropic-ai/sdk from 0.40: the log id of the first attempt, where there was more than one.
+    if (answer['retryOfRequestLogID'] !== undefined) call.wasRetried = true
+    if (call.goesThroughGateway && isObject(answer['response'])) call.isCacheHit = isCacheHit(answer['response']['headers'])
   })
 }
 

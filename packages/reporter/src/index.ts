@@ -22,6 +22,7 @@ export {
   LlmInstrumentation,
   track,
   withProperties,
+  withRetryOf,
   withSession,
   withUser,
   type AboutCall,

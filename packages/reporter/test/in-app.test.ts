@@ -42,6 +42,7 @@ describe('importing spanledger in an app', () => {
       'openStore',
       'track',
       'withProperties',
+      'withRetryOf',
       'withSession',
       'withUser',
     ])

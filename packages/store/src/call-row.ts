@@ -51,4 +51,5 @@ export const callColumns: readonly SparseColumn<CallRow>[] = [
     of: ({ call }) => (call.settled !== true || call.responseId === undefined ? null : responseHash(call.responseId)),
     empty: nothing,
   },
+  { name: 'fingerprint', of: ({ call }) => call.fingerprint ?? null, empty: nothing },
 ]

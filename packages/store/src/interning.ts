@@ -1,4 +1,4 @@
-import type { Identity, LedgerEvent, LlmCall } from '@spanledger/conventions'
+import type { CacheVerdict, Identity, LedgerEvent, LlmCall } from '@spanledger/conventions'
 import type { Cost } from '@spanledger/pricing'
 
 import { openDictionary, type DictionaryLimit, type DictionaryTable } from './dictionary.ts'
@@ -188,8 +188,15 @@ const kindTable: DictionaryTable<NamedCall> = {
     streamed: ({ call }) => (call.streamed ? 1 : 0),
     usage_quality: ({ call }) => call.usageQuality,
     origin: ({ call }) => call.origin,
+    auto_retry: ({ call }) => call.autoRetry ?? '',
+    cache_verdict: ({ call }) => (call.cacheVerdict === undefined ? '' : verdictWord(call.cacheVerdict)),
   },
   set: (row, id) => void (row.kindId = id),
+}
+
+/** `included_by_conventions`, `left_out_by_arithmetic`, …: one of few. */
+function verdictWord({ inputIncludesCache, by }: CacheVerdict): string {
+  return `${inputIncludesCache ? 'included' : 'left_out'}_by_${by}`
 }
 
 /** Operations of the conventions, which are no invention. */

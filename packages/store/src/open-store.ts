@@ -12,6 +12,7 @@ import { readRepricings } from './reprice-log.ts'
 import { undoRepricing } from './reprice-undo.ts'
 import { repriceCalls, type RepriceContext } from './reprice.ts'
 import { clearRollups, fillRollups } from './rollups.ts'
+import { writeRepeats } from './repeats.ts'
 import { withoutSaved, writeSaved } from './saved.ts'
 import { openSqlite, type Sqlite, type SqliteValue } from './sqlite.ts'
 import { rereadSessions } from './sessions.ts'
@@ -200,6 +201,7 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
         }
         const { outcome: written, ...before } = await writeBatch(writing(), { ...batch, calls: withoutSaved(batch.calls) })
         await writeSaved(db, batch.calls, writing().priceBook)
+        await writeRepeats(db, batch.calls)
         await applyAliases({ db, zone }, batch, before)
         if (batch.marks !== undefined) await writeMarks(db, batch.marks(written))
         return written

@@ -6,6 +6,7 @@ import { inheritedTraitsSchema } from './inherited-traits.ts'
 import { namedCallsSchema } from './named-calls-schema.ts'
 import { dayUsageSchema, keptSchema } from './kept-schema.ts'
 import { rateLimitedSchema } from './rate-limited.ts'
+import { repeatsSchema } from './repeats.ts'
 import { savedSchema } from './saved.ts'
 import { firstMeasures, usageColumns } from './measures.ts'
 import { spanKeysSchema } from './span-keys-schema.ts'
@@ -257,4 +258,5 @@ export const migrations: readonly string[] = [
   dayGroupsSchema,
   namedCallsSchema,
   `${dayUsageSchema}${keptSchema}`,
+  repeatsSchema,
 ]

@@ -14,7 +14,11 @@ export interface UserCall {
   /** One of the classes of conventions' `classifyError`; `truncated` on calls that are ok. */
   readonly errorClass: string | undefined
   /** Equal for calls that ask the same; undefined where the app does not take fingerprints. */
-  readonly fingerprint: string | undefined
+  readonly fingerprint: string | number | undefined
+  /** The id of the call that the app says this one asks once more. */
+  readonly retryOf?: string | undefined
+  /** Whether a program tried again: within this call, or with it. */
+  readonly autoRetry?: 'inside' | 'itself' | undefined
   /** Another LLM call of the same trace stands above it: an agent's own calls are no messages of the user. */
   readonly isNested: boolean
 }
@@ -25,6 +29,7 @@ export interface CallKind {
   readonly status: 'ok' | 'error' | 'cancelled'
   /** One of the classes of conventions' `classifyError`; `truncated` on calls that are ok. */
   readonly errorClass: string | undefined
+  readonly autoRetry?: 'inside' | 'itself' | undefined
 }
 
 /** What a class of errors is shown as where it is an issue of users: in the plural, as in "format_errors". */

@@ -1,4 +1,7 @@
 import { activeDays, dateOf, type UserHistory } from '../retention/user-history.ts'
+import { compileAskedDays } from '../compile-users.ts'
+import { scopeOf, type Frame } from '../frame.ts'
+import { readRows } from '../snapshot.ts'
 import { median } from '../statistics/quantiles.ts'
 import { robustZ } from '../statistics/outliers.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
@@ -26,6 +29,26 @@ export interface Anomaly {
   readonly rule: 'robust_z' | 'ratio'
 }
 
+/** Of the requests of a day that have a fingerprint, at least so many ask what was asked on that day before: a loop, or a script. */
+const ALARM_REPEATED = 0.8
+
+/** What a user asked on a day. */
+interface AskedDay {
+  readonly user: string
+  readonly day: number
+  readonly requests: number
+  /** Those with a fingerprint, and how many different ones these are. */
+  readonly asked: number
+  readonly different: number
+}
+
+/** Days on which users asked the same over and over: at least 50 requests with a fingerprint. */
+function findRepeated(days: readonly AskedDay[]): (AskedDay & { readonly repeated: number })[] {
+  return days
+    .map((day) => Object.assign({ repeated: day.asked === 0 ? 0 : 1 - day.different / day.asked }, day))
+    .filter(({ asked, repeated }) => asked >= MIN_REQUESTS && repeated >= ALARM_REPEATED)
+}
+
 /** Days of [from, to) on which users called far more than they had. Days without a call since a user came count as 0. */
 export function findAnomalies(histories: readonly UserHistory[], from: number, to: number): Anomaly[] {
   const found: Anomaly[] = []
@@ -51,9 +74,10 @@ export async function tellAnomalies({ frame }: PeopleAsked): Promise<Told> {
   const { histories, dayOf, knownTo } = await readHistories(frame)
   const { fromMs, toMs } = frame.period
   const found = fromMs >= toMs ? [] : findAnomalies(histories, dayOf(fromMs), Math.min(dayOf(toMs - 1) + 1, knownTo))
+  const repeated = findRepeated(await readAskedDays(frame))
   const names = await readUserNames(
     frame.store,
-    found.map(({ user }) => Number(user)),
+    [...found, ...repeated].map(({ user }) => Number(user)),
   )
   return {
     columns: {
@@ -66,15 +90,50 @@ export async function tellAnomalies({ frame }: PeopleAsked): Promise<Told> {
         'number',
         `robust standard deviations above them, of ln(1 + requests); told from ${ALARM_Z} on; null where they were all the same`,
       ],
-      rule: ['Rule', 'string', `robust_z, or ratio: at least ${ALARM_RATIO} times as much as on days that were all the same`],
+      repeated: [
+        'Repeated',
+        'rate',
+        'of the requests with a fingerprint, those that ask what was asked on the day before; told with rule repeated',
+      ],
+      rule: [
+        'Rule',
+        'string',
+        `robust_z; ratio: at least ${ALARM_RATIO} times as much as on days that were all the same; repeated: at least ${ALARM_REPEATED * 100} % ask the same again`,
+      ],
     },
-    rows: found.map(({ user, day, requests, usual, z, rule }) => ({
-      date: dateOf(day),
-      user: names.get(Number(user)) ?? user,
-      requests,
-      usual,
-      z,
-      rule,
-    })),
+    rows: [
+      ...found.map(({ user, day, requests, usual, z, rule }) => ({ user, day, requests, usual, z, repeated: null, rule })),
+      ...repeated.map(({ user, day, requests, repeated: share }) => ({
+        user,
+        day,
+        requests,
+        usual: null,
+        z: null,
+        repeated: share,
+        rule: 'repeated',
+      })),
+    ]
+      .sort((a, b) => b.day - a.day || b.requests - a.requests || (a.user < b.user ? -1 : a.user > b.user ? 1 : a.rule < b.rule ? -1 : 1))
+      .map(({ user, day, requests, usual, z, repeated: share, rule }) => ({
+        date: dateOf(day),
+        user: names.get(Number(user)) ?? user,
+        requests,
+        usual,
+        z,
+        repeated: share,
+        rule,
+      })),
   }
+}
+
+/** What users asked on each day of the period, as far as calls have fingerprints. */
+async function readAskedDays(frame: Frame): Promise<AskedDay[]> {
+  // Most ledgers have none, and to look for some is to read every call.
+  const [any] = await frame.store.all<{ found: number }>("SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'fingerprints') AS found")
+  if (any?.found !== 1) return []
+  const rows = await readRows<[user: number, day: number, requests: number, asked: number, different: number]>(
+    frame.store,
+    compileAskedDays(await scopeOf(frame, frame.period)),
+  )
+  return rows.map(([user, day, requests, asked, different]) => ({ user: String(user), day, requests, asked, different }))
 }

@@ -10,6 +10,8 @@ import type { BehaviorCall, CallWords } from './user-calls.ts'
 export interface BehaviorWanted {
   /** What is counted over calls: their kinds, or the days of their users and what is counted by hour, feature and model too. */
   readonly counts?: 'kinds' | 'all'
+  /** How many messages sessions have: then retries are told apart, where the ledger knows any. */
+  readonly messages?: boolean
   /** How long users waited, and how many sessions ended with a long wait. */
   readonly waits?: boolean
   /** Is handed every session that began in the period and is over. */

@@ -1,4 +1,5 @@
 import { friction, frictionInWords, isModelError } from '../behavior/friction.ts'
+import { mostRetried } from '../behavior/retries.ts'
 import { sessionMetrics } from '../behavior/session-metrics.ts'
 import { usagePatterns, usagePatternsInWords } from '../behavior/usage-patterns.ts'
 import { compileRateLimitedUsers } from '../compile-users.ts'
@@ -10,12 +11,14 @@ import { readRows } from '../snapshot.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readHistories } from './read-histories.ts'
 import { readBehavior } from './read-behavior.ts'
+import { hasFingerprints, readRequestsByFeature } from './read-retries.ts'
+import { withoutFingerprints } from './retries-report.ts'
 import { readUsage, requestsOf } from './read-usage.ts'
 import { choiceOf, weeksOf } from './report-options.ts'
 
 /** Sessions in numbers. */
 export async function tellSessionMetrics({ frame, options }: PeopleAsked): Promise<Told> {
-  const { totals, words } = await readBehavior(frame)
+  const { totals, words } = await readBehavior(frame, { messages: true })
   const metrics = sessionMetrics(totals, { kinds: words.kinds, mode: choiceOf(options, 'outcomes') })
   return {
     columns: {
@@ -130,17 +133,18 @@ export async function tellEvolution({ frame, options }: PeopleAsked): Promise<To
 
 /** Where users struggle. */
 export async function tellFriction({ frame }: PeopleAsked): Promise<Told> {
-  const { totals, counts, words, rateLimited } = await readBehavior(frame, { counts: 'kinds', waits: true })
+  const { totals, counts, words, rateLimited } = await readBehavior(frame, { counts: 'kinds', waits: true, messages: true })
   const segmentOfUser = await segmentsOfUsers(frame.store, await frame.segments(), frame.clock.asOfMs)
   const powerUsers = [...segmentOfUser].filter(([, segment]) => segment === 'power').map(([userId]) => userId)
+  // Most ledgers have none, and then the requests of features need not be counted.
+  const asked = (await hasFingerprints(frame)) ? await readRequestsByFeature(frame) : { features: [], isTold: false }
   const limited = rateLimited ?? (await readRateLimited(frame))
   const found = friction({
     requests: requestsOf(counts),
     modelErrors: [...counts.kinds].reduce((sum, [kindId, count]) => (isModelError(words.kinds.get(kindId)) ? sum + count : sum), 0),
     totals,
     kinds: words.kinds,
-    // The ledger keeps no fingerprints of what was asked.
-    retries: null,
+    retries: mostRetried(asked.features),
     powerUsers: powerUsers.length,
     rateLimitedPowerUsers: powerUsers.filter((userId) => limited.has(userId)).length,
   })
@@ -193,7 +197,7 @@ export async function tellFriction({ frame }: PeopleAsked): Promise<Told> {
             },
             { friction: 'model_errors', what: 'requests', share: modelErrorShare, n: modelErrors, of: requests, lift: null, issues: null },
           ],
-    warnings: ['repeated requests are not told: the ledger keeps no fingerprints of what was asked'],
+    warnings: asked.isTold ? [] : [withoutFingerprints],
   }
 }
 

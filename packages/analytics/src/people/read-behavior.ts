@@ -8,6 +8,7 @@ import { readPackedCounts } from '../packed-counts.ts'
 import { readColumns } from '../snapshot.ts'
 import { openReading, type BehaviorReading, type BehaviorWanted } from './behavior-reading.ts'
 import { addKeptCounts, addKeptSessions, addOpenDays, keptPlan, type KeptPlan } from './kept-behavior.ts'
+import { readRetries } from './read-retries.ts'
 import { readSessionOutcomes } from './read-session-outcomes.ts'
 import { eachCall, openCallWords, type BehaviorCall, type CallWords } from './user-calls.ts'
 
@@ -25,9 +26,11 @@ export interface Behavior {
  * calls alone: the same answer. The sessions are those that began in the period.
  */
 export async function readBehavior(frame: Frame, wanted: BehaviorWanted = {}): Promise<Behavior> {
-  const words = await openCallWords(frame)
+  const retries = wanted.messages === true ? await readRetries(frame, { fromMs: frame.period.fromMs, toMs: frame.clock.asOfMs }) : undefined
+  const words = await openCallWords(frame, retries)
   const outcomes = await readSessionOutcomes(frame)
-  const plan = await keptPlan(frame, wanted)
+  // What is kept of sessions knows no retries, and so other messages.
+  const plan = retries === undefined ? await keptPlan(frame, wanted) : undefined
   const open = (): BehaviorReading =>
     openReading(frame, { words, wanted, open: plan?.open ?? [], saidOf: (sessionId) => outcomes.get(sessionId) })
   const reading = plan === undefined ? await readAll(frame, open) : await readSince(frame, plan, open())

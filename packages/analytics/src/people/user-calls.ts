@@ -16,6 +16,8 @@ export interface BehaviorCall extends SessionCall {
 /** What calls of this ledger refer to. */
 export interface CallWords {
   readonly kinds: ReadonlyMap<number, CallKind>
+  /** The ids of calls that ask something once more, which are no messages; undefined where that is not known, or not asked. */
+  readonly retries: Pick<ReadonlySet<string>, 'has'> | undefined
   /** The number of a feature as it is read from a call. */
   featureId(key: string | number | null): number
   /** What features are called, by id; those that are none are left out. */
@@ -24,11 +26,12 @@ export interface CallWords {
   models(): Promise<ReadonlyMap<number, string>>
 }
 
-export async function openCallWords(frame: Frame): Promise<CallWords> {
+export async function openCallWords(frame: Frame, retries?: CallWords['retries']): Promise<CallWords> {
   const { store } = frame
   const texts = new Map<string, number>()
   return {
     kinds: await readKinds(store),
+    retries,
     featureId: (key) => {
       if (typeof key !== 'string') return key ?? 0
       const id = texts.get(key) ?? -1 - texts.size
@@ -67,7 +70,7 @@ export async function eachCall(frame: Frame, words: CallWords, { period, userIds
     if (!goOn(step.fromMs)) return
     const calls = await readColumns<number | string | null>(
       frame.store,
-      compileUserCalls({ ...scope, period: { fromMs: step.fromMs, toMs: step.toMs } }),
+      compileUserCalls({ ...scope, period: { fromMs: step.fromMs, toMs: step.toMs } }, { withIds: words.retries !== undefined }),
     )
     step.take(calls[0]?.length ?? 0)
     takeAll(calls, words, take)
@@ -84,7 +87,7 @@ interface Reading {
 }
 
 function takeAll(columns: readonly (readonly (number | string | null)[])[], words: CallWords, take: (call: BehaviorCall) => void): void {
-  const [users = [], sessions = [], starts = [], latencies = [], waits = [], kindIds = [], modelIds = [], features = []] = columns
+  const [users = [], sessions = [], starts = [], latencies = [], waits = [], kindIds = [], modelIds = [], features = [], ids = []] = columns
   const messageKinds = new Set([...words.kinds].flatMap(([id, { operation }]) => (isMessageOperation(operation) ? [id] : [])))
   const call = { userId: 0, sessionId: 0, startMs: 0, endMs: 0, kindId: 0, featureId: 0, waitMs: 0, isMessage: false, modelId: 0 }
   for (let n = 0; n < users.length; n++) {
@@ -96,7 +99,7 @@ function takeAll(columns: readonly (readonly (number | string | null)[])[], word
     call.kindId = Number(kindIds[n])
     call.featureId = words.featureId(features[n] ?? null)
     call.waitMs = typeof waitMs === 'number' ? waitMs : latencyMs
-    call.isMessage = messageKinds.has(call.kindId)
+    call.isMessage = messageKinds.has(call.kindId) && words.retries?.has(String(ids[n])) !== true
     call.modelId = Number(modelIds[n])
     take(call)
   }

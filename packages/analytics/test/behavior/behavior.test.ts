@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import { friction, frictionInWords, isModelError } from '../../src/behavior/friction.ts'
-import { findRetries, mostRetried } from '../../src/behavior/retries.ts'
+import { findRetries, mostRetried, requestsByFeature, retryRates } from '../../src/behavior/retries.ts'
 import { ordinal } from '../../src/behavior/in-words.ts'
 import { sessionMetrics } from '../../src/behavior/session-metrics.ts'
 import { usagePatterns, usagePatternsInWords } from '../../src/behavior/usage-patterns.ts'
@@ -112,6 +112,29 @@ describe('retries', () => {
     expect(findRetries(day.map((one, n) => ({ ...one, feature: String(n) })))).toEqual(new Map())
   })
 
+  it('are counted against requests, and what they repeat against those that are none', () => {
+    const features = requestsByFeature(day, retries)
+    expect(retryRates(features, { isTold: true })).toEqual({
+      requests: 18,
+      retries: 3,
+      retryRate: 3 / 18,
+      retriedRequestRate: 2 / 15,
+      afterError: 2,
+      autoRetryRate: 0,
+    })
+    expect(retryRates(features, { isTold: false })).toMatchObject({ retryRate: null, retriedRequestRate: null, retries: 3 })
+    expect(retryRates([], { isTold: true })).toMatchObject({ retryRate: null, autoRetryRate: null })
+  })
+
+  it('are what the app says, before what fingerprints tell; a try of a program is none', () => {
+    const [first, , last] = [day[0]!, day[1]!, day.at(-1)!]
+    const said = findRetries(day.map((one) => (one === last ? { ...one, retryOf: first.id } : one)))
+    expect(said.get(last.id)?.id).toBe(first.id)
+    const own = findRetries(day.map((one) => (one.id === 'a4' ? { ...one, autoRetry: 'itself' as const } : one)))
+    expect([...own.keys()]).toEqual(['b2', 'b3'])
+    expect(findRetries(day.map((one) => (one.id === 'a4' ? { ...one, retryOf: 'unknown' } : one))).get('a4')?.id).toBe('a3')
+  })
+
   it('are no follow-ups', () => {
     expect(sessions.map((session) => ids(followUps(session))).filter((found) => found !== '')).toEqual(['a2', 'c2 c3 c4'])
   })
@@ -132,7 +155,7 @@ describe('friction', () => {
     })
 
   it('is told in the words of the seed', () => {
-    const found = frictionOf(mostRetried(day, { retries, minRequests: 1 }))
+    const found = frictionOf(mostRetried(requestsByFeature(day, retries), { minRequests: 1 }))
     expect(frictionInWords(found)).toEqual({
       high_retry_requests: { feature: 'document_analysis', retry_rate: 50, common_issues: ['format_errors', 'regenerated'] },
       abandoned_sessions: { avg_abandonment_point: '3rd message', common_patterns: ['long_wait_time', 'rate_limited'] },
@@ -143,7 +166,7 @@ describe('friction', () => {
   })
 
   it('counts power users who ran into rate limits', () => {
-    const found = frictionOf(mostRetried(day, { retries }), { powerUsers: 2, rateLimitedPowerUsers: 1 })
+    const found = frictionOf(mostRetried(requestsByFeature(day, retries)), { powerUsers: 2, rateLimitedPowerUsers: 1 })
     expect(found.rateLimitedPowerUserShare).toBe(0.5)
     // Three requests of the feature are fewer than twenty.
     expect(found.retries).toBeNull()

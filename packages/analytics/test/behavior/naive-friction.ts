@@ -4,7 +4,7 @@ import type { SaidOfSession } from '../../src/behavior/outcomes.ts'
 import { outcomeOf } from './naive-outcomes.ts'
 import { ratio } from '../../src/behavior/session-metrics.ts'
 import type { Session } from './naive-sessions.ts'
-import { mostRetried } from '../../src/behavior/retries.ts'
+import { mostRetried, requestsByFeature } from '../../src/behavior/retries.ts'
 import type { Friction } from '../../src/behavior/friction.ts'
 import { groupBy, type UserCall } from '../../src/behavior/user-call.ts'
 
@@ -36,7 +36,10 @@ export function friction(input: FrictionInput): Friction {
   )
   const modelErrors = calls.filter(({ status, errorClass }) => status === 'error' && modelErrorClasses.has(errorClass)).length
   return {
-    retries: mostRetried(calls, input),
+    retries: mostRetried(
+      requestsByFeature(calls, input.retries),
+      input.minRequests === undefined ? {} : { minRequests: input.minRequests },
+    ),
     abandonment: {
       sessions: abandoned.length,
       messagesAvg: mean(abandoned.map(({ messages }) => messages.length)),

@@ -38,6 +38,7 @@ export function ledgerFindings(facts: LedgerFacts, timeZone: string): Finding[] 
           'usage',
           `${share(facts.silent)} were answered and reported no tokens, ${share(facts.estimated)} reported a part or an estimate (streams that ended early)`,
         ),
+    cacheFinding(facts),
     ok('counted once', `${facts.uncounted} spans repeat another call of their trace (wrappers, copies) and are not counted`),
     facts.future === 0
       ? ok('clock', 'no call starts in the future')
@@ -46,6 +47,13 @@ export function ledgerFindings(facts: LedgerFacts, timeZone: string): Finding[] 
     facts.samples === 0 ? ok('sample data', 'none') : warning('sample data', `${share(facts.samples)} are sample data, made up for a demo`),
     ...counterFindings(facts.counters),
   ]
+}
+
+/** Of calls with cached tokens: whether these were taken to be in the input that was reported, and by what that was told. */
+function cacheFinding({ cacheVerdicts }: LedgerFacts): Finding {
+  if (cacheVerdicts.size === 0) return ok('cached tokens', 'no call says that any were cached')
+  const told = [...cacheVerdicts].map(([verdict, requests]) => `${verdict.replaceAll('_', ' ')}: ${requests}`)
+  return ok('cached tokens', `in the reported input or not, calls by what told it: ${told.join(', ')}`)
 }
 
 function iso(ms: number | null): string {

@@ -1,0 +1,47 @@
+import { issuesOf, retryRates, type RequestsOfFeature } from '../behavior/retries.ts'
+import { NONE } from '../dimensions.ts'
+import type { PeopleAsked, Told } from './people-report.ts'
+import { readRequestsByFeature } from './read-retries.ts'
+
+/** How often users ask the same again, of each feature. */
+export async function tellRetries({ frame }: PeopleAsked): Promise<Told> {
+  const { features, isTold } = await readRequestsByFeature(frame)
+  return {
+    columns: {
+      feature: ['Feature', 'string', 'property "feature"'],
+      requests: ['Requests', 'int', 'calls of users'],
+      retries: ['Retries', 'int', 'of these, which ask what the same user asked up to five minutes before, or of which the app says so'],
+      retry_rate: ['Retry %', 'rate', 'retries / requests; null where no call of the ledger has a fingerprint'],
+      retried_request_rate: ['Retried %', 'rate', 'requests that were repeated / requests that are no retries'],
+      after_error: ['After error', 'int', 'retries of what had failed'],
+      regenerated: ['Regenerated', 'int', 'retries of what had been answered'],
+      issues: ['Issues', 'string', 'what became of the requests that were repeated, the two commonest'],
+      auto_retry_rate: [
+        'Auto retry %',
+        'rate',
+        'requests that the SDK sent more than once, or with which a program tried again / requests',
+      ],
+    },
+    rows: features
+      .map((one) => ({ feature: one.feature ?? NONE, ...cellsOf([one], isTold), issues: issuesOf(one.repeated).join(', ') || null }))
+      .sort((a, b) => (b.retry_rate ?? -1) - (a.retry_rate ?? -1) || b.requests - a.requests || (a.feature < b.feature ? -1 : 1)),
+    totals: features.length === 0 ? {} : cellsOf(features, isTold),
+    warnings: isTold || features.length === 0 ? [] : [withoutFingerprints],
+  }
+}
+
+export const withoutFingerprints =
+  'repeated requests are not told: no call has a fingerprint of what was asked (fingerprintKey of LlmInstrumentation, SPANLEDGER_FINGERPRINT_KEY)'
+
+function cellsOf(features: readonly RequestsOfFeature[], isTold: boolean) {
+  const { requests, retries, retryRate, retriedRequestRate, afterError, autoRetryRate } = retryRates(features, { isTold })
+  return {
+    requests,
+    retries,
+    retry_rate: retryRate,
+    retried_request_rate: retriedRequestRate,
+    after_error: afterError,
+    regenerated: retries - afterError,
+    auto_retry_rate: autoRetryRate,
+  }
+}
