@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { benchApp } from './app.ts'
 import { benchCollector } from './collector.ts'
 import { benchCollectorFaults } from './collector-faults.ts'
+import { benchDuckDb } from './duckdb.ts'
 import { benchInProcess } from './in-process.ts'
 import { benchInstrumentation } from './instrumentation.ts'
 import type { Finding } from './measure.ts'
@@ -55,6 +56,10 @@ const benches: Readonly<Record<string, { full: Bench; quick: Bench }>> = {
   'reports-10m': {
     full: (kept) => benchReports({ bench: 'reports-10m', calls: 10_000_000, rounds: 3, asked: reportsAskedOfMany, ...kept }),
     quick: (kept) => benchReports({ bench: 'reports-10m', calls: 100_000, rounds: 1, asked: reportsAskedOfMany, ...kept }),
+  },
+  duckdb: {
+    full: (kept) => benchDuckDb({ calls: 1_000_000, rounds: 3, ...kept }),
+    quick: (kept) => benchDuckDb({ calls: 50_000, rounds: 1, ...kept }),
   },
 }
 
