@@ -1,5 +1,9 @@
-import type { Column, Row } from '@spanledger/analytics'
-import { describe, expect, it } from 'vitest'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { openAnalytics, reportList, type Analytics, type Column, type ReportParams, type Row } from '@spanledger/analytics'
+import { openStore, type Store } from '@spanledger/store'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import type { Chart } from '../src/chart/chart.ts'
 import { chartsOf } from '../src/chart/choose-charts.ts'
@@ -8,6 +12,8 @@ import { everyStep } from '../src/chart/every-step.ts'
 import { seriesStyles } from '../src/chart/series-style.ts'
 import { cutLabel } from '../src/chart/svg.ts'
 import { heatLevel } from '../src/format/heat.ts'
+import { formatAnswer } from '../src/format/write-answer.ts'
+import { temporaryFolder, writeLedger } from './run-command.ts'
 
 const column = (key: string, type: Column['type'], label = key): Column => ({ key, type, label })
 const sheet = (report: string, columns: Column[], rows: Row[]) => ({ title: report, report, columns, rows, notes: [] })
@@ -242,5 +248,44 @@ describe('names from data', () => {
     expect(shape(name).match(/<[^>]*>/g)).toEqual(shape('a').match(/<[^>]*>/g))
     expect(shape(name)).not.toMatch(/\u202E|<script|<img/)
     expect(shape(name).length).toBeLessThan(4000)
+  })
+})
+
+describe('the page of every report', () => {
+  const folder = temporaryFolder()
+  let store: Store
+  let analytics: Analytics
+  beforeAll(async () => {
+    const calls = Array.from({ length: 200 }, (_, n) => ({
+      at: new Date(Date.parse('2026-01-05T10:00:00Z') + n * 6 * 3_600_000).toISOString(),
+      user: `user-${n % 7}`,
+      session: `s-${n % 40}`,
+      model: n % 3 === 0 ? 'gpt-4o' : 'nobody-prices-this',
+      status: n % 9 === 0 ? ('error' as const) : ('ok' as const),
+      properties: { plan: n % 2 === 0 ? 'pro' : 'free', feature: n % 5 === 0 ? 'chat' : 'search' },
+    }))
+    store = await openStore({ path: await writeLedger(join(folder, 'ledger.db'), calls), readOnly: true })
+    analytics = openAnalytics(store, { now: () => Date.parse('2026-03-10T00:00:00Z') })
+  })
+  afterAll(async () => {
+    await store.close()
+    rmSync(folder, { recursive: true })
+  })
+
+  const needed: Readonly<Record<string, ReportParams>> = {
+    properties: { by: ['property:plan'] },
+    bias: { by: ['property:plan'] },
+    user: { user: 'user-1' },
+    tiers: { options: { tiers: '{"free":{"monthly_request_limit":10}}' } },
+    funnel: { options: { steps: 'first_request, feature = chat' } },
+  }
+
+  it.each(reportList)('of $name has numbers everywhere, and no id twice', async ({ name }) => {
+    for (const period of [{}, { last: '1d' }]) {
+      const html = formatAnswer(await analytics.report(name, { ...needed[name], ...period }), 'html', { decorated: false, header: true })
+      expect(html).not.toMatch(/NaN|Infinity|undefined/)
+      const ids = Array.from(html.matchAll(/ id="([^"]*)"/g), ([, id]) => id)
+      expect(new Set(ids).size).toBe(ids.length)
+    }
   })
 })
