@@ -10,7 +10,7 @@ import { chartsOf } from '../src/chart/choose-charts.ts'
 import { drawChart } from '../src/chart/draw-chart.ts'
 import { everyStep } from '../src/chart/every-step.ts'
 import { seriesStyles } from '../src/chart/series-style.ts'
-import { cutLabel } from '../src/chart/svg.ts'
+import { cutText } from '../src/format/cut-text.ts'
 import { heatLevel } from '../src/format/heat.ts'
 import { formatAnswer } from '../src/format/write-answer.ts'
 import { temporaryFolder, writeLedger } from './run-command.ts'
@@ -222,10 +222,14 @@ describe('colours', () => {
 
 describe('names from data', () => {
   it('are cut between characters as people see them, wide ones counted as two', () => {
-    expect(cutLabel('abcdef', 6)).toBe('abcdef')
-    expect(cutLabel('abcdefg', 6)).toBe('abcde…')
-    expect(cutLabel('日本語日本語', 6)).toBe('日本…')
-    expect(cutLabel('👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦', 4)).toBe('👩‍👩‍👧‍👦…')
+    expect(cutText('abcdef', 6)).toBe('abcdef')
+    expect(cutText('abcdefg', 6)).toBe('abcde…')
+    expect(cutText('日本語日本語', 6)).toBe('日本…')
+    expect(cutText('日本語', 6)).toBe('日本語')
+    expect(cutText('abcdefg', 6, '...')).toBe('abc...')
+    expect(cutText('e\u0301'.repeat(9), 4)).toBe(`${'e\u0301'.repeat(3)}…`)
+
+    expect(cutText('👩‍👩‍👧‍👦👩‍👩‍👧‍👦👩‍👩‍👧‍👦', 4)).toBe('👩‍👩‍👧‍👦…')
   })
 
   it.each([

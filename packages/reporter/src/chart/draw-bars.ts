@@ -1,8 +1,9 @@
 import { scaleLinear } from 'd3-scale'
 
+import { cutText } from '../format/cut-text.ts'
 import { NAME_COLUMNS, NAMES, ROW, shownNumber } from './axis.ts'
 import type { BarChart } from './chart.ts'
-import { cutLabel, element, label, WIDTH } from './svg.ts'
+import { element, label, WIDTH } from './svg.ts'
 
 const TOP = 32
 /** Room for what a bar comes to, written at its end. */
@@ -19,7 +20,7 @@ export function drawBars({ bars, column }: BarChart): { readonly inside: string;
     const [from, to] = [Math.min(x(0), x(value ?? 0)), Math.max(x(0), x(value ?? 0))]
     const isNegative = value !== null && value < 0
     return (
-      label(cutLabel(name, NAME_COLUMNS), { x: NAMES - 8, y: y + 15, 'text-anchor': 'end' }) +
+      label(cutText(name, NAME_COLUMNS), { x: NAMES - 8, y: y + 15, 'text-anchor': 'end' }) +
       element('rect', { x: from, y: y + 3, width: to - from, height: ROW - 6, class: 'f0' }) +
       label(shownNumber(value, column), {
         x: isNegative ? from - 5 : to + 5,

@@ -1,9 +1,10 @@
 import { scaleLinear, scaleLog } from 'd3-scale'
 
+import { cutText } from '../format/cut-text.ts'
 import { NAME_COLUMNS, NAMES, ROW, shownNumber } from './axis.ts'
 import type { IntervalChart } from './chart.ts'
 import { mark } from './mark.ts'
-import { cutLabel, element, label, WIDTH } from './svg.ts'
+import { element, label, WIDTH } from './svg.ts'
 
 const TOP = 50
 const FIGURES = 170
@@ -25,7 +26,7 @@ export function drawIntervals(chart: IntervalChart): { readonly inside: string; 
     const y = TOP + n * ROW + ROW / 2
     const cap = (at: number): string => element('line', { x1: at, x2: at, y1: y - 5, y2: y + 5, class: 'l0 cap' })
     return [
-      label(cutLabel(name, NAME_COLUMNS), { x: NAMES - 8, y: y + 4, 'text-anchor': 'end' }),
+      label(cutText(name, NAME_COLUMNS), { x: NAMES - 8, y: y + 4, 'text-anchor': 'end' }),
       element('line', { x1: x(low), x2: x(high), y1: y, y2: y, class: 'l0' }),
       cap(x(low)),
       cap(x(high)),

@@ -1,10 +1,11 @@
 import { scaleLinear } from 'd3-scale'
 import { area, line } from 'd3-shape'
 
+import { cutText } from '../format/cut-text.ts'
 import { shownNumber, spread, ticksFor } from './axis.ts'
 import type { Band, LineChart, Series } from './chart.ts'
 import { mark } from './mark.ts'
-import { cutLabel, element, label, WIDTH } from './svg.ts'
+import { element, label, WIDTH } from './svg.ts'
 
 const PLOT = { left: 86, right: WIDTH - 16, top: 34, bottom: 214 } as const
 const HEIGHT = PLOT.bottom + 34
@@ -114,7 +115,7 @@ function drawLegend({ series }: LineChart, names: readonly string[]): string {
           ? element('line', { x1: x, x2: x + 26, y1: y, y2: y, class: `l${n}` }) + mark(n, x + 13, y)
           : // Narrower bands lie on wider ones, and are as much darker.
             element('rect', { x, y: y - 6, width: 26, height: 12, class: 'band' }).repeat(n - series.length + 1)
-      return sample + label(cutLabel(name, LEGEND_TEXT), { x: x + 32, y: y + 4 })
+      return sample + label(cutText(name, LEGEND_TEXT), { x: x + 32, y: y + 4 })
     })
     .join('')
 }

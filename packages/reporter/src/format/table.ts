@@ -2,6 +2,7 @@ import Table from 'cli-table3'
 import pc from 'picocolors'
 
 import { cleanText } from './clean-text.ts'
+import { cutText } from './cut-text.ts'
 import { heatCell, heatLevel } from './heat.ts'
 import { isNumeric } from './shown.ts'
 import { definitionSheet, shownIn, summaryLines, type Sheet } from './sheet.ts'
@@ -88,8 +89,5 @@ function formatRows(sheet: Sheet, style: TableStyle): string {
 }
 
 function cellText(shownText: string, { ascii = false, maxText = MAX_TEXT }: TableStyle): string {
-  const text = cleanText(shownText)
-  const characters = Array.from(text)
-  const mark = ascii ? '...' : '…'
-  return characters.length > maxText ? `${characters.slice(0, maxText - mark.length).join('')}${mark}` : text
+  return cutText(cleanText(shownText), maxText, ascii ? '...' : '…')
 }
