@@ -276,6 +276,41 @@ it('time to value ends with the first goal that was reached, else with the first
   expect(told.at(-1)).toMatchObject({ milestone: 'goal:solved', users: 1, of: 2, time_p50_s: 30, basis: 'explicit', in_order: null })
 })
 
+it('adoption counts as aware whom the app showed a feature to, and who found it', async () => {
+  const at = '2024-03-01T12:00:00Z'
+  const shown = (user: string, feature: string): EventWords => ({ at, kind: 'exposed', user, says: { 'feature.name': feature } })
+  const store = await ledger({
+    calls: ['ann', 'bob', 'cyd', 'dan'].map((user): CallWords => ({
+      at,
+      user,
+      properties: { Feature: user === 'dan' ? 'search' : 'chat' },
+    })),
+    events: [shown('ann', 'search'), shown('ann', 'agents'), shown('bob', 'search')],
+  })
+  const rows = await rowsAt(store, AS_OF, 'adoption')
+  expect(lines(rows, 'feature', 'aware', 'aware_basis', 'tried', 'tried_rate')).toEqual([
+    'chat 4 assumed 3 0.75',
+    `search 3 explicit 1 ${1 / 3}`,
+    'agents 1 explicit 0 0',
+  ])
+})
+
+it('milestones that an app has very many of are told of the commonest', async () => {
+  const store = await ledger({
+    calls: [{ at: '2024-03-01T12:00:00Z', user: 'ann' }],
+    events: Array.from({ length: 60 }, (_, n): EventWords => ({
+      at: Date.parse('2024-03-01T12:00:00Z') + n,
+      kind: 'goal',
+      user: 'ann',
+      session: `s${n}`,
+      says: { 'event.name': `goal-${n}` },
+    })),
+  })
+  const { rows, meta } = await openAnalytics(store, { now: () => AS_OF }).report('milestones')
+  expect(rows).toHaveLength(4 + 50)
+  expect(meta.warnings.join()).toContain('10 of 60 goals and milestones that few users reached are left out')
+})
+
 it('of an empty ledger there are no rows; before anybody came neither', async () => {
   const store = await ledger({})
   for (const name of ['onboarding', 'milestones']) expect(await rowsAt(store, AS_OF, name)).toEqual([])

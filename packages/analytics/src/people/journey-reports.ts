@@ -103,7 +103,7 @@ export async function tellMilestones({ frame, options, interval, isBegun }: Peop
   const advancedFeatures = namesOf('advanced_features', options)
   const { ways, warnings } = await readWays(frame, { isBegun, advancedFeatures })
   const ordered = milestoneSteps.filter(({ name }) => advancedFeatures !== undefined || name !== 'first_advanced_feature')
-  const told = [...new Set(ways.flatMap(({ reached }) => [...reached.keys()]))].sort()
+  const { told, left } = commonest(ways)
   return {
     columns: {
       ...cohortColumn(interval, beginsIn),
@@ -148,11 +148,23 @@ export async function tellMilestones({ frame, options, interval, isBegun }: Peop
     }),
     warnings: [
       ...warnings,
+      ...(left === 0 ? [] : [`${left} of ${told.length + left} goals and milestones that few users reached are left out`]),
       ...(advancedFeatures === undefined && ways.length > 0
         ? ['first_advanced_feature is not told: which features are advanced only you know, --advanced-features analysis,agents']
         : []),
     ],
   }
+}
+
+/** More goals and milestones than anybody reads. */
+const MAX_TOLD = 50
+
+/** The goals and milestones that most users reached, by name, and how many there are beside them. */
+function commonest(ways: readonly Way[]): { told: string[]; left: number } {
+  const users = new Map<string, number>()
+  for (const { reached } of ways) for (const name of reached.keys()) users.set(name, (users.get(name) ?? 0) + 1)
+  const names = [...users].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1)).map(([name]) => name)
+  return { told: names.slice(0, MAX_TOLD).sort(), left: Math.max(0, names.length - MAX_TOLD) }
 }
 
 type Cells = Readonly<Record<string, string | number | null>>

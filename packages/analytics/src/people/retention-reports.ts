@@ -3,6 +3,7 @@ import { cohorts } from '../retention/cohorts.ts'
 import { activationThresholds, retentionInsights } from '../retention/insights.ts'
 import { timeToReach } from '../statistics/survival.ts'
 import type { ColumnTable, PeopleAsked, Told } from './people-report.ts'
+import { readExposures } from './read-exposures.ts'
 import { readHistories } from './read-histories.ts'
 import { choiceOf, weeksOf } from './report-options.ts'
 
@@ -116,14 +117,16 @@ export async function tellThresholds({ frame, options }: PeopleAsked): Promise<T
 /** How far users have come with each feature. */
 export async function tellAdoption({ frame, options }: PeopleAsked): Promise<Told> {
   const { histories, asOfDay } = await readHistories(frame, { features: true })
+  const exposures = await readExposures(frame)
   const used = new Set(histories.flatMap(({ days }) => days.flatMap(({ features }) => [...features.keys()])))
+  if (histories.length > 0) for (const feature of exposures.keys()) used.add(feature)
   const features = options['feature'] === undefined ? [...used].sort() : [options['feature']]
-  const rows = features.map((feature) => adoption(histories, feature, { asOfDay }))
+  const rows = features.map((feature) => adoption(histories, feature, { asOfDay, exposed: exposures.get(feature) }))
   return {
     columns: {
       feature: ['Feature', 'string', 'the property "feature"'],
-      aware: ['Aware', 'int', 'users who could know it: all of them, where the app does not say whom it showed it to'],
-      aware_basis: ['Known how', 'string', '"assumed" where the app does not say'],
+      aware: ['Aware', 'int', 'users who could know it: whom the app says it showed it to, and who used it; all, where it does not say'],
+      aware_basis: ['Known how', 'string', 'explicit: the app said so; assumed: it did not, so all count'],
       tried: ['Tried', 'int', 'users with a call of the feature'],
       adopted: ['Adopted', 'int', 'users who used it in at least two of the weeks of the last 28 days'],
       power: ['Power', 'int', 'users who used it on at least ten of the last 28 days'],
