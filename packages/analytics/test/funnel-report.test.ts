@@ -95,6 +95,22 @@ describe('a funnel over twelve users', () => {
     ])
   })
 
+  it('takes two events for the same step twice, and what happens once for one step', async () => {
+    const at = (minutes: number): number => AS_OF - 20 * DAY + minutes * 60_000
+    const goal = (minutes: number, user: string): EventWords => ({ at: at(minutes), kind: 'goal', user, says: { 'event.name': 'solved' } })
+    const store = await ledger(
+      [
+        { at: at(0), user: 'ann' },
+        { at: at(0), user: 'bob' },
+      ],
+      [goal(1, 'ann'), goal(2, 'ann'), goal(1, 'bob'), { at: at(3), kind: 'plan_change', user: 'bob', says: { 'plan.to': 'pro' } }],
+    )
+    const users = async (steps: string) => lines((await ask(store, steps)).rows, 'users').join(' ')
+    expect(await users('goal:solved, goal:solved, goal:solved')).toBe('2 1 0')
+    expect(await users('goal:solved, plan:pro, plan:pro')).toBe('2 1 0')
+    expect(await users('first_request, first_success, first_request')).toBe('2 2 0')
+  })
+
   it('begins in the period, and goes on after it; is split by when users began; filters choose users', async () => {
     const store = await ledger(twelve())
     const february = await ask(store, 'first_request, feature = analysis', { since: '2024-02-01', until: '2024-02-12' } as object)
@@ -216,13 +232,16 @@ function slowPath(
   const sorted = calls.toSorted((a, b) => a.startMs - b.startMs || (a.spanId < b.spanId ? -1 : 1))
   const path: number[] = []
   let last = -1
+  // Of what the app tells there is no order within a millisecond: the same step again comes later.
+  let lastGoalMs = Number.NEGATIVE_INFINITY
+  let hadSuccess = false
   for (const step of steps) {
     const [enteredMs] = path
     const fits = (ms: number): boolean => ms >= (path.at(-1) ?? 0) && (enteredMs === undefined || ms < enteredMs + withinMs)
     if (step === 'goal:g') {
-      const ms = goals.toSorted((a, b) => a - b).find(fits)
+      const ms = goals.toSorted((a, b) => a - b).find((one) => fits(one) && one > lastGoalMs)
       if (ms === undefined) return path
-      path.push(ms)
+      path.push((lastGoalMs = ms))
     } else {
       const n = sorted.findIndex(({ startMs, properties, status }, at) => {
         const isIt =
@@ -231,7 +250,8 @@ function slowPath(
             : `feature = ${properties.get('feature')?.value}` === step
         return isIt && fits(startMs) && (step === 'first_success' || at > last)
       })
-      if (n < 0) return path
+      if (n < 0 || (step === 'first_success' && hadSuccess)) return path
+      hadSuccess ||= step === 'first_success'
       path.push(sorted[n]?.startMs ?? 0)
       if (step !== 'first_success') last = n
     }

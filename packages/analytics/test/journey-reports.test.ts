@@ -163,6 +163,10 @@ describe('a user counts once the days looked at are over', () => {
     const [success] = await rowsAt(store, '2024-03-15T12:00:00Z', 'milestones')
     // Bob's success is known and not counted: of those who came with him nobody else could have been seen to fail.
     expect(success).toMatchObject({ users: 0, of: 1, rate: 0, survival_rate: 0.5 })
+    // A day earlier nobody has been seen for two weeks, so that nobody knows which share reaches it in them.
+    const [early, multiTurn] = await rowsAt(store, '2024-03-14T23:00:00Z', 'milestones')
+    expect(early).toMatchObject({ of: 0, rate: null, survival_rate: null, reason: 'censored' })
+    expect(multiTurn).toMatchObject({ survival_rate: null, reason: 'censored' })
   })
 })
 

@@ -80,6 +80,25 @@ describe('tasks', () => {
     expect(totals).toEqual({ tasks: 5, completed: 2, failed: 2, timed_out: 1, open: 1, completion_rate: 0.4, in_chain: 2 })
   })
 
+  it('of several names are added up, each with the steps of its own', async () => {
+    const store = await ledger([
+      ...chain('1', ['upload', 0, 'completed'], ['', 1, 'completed']),
+      word('2', 0, 'completed', { name: 'refund', step: 'pay' }),
+      word('2', 1, 'completed', { name: 'refund' }),
+      word('3', 0, 'completed', { name: 'note' }),
+    ])
+    const { rows, totals } = await ask(store)
+    expect(lines(rows, 'name', 'step', 'tasks', 'in_chain')).toEqual([
+      'import null 1 1',
+      'import upload 1 1',
+      'note null 1 null',
+      'refund null 1 1',
+      'refund pay 1 1',
+    ])
+    expect(totals).toMatchObject({ tasks: 3, completed: 3, in_chain: 2 })
+    expect((await ask(await ledger([word('3', 0, 'completed')]))).totals).toMatchObject({ tasks: 1, in_chain: null })
+  })
+
   it('are told by goals with a task too, and named by what the task is called', async () => {
     const goal = (task: string, hours: number, success: boolean, step?: string): EventWords => ({
       at: BEGIN + hours * HOUR,

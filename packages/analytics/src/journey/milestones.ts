@@ -13,7 +13,10 @@ export interface Milestone {
   readonly rate: number | null
   readonly secondsP50: number | null
   readonly secondsP90: number | null
-  /** The share that has reached it by the end of the days looked at, those who came lately counted as far as they are known. */
+  /**
+   * The share that has reached it by the end of the days looked at, those who came lately counted as far as they are known; null
+   * where nobody who had not reached it was seen for so long.
+   */
   readonly survivalRate: number | null
   /** The own day by which half have reached it, likewise; null where half have not. */
   readonly daysToHalf: number | null
@@ -52,7 +55,6 @@ function countStep(ways: readonly Way[], watched: readonly Way[], step: Step, ti
     if (ms !== undefined) seconds.push(secondsSince(way.person, ms, time))
   }
   const known = ways.flatMap((way) => watchOf(way, step, time) ?? [])
-  const steps = reachedOverTime(known)
   return {
     step,
     of: watched.length,
@@ -60,8 +62,8 @@ function countStep(ways: readonly Way[], watched: readonly Way[], step: Step, ti
     rate: ratio(seconds.length, watched.length),
     secondsP50: quantile(seconds, 0.5),
     secondsP90: quantile(seconds, 0.9),
-    survivalRate: known.length === 0 ? null : shareReachedAt(steps, time.withinDays - 1),
-    daysToHalf: timeToReach(steps, 0.5),
+    survivalRate: shareReachedAt(known, time.withinDays - 1),
+    daysToHalf: timeToReach(reachedOverTime(known), 0.5),
   }
 }
 

@@ -42,8 +42,9 @@ export async function readFunnel(frame: Frame, words: readonly FunnelStepWords[]
   const chosen = frame.where === undefined ? undefined : (await readPersons(frame)).people
   const walkers = new Map<number, Walker>()
   for (const [n, step] of words.entries()) {
+    const same = words.findLastIndex((one, at) => at < n && isSameEvent(one, step))
     const spans: Span[] = [...walkers].flatMap(([userId, { steps, call }]) =>
-      steps.length < n ? [] : [[userId, steps.at(-1) ?? 0, (steps[0] ?? 0) + options.withinMs, call] as const],
+      steps.length < n ? [] : [[userId, nextFromMs(steps, same), (steps[0] ?? 0) + options.withinMs, call] as const],
     )
     const found = await readStep(frame, {
       step,
@@ -62,6 +63,16 @@ export async function readFunnel(frame: Frame, words: readonly FunnelStepWords[]
   const all = [...walkers.values()].map(({ steps }) => steps as unknown as Path)
   const known = all.filter(([enteredMs]) => enteredMs + options.withinMs <= frame.clock.asOfMs)
   return { paths: known, pending: all.length - known.length, warnings: await unknownEvents(frame, words) }
+}
+
+/** Whether one event could be both steps; of calls it is known which were steps already. */
+function isSameEvent(one: FunnelStepWords, other: FunnelStepWords): boolean {
+  return one.kind !== 'call' && one.kind === other.kind && one.name === (other as { name: string }).name
+}
+
+/** From when on the next step counts: what was a step already is not another one, so that it must come later. */
+function nextFromMs(steps: readonly number[], same: number): number {
+  return Math.max(steps.at(-1) ?? 0, (steps[same] ?? -1) + 1)
 }
 
 type Span = readonly [userId: number, fromMs: number, toMs: number, call: string]

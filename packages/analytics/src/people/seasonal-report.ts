@@ -9,9 +9,14 @@ const months = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 
 /** Which weekdays are busy, and whether it matters in which month users come. */
 export async function tellSeasonal({ frame }: PeopleAsked): Promise<Told> {
   const { histories, dayOf, asOfDay } = await readHistories(frame)
+  const { clock } = frame
   const { fromMs, toMs } = frame.period
-  const period = { from: dayOf(fromMs), to: Math.min(dayOf(Math.max(fromMs, toMs - 1)) + 1, asOfDay) }
-  const week = weekdaySeasons(histories, period)
+  // Of a day that begins before the period, or ends behind it, only a part is in it.
+  const period = { from: dayOf(fromMs - 1) + 1, to: Math.min(dayOf(toMs), asOfDay) }
+  const firstSeen = await frame.firstSeen()
+  const begin = [...firstSeen.values()].reduce((least, ms) => Math.min(least, ms), clock.asOfMs)
+  // Weeks before the first call of all would be weeks in which nothing was recorded, not weeks in which nobody came.
+  const week = weekdaySeasons(histories, { from: Math.max(period.from, dayOf(begin)), to: period.to })
   // All history begins with the first call, mostly within a month: that month has all the users there were.
   const first = histories.reduce((least, { firstDay }) => Math.min(least, firstDay), Number.POSITIVE_INFINITY)
   const from = period.from <= first && Number.isFinite(first) ? startOfInterval('month', first) : period.from

@@ -1,6 +1,7 @@
 import { groupBy } from '../behavior/user-call.ts'
 import { ratio } from '../behavior/session-metrics.ts'
 import { countTasks, type Task, type TaskCount } from '../journey/tasks.ts'
+import { sum } from '../statistics/quantiles.ts'
 import { timeKeyOfDay } from '../time-bucket.ts'
 import { byCohort, cohortColumn } from './by-cohort.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
@@ -16,15 +17,16 @@ export async function tellTasks({ frame, options, interval, isBegun }: PeopleAsk
   const requestsOf = sessions.size === 0 ? new Map<number, number>() : await readRequestsOf(frame, sessions)
   const perGoal = (of: Iterable<number>, reached: number): number | null => {
     const known = [...new Set(of)].filter((session) => session !== 0)
-    return known.length === 0
-      ? null
-      : ratio(
-          known.reduce((sum, session) => sum + (requestsOf.get(session) ?? 0), 0),
-          reached,
-        )
+    return known.length === 0 ? null : ratio(sum(known.map((session) => requestsOf.get(session) ?? 0)), reached)
   }
   const dayOf = (one: Task | Goal): number => timeKeyOfDay('day', frame.zone.day(isGoal(one) ? one.ms : one.startMs))
-  const all = countTasks(tasks)[0]
+  const rows = byCohort<Task | Goal, Cells>([...tasks, ...goals], { interval, dayOf }, (own) => [
+    ...taskRows(
+      own.flatMap((one) => (isGoal(one) ? [] : [one])),
+      perGoal,
+    ),
+    ...goalRows(own.filter(isGoal), perGoal),
+  ])
   return {
     columns: {
       ...cohortColumn(interval, 'the begin of the tasks'),
@@ -57,14 +59,8 @@ export async function tellTasks({ frame, options, interval, isBegun }: PeopleAsk
       ],
       reason: ['Why unknown', 'string', 'censored: all began too lately'],
     },
-    rows: byCohort<Task | Goal, Cells>([...tasks, ...goals], { interval, dayOf }, (own) => [
-      ...taskRows(
-        own.flatMap((one) => (isGoal(one) ? [] : [one])),
-        perGoal,
-      ),
-      ...goalRows(own.filter(isGoal), perGoal),
-    ]),
-    totals: all === undefined ? {} : countCells(all),
+    rows,
+    totals: totalsOf(tasks, rows),
     warnings:
       tasks.length + goals.length === 0
         ? ['no task and no goal was told: track.task and track.goal, or spans spanledger.task, tell them']
@@ -77,6 +73,13 @@ function isGoal(one: Task | Goal): one is Goal {
 }
 
 type Cells = Readonly<Record<string, string | number | null>>
+/** Of all tasks. Tasks of another name have other steps: which of them did all of theirs stands in the rows. */
+function totalsOf(tasks: readonly Task[], rows: readonly Cells[]): Cells {
+  const [all] = countTasks(tasks)
+  const chains = rows.flatMap(({ kind, in_chain: inChain }) => (kind === 'task' && typeof inChain === 'number' ? [inChain] : []))
+  return all === undefined ? {} : countCells({ ...all, inChain: chains.length === 0 ? null : sum(chains) })
+}
+
 type PerGoal = (sessions: Iterable<number>, reached: number) => number | null
 
 function taskRows(tasks: readonly Task[], perGoal: PerGoal): Cells[] {

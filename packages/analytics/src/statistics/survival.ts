@@ -35,9 +35,10 @@ export function reachedOverTime(watched: readonly Watched[]): ReachedStep[] {
   return steps
 }
 
-/** The share that has reached it at `time`. */
-export function shareReachedAt(steps: readonly ReachedStep[], time: number): number {
-  return steps.findLast((step) => step.time <= time)?.share ?? 0
+/** The share that has reached it at `time`; null where nobody was watched for so long, unless all have reached it by then. */
+export function shareReachedAt(watched: readonly Watched[], time: number): number | null {
+  const share = reachedOverTime(watched).findLast((step) => step.time <= time)?.share ?? 0
+  return share > 1 - 1e-12 || watched.some((one) => one.time >= time) ? share : null
 }
 
 /** When a share of all had reached it; null where it has not been seen to. */

@@ -160,6 +160,7 @@ function slowMilestones(calls: readonly UserCall[], { zone, asOfMs, within }: { 
       )
     // Kaplan and Meier, day by day.
     let left = 1
+    let seen = 0
     for (let t = 0; t < within; t++) {
       const atRisk = people.filter(({ firstMs, steps }) => {
         const lastDay = day(asOfMs) - day(firstMs) - 1
@@ -169,11 +170,12 @@ function slowMilestones(calls: readonly UserCall[], { zone, asOfMs, within }: { 
       })
       const now = atRisk.filter(({ firstMs, steps }) => steps[n] !== undefined && day(steps[n]) - day(firstMs) === t)
       if (atRisk.length > 0) left *= 1 - now.length / atRisk.length
+      seen = atRisk.length
     }
     return {
       users: watched.filter((one) => isIn(one, n)).length,
       of: watched.length,
-      survival: people.some(({ firstMs }) => day(asOfMs) > day(firstMs)) ? 1 - left : null,
+      survival: seen > 0 || left < 1e-12 ? 1 - left : null,
       followed: watched.filter((one) => follows(one, n)).length,
     }
   })

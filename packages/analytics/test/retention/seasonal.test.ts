@@ -145,6 +145,17 @@ describe('the report', () => {
     expect(later.meta.warnings.join()).toContain('there are 1')
   })
 
+  it('counts no weeks before the first call of all, and none of which a part lies outside of the period', async () => {
+    const at = async (params: object) =>
+      (await openAnalytics(store, { now: () => Date.parse('2024-02-05T00:00:00Z') }).report('seasonal', params)).rows[0]
+    expect(await at({ since: '2020-01-01' })).toMatchObject({ n: 4, mean_users: 2 })
+    expect(await at({ since: '2020-01-01', where: 'user = bob' })).toMatchObject({ n: 4, mean_users: 1, users_index: 7 })
+    expect(await at({ since: '2024-01-08' })).toMatchObject({ n: 4, mean_users: 2 })
+    expect(await at({ since: '2024-01-08T12:00:00Z' })).toMatchObject({ n: 3, users_index: null })
+    expect(await at({ until: '2024-02-04T12:00:00Z' })).toMatchObject({ n: 3, users_index: null })
+    expect(await at({ until: '2024-02-04' })).toMatchObject({ n: 4 })
+  })
+
   it('has no rows in an empty ledger', async () => {
     const empty = await ledgerOf([])
     const answer = await openAnalytics(empty).report('seasonal')

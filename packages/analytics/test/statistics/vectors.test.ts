@@ -217,13 +217,19 @@ describe('the rest', () => {
   it('what is reached is counted among those still watched', () => {
     // 12 watched for 100 days: three began on day 0, one each on days 2, 4 and 7.
     const days = [0, 0, 0, 2, 4, 7]
-    const steps = reachedOverTime([
+    const watched = [
       ...days.map((time) => ({ time, happened: true })),
       ...Array.from({ length: 6 }, () => ({ time: 100, happened: false })),
-    ])
+    ]
+    const steps = reachedOverTime(watched)
     for (const [n, share] of [0.25, 1 / 3, 5 / 12, 0.5].entries()) expect(steps[n]?.share).toBeCloseTo(share, 12)
-    expect(shareReachedAt(steps, 3)).toBeCloseTo(1 / 3, 12)
-    expect(shareReachedAt(steps, -1)).toBe(0)
+    expect(shareReachedAt(watched, 3)).toBeCloseTo(1 / 3, 12)
+    expect(shareReachedAt(watched, -1)).toBe(0)
+    expect(shareReachedAt(watched, 100)).toBeCloseTo(0.5, 12)
+    // Nobody was watched for longer; what all have reached stays reached.
+    expect(shareReachedAt(watched, 101)).toBeNull()
+    expect(shareReachedAt([{ time: 2, happened: true }], 101)).toBe(1)
+    expect(shareReachedAt([], 0)).toBeNull()
     expect(timeToReach(steps, 0.5)).toBe(7)
     expect(timeToReach(steps, 0.6)).toBeNull()
   })
