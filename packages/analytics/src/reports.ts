@@ -18,7 +18,8 @@ import { tellLifecycle } from './people/lifecycle-report.ts'
 import { peopleReport, type PeopleAsked, type SplitBy, type Told } from './people/people-report.ts'
 import { checkOptions, type ReportOptionName } from './people/report-options.ts'
 import { tellRetries } from './people/retries-report.ts'
-import { tellAdoption, tellCohorts, tellRetentionInsights, tellThresholds } from './people/retention-reports.ts'
+import { tellChurnIndicators, tellRetentionInsights, tellThresholds } from './people/insight-reports.ts'
+import { tellAdoption, tellCohorts } from './people/retention-reports.ts'
 import { tellSeasonal } from './people/seasonal-report.ts'
 import { tellScores } from './people/scores-report.ts'
 import { tellSegmentMembers, tellSegments } from './people/segment-reports.ts'
@@ -225,6 +226,7 @@ const reports: Readonly<Record<string, Report>> = {
     'adjust',
   ]),
   retention_insights: people('which features go together with staying', tellRetentionInsights),
+  churn_indicators: people('what users met before they left, and others did not', tellChurnIndicators),
   seasonal: people('which weekdays are busy, and whether it matters in which month users come', tellSeasonal),
   thresholds: people('how much use in the first week tells who stays', tellThresholds, ['count']),
   onboarding: people('how users begin: the way from the sign-up to the first success, and their first session', tellOnboarding, [

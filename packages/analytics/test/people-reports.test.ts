@@ -53,6 +53,15 @@ describe('reports about people, over twelve users', () => {
     expect(await rowsOf('growth', { by: ['time:week'], since: '2024-03-04', until: '2024-03-17' })).toHaveLength(2)
   })
 
+  it('churn_indicators: what users of the four weeks before the last thirty days met, and who left since', async () => {
+    const rows = await rowsOf('churn_indicators')
+    const single = rows.find(({ factor }) => factor === 'single_feature')
+    const naive = naiveChurn(twelveUsers(), Date.parse('2024-02-17T00:00:00Z'), Date.parse('2024-03-16T00:00:00Z'))
+    expect(single).toMatchObject({ n: naive.users, churned_with: naive.ofSingle, churned_without: naive.ofOthers })
+    expect(single?.['reads']).toBe('not distinguishable from chance')
+    expect(rows.map(({ factor }) => factor)).not.toContain('rate_limited')
+  })
+
   it('cohorts: null where it cannot be known yet', async () => {
     expect(await rowsOf('cohorts')).toEqual([
       { cohort: '2024-01', size: 5, w1: 1, w2: 0.8, w4: 0.8, w8: 0.6, w12: 0.6 },
@@ -243,3 +252,13 @@ it('in any zone, from rollups or from calls, reports about people are what count
     { numRuns: 40, seed: 5 },
   )
 })
+
+/** Who used one feature only in [fromMs, toMs), and which share of these and of the others called no more. */
+function naiveChurn(calls: ReturnType<typeof twelveUsers>, fromMs: number, toMs: number) {
+  const before = calls.filter(({ startMs }) => startMs >= fromMs && startMs < toMs)
+  const users = [...new Set(before.map(({ user }) => user))]
+  const left = (of: readonly string[]): number =>
+    of.filter((user) => !calls.some((call) => call.user === user && call.startMs >= toMs)).length / of.length
+  const isSingle = (user: string): boolean => new Set(before.filter((call) => call.user === user).map(({ feature }) => feature)).size === 1
+  return { users: users.length, ofSingle: left(users.filter(isSingle)), ofOthers: left(users.filter((user) => !isSingle(user))) }
+}

@@ -1,6 +1,5 @@
 import { adoption } from '../retention/adoption.ts'
 import { cohorts } from '../retention/cohorts.ts'
-import { activationThresholds, retentionInsights } from '../retention/insights.ts'
 import { timeToReach } from '../statistics/survival.ts'
 import type { ColumnTable, PeopleAsked, Told } from './people-report.ts'
 import { readExposures } from './read-exposures.ts'
@@ -44,73 +43,6 @@ export async function tellCohorts({ frame, options, interval = 'month' }: People
         ...cells.map(({ week, share }) => [`w${week}`, share] as const),
       ]),
     ),
-  }
-}
-
-/** What goes together with still being there in the fourth week. */
-export async function tellRetentionInsights({ frame }: PeopleAsked): Promise<Told> {
-  const { histories, asOfDay } = await readHistories(frame, { features: true })
-  const rows = retentionInsights(histories, { asOfDay })
-  return {
-    columns: {
-      factor: ['Feature', 'string', 'used in the first seven days of a user'],
-      n: ['Users', 'int', 'users first seen at least 28 days ago'],
-      retained_with: ['Retained with', 'rate', 'share active in days 21 to 27 of those who used it'],
-      retained_without: ['Retained without', 'rate', 'the same of those who did not'],
-      lift: ['Lift', 'number', 'retained_with / retained_without'],
-      odds_ratio: ['Odds ratio', 'number', 'with half a user added to each of the four counts where one is 0'],
-      ci_low: ['From', 'number', 'the 95 % interval of the odds ratio (Woolf)'],
-      ci_high: ['To', 'number', 'its upper end'],
-      p: ['p', 'number', "Fisher's exact test, two-sided"],
-      q: ['q', 'number', 'false discovery rate over all features (Benjamini and Hochberg)'],
-      information_bits: ['Bits', 'number', 'mutual information'],
-      reads: ['Reads', 'string', 'whether this can be told from chance: an association, not a cause'],
-    },
-    rows: rows.map((row) => ({
-      factor: row.factor,
-      n: row.n,
-      retained_with: row.retainedWith,
-      retained_without: row.retainedWithout,
-      lift: row.lift,
-      odds_ratio: row.oddsRatioMended,
-      ci_low: row.interval[0],
-      ci_high: row.interval[1],
-      p: row.p,
-      q: row.q,
-      information_bits: row.informationBits,
-      reads: row.isDistinguishable
-        ? `is associated with ${(row.lift ?? 1) >= 1 ? 'staying' : 'leaving'}`
-        : 'not distinguishable from chance',
-    })),
-    warnings: ['associations are no causes: who uses more stays longer, and uses more of everything'],
-  }
-}
-
-/** How much use in the first week tells who stays. */
-export async function tellThresholds({ frame, options }: PeopleAsked): Promise<Told> {
-  const count = choiceOf(options, 'count')
-  const { histories, asOfDay } = await readHistories(frame, { features: count === 'features' })
-  const rows = activationThresholds(histories, count, asOfDay)
-  const n = rows[0]?.n ?? 0
-  const best = rows.reduce((most, { phi }) => Math.max(most, phi ?? 0), 0)
-  return {
-    columns: {
-      at_least: ['At least', 'int', `${count} in the first seven days of a user`],
-      users: ['Users', 'int', 'users with at least so many'],
-      n: ['Of', 'int', 'users first seen at least 28 days ago'],
-      phi: ['Phi', 'number', 'how well it tells who is active in days 21 to 27: 0 not at all, 1 exactly (Matthews correlation)'],
-      youden: ['Youden', 'number', 'sensitivity + specificity - 1'],
-      is_best: ['Best', 'bool', 'the least with the greatest phi'],
-    },
-    rows: rows.map((row, at) => ({
-      at_least: row.k,
-      users: row.users,
-      n: row.n,
-      phi: row.phi,
-      youden: row.youden,
-      is_best: best > 0 && row.phi === best && rows.findIndex(({ phi }) => phi === best) === at,
-    })),
-    warnings: n < 100 ? [`only ${n} users have been seen for 28 days; a threshold takes at least 100 to mean something`] : [],
   }
 }
 

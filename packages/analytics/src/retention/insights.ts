@@ -1,38 +1,6 @@
-import { falseDiscoveryRates } from '../statistics/many-tests.ts'
-import type { Interval as Bounds } from '../statistics/proportions.ts'
-import {
-  fisherExact,
-  lift,
-  mutualInformation,
-  oddsRatio,
-  oddsRatioWithInterval,
-  phi,
-  youden,
-  type TwoByTwo,
-} from '../statistics/two-by-two.ts'
+import { associations, type Association } from './associations.ts'
+import { phi, youden, type TwoByTwo } from '../statistics/two-by-two.ts'
 import { activeDays, isActive, type UserHistory } from './user-history.ts'
-
-/** How using a feature in the first week goes together with being active in the fourth. An association, not a cause. */
-export interface RetentionInsight {
-  readonly factor: string
-  readonly table: TwoByTwo
-  readonly n: number
-  /** Of those who used it, and of those who did not. */
-  readonly retainedWith: number | null
-  readonly retainedWithout: number | null
-  readonly lift: number | null
-  /** As counted; null where a cell is empty. */
-  readonly oddsRatio: number | null
-  /** With half a count added where a cell is empty. */
-  readonly oddsRatioMended: number
-  readonly interval: Bounds
-  readonly p: number
-  /** The false discovery rate over all factors asked for. */
-  readonly q: number
-  readonly informationBits: number | null
-  /** Whether it can be told from chance at a false discovery rate of 5 %, with enough users on either side. */
-  readonly isDistinguishable: boolean
-}
 
 /** The weeks that are compared: what was done in days 0 to 6, and whether the user was active in days 21 to 27. */
 const exposureDays = 7
@@ -53,36 +21,14 @@ function isRetained(history: UserHistory): boolean {
   return isActive(history, history.firstDay + outcomeDays[0], history.firstDay + outcomeDays[1])
 }
 
-/** One row a feature, the most telling first. */
-export function retentionInsights(histories: readonly UserHistory[], { asOfDay, minUsers = 20 }: InsightOptions): RetentionInsight[] {
-  const users = observed(histories, asOfDay)
-  const usedBy = users.map(firstWeekFeatures)
-  const factors = [...new Set(usedBy.flatMap((features) => [...features]))].sort()
-  const tables = factors.map((factor) => tabulate(users, (_, n) => usedBy[n]?.has(factor) === true))
-  const ps = tables.map(fisherExact)
-  const qs = falseDiscoveryRates(ps)
-  return factors
-    .map((factor, n): RetentionInsight => {
-      const table = tables[n] ?? { a: 0, b: 0, c: 0, d: 0 }
-      const { a, b, c, d } = table
-      const odds = oddsRatioWithInterval(table)
-      return {
-        factor,
-        table,
-        n: a + b + c + d,
-        retainedWith: a + b === 0 ? null : a / (a + b),
-        retainedWithout: c + d === 0 ? null : c / (c + d),
-        lift: lift(table),
-        oddsRatio: oddsRatio(table),
-        oddsRatioMended: odds.oddsRatio,
-        interval: odds.interval,
-        p: ps[n] ?? 1,
-        q: qs[n] ?? 1,
-        informationBits: mutualInformation(table),
-        isDistinguishable: (qs[n] ?? 1) < 0.05 && a + b >= minUsers && c + d >= minUsers,
-      }
-    })
-    .sort((x, y) => x.p - y.p || (x.factor < y.factor ? -1 : 1))
+/** How using a feature in the first week goes together with being active in the fourth: one row a feature, the most telling first. */
+export function retentionInsights(histories: readonly UserHistory[], { asOfDay, minUsers }: InsightOptions): Association[] {
+  const users = observed(histories, asOfDay).map((history) => ({
+    has: firstWeekFeatures(history),
+    outcome: isRetained(history),
+    activity: firstWeekCounts.requests(history),
+  }))
+  return associations(users, [...new Set(users.flatMap(({ has }) => Array.from(has)))].sort(), minUsers)
 }
 
 function firstWeek(history: UserHistory): ReturnType<typeof activeDays> {
@@ -93,15 +39,6 @@ function firstWeekFeatures(history: UserHistory): Set<string> {
   const used = new Set<string>()
   for (const { features } of firstWeek(history)) for (const feature of features.keys()) used.add(feature)
   return used
-}
-
-function tabulate(users: readonly UserHistory[], has: (history: UserHistory, n: number) => boolean): TwoByTwo {
-  const table = { a: 0, b: 0, c: 0, d: 0 }
-  for (const [n, history] of users.entries()) {
-    const stays = isRetained(history)
-    table[has(history, n) ? (stays ? 'a' : 'b') : stays ? 'c' : 'd']++
-  }
-  return table
 }
 
 /** How well "at least k in the first week" tells who is active in the fourth. */
@@ -123,13 +60,74 @@ export const firstWeekCounts = {
 
 /** One row for each count from 1 to the greatest seen; none where nobody was observed for long enough. */
 export function activationThresholds(histories: readonly UserHistory[], count: keyof typeof firstWeekCounts, asOfDay: number): Threshold[] {
-  const users = observed(histories, asOfDay)
-  const counts = users.map(firstWeekCounts[count])
-  return Array.from({ length: Math.max(0, ...counts) }, (_, n) => {
-    const k = n + 1
-    const table = tabulate(users, (_history, at) => (counts[at] ?? 0) >= k)
-    return { k, users: table.a + table.b, n: users.length, phi: phi(table), youden: youden(table) }
-  })
+  return thresholdsOf(countedUsers(histories, count, asOfDay))
+}
+
+/** What a user did in the first week, and whether the user stayed. */
+interface CountedUser {
+  readonly count: number
+  readonly stays: boolean
+}
+
+function countedUsers(histories: readonly UserHistory[], count: keyof typeof firstWeekCounts, asOfDay: number): CountedUser[] {
+  return observed(histories, asOfDay).map((history) => ({ count: firstWeekCounts[count](history), stays: isRetained(history) }))
+}
+
+function thresholdsOf(users: readonly CountedUser[]): Threshold[] {
+  const most = users.reduce((greatest, { count }) => Math.max(greatest, count), 0)
+  // From the greatest count down, so that each k adds to the table of the one above it.
+  const stay = new Float64Array(most + 1)
+  const leave = new Float64Array(most + 1)
+  for (const { count, stays } of users) {
+    const counts = stays ? stay : leave
+    counts[count] = (counts[count] ?? 0) + 1
+  }
+  const stayed = stay.reduce((sum, n) => sum + n, 0)
+  const rows: Threshold[] = []
+  for (let k = most, a = 0, b = 0; k >= 1; k--) {
+    a += stay[k] ?? 0
+    b += leave[k] ?? 0
+    const table: TwoByTwo = { a, b, c: stayed - a, d: users.length - stayed - b }
+    rows.push({ k, users: a + b, n: users.length, phi: phi(table), youden: youden(table) })
+  }
+  return rows.toReversed()
+}
+
+/** So many users are drawn for all resamples together; at least a hundred resamples are. */
+const MAX_DRAWS = 5_000_000
+
+/**
+ * Between which counts the best threshold lies in 95 % of 500 resamples of the users (of very many users fewer); undefined where none tells anything. The
+ * resamples are the same every time.
+ */
+export function bestThresholdInterval(
+  histories: readonly UserHistory[],
+  count: keyof typeof firstWeekCounts,
+  asOfDay: number,
+): readonly [number, number] | undefined {
+  const users = countedUsers(histories, count, asOfDay)
+  const resamples = Math.min(500, Math.max(100, Math.floor(MAX_DRAWS / Math.max(1, users.length))))
+  const random = seededRandom(users.length)
+  const best: number[] = []
+  for (let n = 0; n < resamples && users.length > 0; n++) {
+    const drawn = users.map(() => users[Math.floor(random() * users.length)] ?? { count: 0, stays: false })
+    const k = bestThreshold(thresholdsOf(drawn))?.k
+    if (k !== undefined) best.push(k)
+  }
+  best.sort((a, b) => a - b)
+  const [low, high] = [best[Math.floor(best.length * 0.025)], best[Math.ceil(best.length * 0.975) - 1]]
+  return low === undefined || high === undefined ? undefined : [low, high]
+}
+
+/** Mulberry32 (https://gist.github.com/tommyettinger/46a874533244883189143505d203312c, read 2026-11-26; public domain). */
+function seededRandom(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
 }
 
 /** The threshold that tells most, the least of equals; undefined where none tells anything. */
