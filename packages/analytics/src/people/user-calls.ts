@@ -66,16 +66,27 @@ const STEP = 20_000
  */
 export async function eachCall(frame: Frame, words: CallWords, { period, userIds, take, goOn = () => true }: Reading): Promise<void> {
   const scope = await scopeOf(frame, period, userIds === undefined ? {} : { userIds })
-  for (const step of inSteps(scope.period.fromMs, scope.period.toMs, STEP)) {
-    if (!goOn(step.fromMs)) return
-    const calls = await readColumns<number | string | null>(
-      frame.store,
-      compileUserCalls({ ...scope, period: { fromMs: step.fromMs, toMs: step.toMs } }, { withIds: words.retries !== undefined }),
-    )
-    step.take(calls[0]?.length ?? 0)
+  const steps = inSteps(scope.period.fromMs, scope.period.toMs, STEP)
+  const readNext = (): { fromMs: number; calls: Promise<Columns> } | undefined => {
+    const { value: step } = steps.next()
+    if (step === undefined) return undefined
+    const { fromMs, toMs } = step
+    const { text, values } = compileUserCalls({ ...scope, period: { fromMs, toMs } }, { withIds: words.retries !== undefined })
+    const calls = readColumns<number | string | null>(frame.store, { text, values })
+    return { fromMs, calls: calls.then((columns) => (step.take(columns[0]?.length ?? 0), columns)) }
+  }
+  for (let next = readNext(); next !== undefined;) {
+    const { fromMs } = next
+    const calls = await next.calls
+    if (!goOn(fromMs)) return
+    // SQLite reads the next ones meanwhile, on a thread of its own.
+    next = readNext()
+    next?.calls.catch(() => undefined) // Thrown where it is waited for; here it only must not count as unhandled.
     takeAll(calls, words, take)
   }
 }
+
+type Columns = readonly (readonly (number | string | null)[])[]
 
 interface Reading {
   readonly period: Period
@@ -86,7 +97,7 @@ interface Reading {
   readonly goOn?: (fromMs: number) => boolean
 }
 
-function takeAll(columns: readonly (readonly (number | string | null)[])[], words: CallWords, take: (call: BehaviorCall) => void): void {
+function takeAll(columns: Columns, words: CallWords, take: (call: BehaviorCall) => void): void {
   const [users = [], sessions = [], starts = [], latencies = [], waits = [], kindIds = [], modelIds = [], features = [], ids = []] = columns
   const messageKinds = new Set([...words.kinds].flatMap(([id, { operation }]) => (isMessageOperation(operation) ? [id] : [])))
   const call = { userId: 0, sessionId: 0, startMs: 0, endMs: 0, kindId: 0, featureId: 0, waitMs: 0, isMessage: false, modelId: 0 }
