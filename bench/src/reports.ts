@@ -33,6 +33,7 @@ export const reportsAsked = {
   cohorts: from('cohorts', {}),
   segments: from('segments', {}),
   sessions: from('sessions', { limit: 50 }),
+  sessionMetrics: from('session_metrics', {}),
   behavior: from('behavior', {}),
   friction: from('friction', {}),
 } as const
@@ -48,6 +49,10 @@ export const reportsAskedOfMany = {
   growth: from('growth', {}, 1000),
   cohorts: from('cohorts', {}, 1000),
   segments: from('segments', {}, 1000),
+  sessions: from('sessions', { limit: 50 }, 1000),
+  sessionMetrics: from('session_metrics', {}, 1000),
+  behavior: from('behavior', {}, 1000),
+  friction: from('friction', {}, 1000),
 } as const
 
 /** Reports over one ledger whose days are closed, in turns. */

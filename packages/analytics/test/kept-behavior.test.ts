@@ -51,6 +51,17 @@ async function callsOf(store: Store): Promise<PatternCall[]> {
   }))
 }
 
+/** The id under which the calls of a user stand: an alias of another is that one. */
+async function personOf(store: Store, user: string): Promise<string> {
+  const [found] = await store.all<{ id: number }>('SELECT user_id AS id FROM users WHERE name = ?', user)
+  const aliases = await store.all<{ id: number; other: number }>(
+    'SELECT from_user_id AS id, to_user_id AS other FROM aliases WHERE undone_ms IS NULL',
+  )
+  let id = found?.id
+  for (let next = id; next !== undefined; next = aliases.find((alias) => alias.id === id)?.other) id = next
+  return String(id)
+}
+
 interface Asked {
   readonly fromMs: number
   readonly toMs: number
@@ -58,8 +69,9 @@ interface Asked {
 }
 
 /** What the three reports should say, computed from all calls at once. */
-async function naive(store: Store, { fromMs, toMs, asOfMs }: Asked): Promise<Record<string, unknown>> {
-  const known = (await callsOf(store)).filter(({ startMs }) => startMs < asOfMs)
+async function naive(store: Store, { fromMs, toMs, asOfMs }: Asked, user?: string): Promise<Record<string, unknown>> {
+  const only = user === undefined ? undefined : await personOf(store, user)
+  const known = (await callsOf(store)).filter((call) => call.startMs < asOfMs && (only === undefined || call.user === only))
   const isWithin = ({ startMs }: { startMs: number }): boolean => startMs >= fromMs && startMs < toMs
   const all = sessionize(known, { asOfMs, retries: new Map() })
   const sessions = all.filter(isWithin)
@@ -157,6 +169,8 @@ describe('how users behaved, whatever happened in whatever order', () => {
             const wanted = rounded(await naive(store, asked))
             const found = rounded(await reported(store, asked)) as { friction: unknown[] }
             expect(found).toEqual(withoutUntold(wanted, found))
+            const ofOne = rounded(await reported(store, asked, { user: 'ann' })) as { friction: unknown[] }
+            expect(ofOne).toEqual(withoutUntold(rounded(await naive(store, asked, 'ann')), ofOne))
             const fromCalls = rounded(await reported(store, asked, { where: 'exists status' })) as { friction: unknown[] }
             expect(fromCalls).toEqual(withoutUntold(wanted, fromCalls))
           }

@@ -4,6 +4,8 @@ import { Numbers } from './numbers.ts'
 export interface CallCounts {
   /** Days on which users called, added up over users. */
   userDays: number
+  /** How many users they were, where that was counted. */
+  users?: number
   /** By quarter of an hour since 1970: zones differ by whole quarters. */
   readonly quarters: Map<number, number>
   readonly features: Map<number, number>
@@ -47,5 +49,9 @@ export class UserDays {
 
   get count(): number {
     return this.#count
+  }
+
+  get users(): number {
+    return this.#last.size
   }
 }

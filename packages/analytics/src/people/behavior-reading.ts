@@ -85,6 +85,7 @@ export function openReading(frame: Frame, { words, wanted, open, saidOf }: Readi
         countUp(counts.models, call.modelId)
         userDays.add(call.userId, zone.day(call.startMs))
         counts.userDays = userDays.count
+        counts.users = userDays.users
       }
       if (wanted.waits === true) waitsOf(counts, call.featureId).add(call.waitMs)
       if (words.kinds.get(call.kindId)?.errorClass === 'rate_limit') rateLimited.add(call.userId)

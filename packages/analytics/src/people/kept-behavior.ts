@@ -104,6 +104,8 @@ export async function addKeptCounts(frame: Frame, plan: KeptPlan, { counts, want
       eachCount(packed, (ms, times) => own.add(ms, times))
     }
   }
+  // Those that were counted are users of days that are not closed.
+  delete counts.users
   if (wanted.counts !== 'all') return
   const userDays = await readUserDays(store, (await scopeOf(frame, frame.period)).period)
   counts.userDays = userDays.reduce((sum, { userIds }) => sum + countUsers(userIds), 0)

@@ -10,6 +10,7 @@ export async function readUsage(frame: Frame): Promise<UsageCounts> {
   const { totals, counts, words } = await readBehavior(frame, { counts: 'all' })
   const features = byName(counts.features, await words.features(counts.features.keys()))
   const models = byName(counts.models, await words.models())
+  const isOneUser = counts.users === 1
   const sessionLengthAvgMs = ratio(totals.durationMs, totals.closed)
   return {
     requests: requestsOf(counts),
@@ -17,8 +18,8 @@ export async function readUsage(frame: Frame): Promise<UsageCounts> {
     hours: byHour(counts, frame.zone.name),
     features,
     models,
-    featureUsers: new Map(await usersOf(frame, 'feature', equals(features, 'features'))),
-    modelUsers: new Map(await usersOf(frame, 'model', equals(models, 'models'))),
+    featureUsers: new Map(await usersOf(frame, 'feature', isOneUser ? [] : equals(features, 'features'))),
+    modelUsers: new Map(await usersOf(frame, 'model', isOneUser ? [] : equals(models, 'models'))),
     sessionLengthAvgS: sessionLengthAvgMs === null ? null : sessionLengthAvgMs / 1000,
   }
 }

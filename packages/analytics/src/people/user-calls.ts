@@ -1,4 +1,4 @@
-import { inSteps, isMessageOperation, type SessionCall } from '@spanledger/store'
+import { inSteps, isMessageOperation, type SessionCall, type Step } from '@spanledger/store'
 
 import type { CallKind } from '../behavior/user-call.ts'
 import { compileFeatureNames, compileUserCalls } from '../compile-users.ts'
@@ -6,6 +6,7 @@ import { NONE } from '../dimensions.ts'
 import { scopeOf, type Frame } from '../frame.ts'
 import type { Period } from '../period.ts'
 import { readColumns, readRows } from '../snapshot.ts'
+import { periodsWithCalls } from './periods-with-calls.ts'
 import { readKinds } from './read-kinds.ts'
 
 /** A call of a user. Features go by the id of their value; those that the ledger keeps as text by a negative number of ours. */
@@ -66,7 +67,7 @@ const STEP = 20_000
  */
 export async function eachCall(frame: Frame, words: CallWords, { period, userIds, take, goOn = () => true }: Reading): Promise<void> {
   const scope = await scopeOf(frame, period, userIds === undefined ? {} : { userIds })
-  const steps = inSteps(scope.period.fromMs, scope.period.toMs, STEP)
+  const steps = stepsOf(await periodsWithCalls(scope, frame))
   const readNext = (): { fromMs: number; calls: Promise<Columns> } | undefined => {
     const { value: step } = steps.next()
     if (step === undefined) return undefined
@@ -84,6 +85,10 @@ export async function eachCall(frame: Frame, words: CallWords, { period, userIds
     next?.calls.catch(() => undefined) // Thrown where it is waited for; here it only must not count as unhandled.
     takeAll(calls, words, take)
   }
+}
+
+function* stepsOf(periods: readonly Period[]): Generator<Step> {
+  for (const { fromMs, toMs } of periods) yield* inSteps(fromMs, toMs, STEP)
 }
 
 type Columns = readonly (readonly (number | string | null)[])[]
