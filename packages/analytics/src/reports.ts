@@ -195,10 +195,11 @@ const reports: Readonly<Record<string, Report>> = {
   active: people('users active each day, and in the week and the month that end with it', tellActive),
   growth: people('who came, stayed, returned and left: --by time:month, time:week or time:day', tellGrowth, ['incomplete']),
   stickiness: people('on how many of the last 28 days users came', tellStickiness),
-  cohorts: people('which share of the users first seen in a month is still there n weeks later', tellCohorts, [
+  cohorts: people('which share of the users who came in a month is still there n weeks later', tellCohorts, [
     'mode',
     'censoring',
     'weeks',
+    'begin',
   ]),
   segments: people('power, casual, new, at-risk and churned users, those of your own, and who moved: --history', tellSegments, ['history']),
   segment_members: people("each user's segment and what led to it", tellSegmentMembers),

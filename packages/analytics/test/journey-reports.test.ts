@@ -299,6 +299,24 @@ it('adoption counts as aware whom the app showed a feature to, and who found it'
   ])
 })
 
+it('cohorts go by the sign-up where it is known, and those who never called are in them', async () => {
+  const signUp = (user: string, at: string): EventWords => ({ at, kind: 'milestone', user, says: { 'event.name': 'signup' } })
+  const store = await ledger({
+    calls: [
+      { at: '2024-02-02T12:00:00Z', user: 'ann' },
+      { at: '2024-01-25T12:00:00Z', user: 'bob' },
+      { at: '2024-02-03T12:00:00Z', user: 'eve' },
+    ],
+    events: [signUp('ann', '2024-01-30T12:00:00Z'), signUp('bob', '2024-01-10T12:00:00Z'), signUp('cyd', '2023-12-31T12:00:00Z')],
+  })
+  const weeks = '1,3'
+  const told = async (params: object): Promise<string[]> =>
+    lines(await rowsAt(store, AS_OF, 'cohorts', params), 'cohort', 'size', 'w1', 'w3')
+  expect(await told({ options: { weeks } })).toEqual(['2023-12 1 0 0', '2024-01 2 0.5 0.5', '2024-02 1 1 0'])
+  expect(await told({ options: { weeks }, since: '2024-01-01' })).toEqual(['2024-01 2 0.5 0.5', '2024-02 1 1 0'])
+  expect(await told({ options: { weeks, begin: 'first_call' } })).toEqual(['2024-01 1 1 0', '2024-02 2 1 0'])
+})
+
 it('milestones that an app has very many of are told of the commonest', async () => {
   const store = await ledger({
     calls: [{ at: '2024-03-01T12:00:00Z', user: 'ann' }],

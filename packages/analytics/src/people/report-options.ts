@@ -17,6 +17,10 @@ export const reportOptions = {
   },
   censoring: { says: 'tell a cell once it is known of all of a cohort, or of those of whom it is known', values: ['strict', 'eligible'] },
   weeks: { says: "users' own weeks to tell: 1,2,4,8,12" },
+  begin: {
+    says: "from when users' weeks are counted: from the sign-up where it is known, or always from the first call",
+    values: ['sign_up', 'first_call'],
+  },
   incomplete: {
     says: 'compare an interval that is not over with the same part of the one before, or not at all',
     values: ['same_elapsed', 'complete_only'],

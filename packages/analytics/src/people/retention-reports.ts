@@ -1,21 +1,27 @@
+import type { Frame } from '../frame.ts'
 import { adoption } from '../retention/adoption.ts'
 import { cohorts } from '../retention/cohorts.ts'
+import type { UserHistory } from '../retention/user-history.ts'
 import { timeToReach } from '../statistics/survival.ts'
 import type { ColumnTable, PeopleAsked, Told } from './people-report.ts'
 import { readExposures } from './read-exposures.ts'
 import { readHistories } from './read-histories.ts'
+import { readPersons } from './read-persons.ts'
 import { choiceOf, weeksOf } from './report-options.ts'
 
 const defaultWeeks = [1, 2, 4, 8, 12]
 
-/** Users by when they were first seen, and which share of them was active in their week n. */
-export async function tellCohorts({ frame, options, interval = 'month' }: PeopleAsked): Promise<Told> {
-  const { histories, dayOf, asOfDay } = await readHistories(frame)
+/** Users by when they signed up, else were first seen, and which share of them was active in their week n. */
+export async function tellCohorts({ frame, options, interval = 'month', isBegun }: PeopleAsked): Promise<Told> {
+  const { histories: seen, dayOf, asOfDay } = await readHistories(frame)
+  const begin = choiceOf(options, 'begin')
+  const { histories, warnings }: Counted = begin === 'sign_up' ? await fromSignUp(frame, seen) : { histories: seen, warnings: [] }
   const { fromMs, toMs } = frame.period
   const weeks = weeksOf(options) ?? defaultWeeks
   const rows = cohorts(histories, {
     by: interval,
-    from: dayOf(fromMs),
+    // All history begins with the first call; somebody may have signed up before it.
+    from: isBegun ? dayOf(fromMs) : histories.reduce((least, { firstDay }) => Math.min(least, firstDay), dayOf(fromMs)),
     to: dayOf(Math.max(fromMs, toMs - 1)) + 1,
     asOfDay,
     weeks,
@@ -27,12 +33,16 @@ export async function tellCohorts({ frame, options, interval = 'month' }: People
     [
       `Week ${week}`,
       'rate',
-      `share that was active in its own days ${7 * (week - 1)} to ${7 * week - 1} since it was first seen; null while not known`,
+      `share that was active in its own days ${7 * (week - 1)} to ${7 * week - 1} since it signed up, else was first seen; null while not known`,
     ],
   ])
   return {
     columns: {
-      cohort: ['Cohort', 'date', 'users first seen in this local month (or day, or week by its Monday)'],
+      cohort: [
+        'Cohort',
+        'date',
+        'users who signed up, or where no sign-up is known were first seen, in this local month (or day, or week by its Monday)',
+      ],
       size: ['Users', 'int', 'how many they are'],
       ...Object.fromEntries(weekColumns),
     },
@@ -43,6 +53,22 @@ export async function tellCohorts({ frame, options, interval = 'month' }: People
         ...cells.map(({ week, share }) => [`w${week}`, share] as const),
       ]),
     ),
+    warnings,
+  }
+}
+
+interface Counted {
+  readonly histories: readonly UserHistory[]
+  readonly warnings: readonly string[]
+}
+
+/** The same users, counted from their sign-up where it is known, and those who signed up and never called. */
+async function fromSignUp(frame: Frame, seen: readonly UserHistory[]): Promise<Counted> {
+  const { people, warnings } = await readPersons(frame)
+  const daysOf = new Map(seen.map(({ user, days }) => [user, days]))
+  return {
+    histories: [...people.values()].map(({ user, beginDay }) => ({ user, firstDay: beginDay, days: daysOf.get(user) ?? [] })),
+    warnings,
   }
 }
 
