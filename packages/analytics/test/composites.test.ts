@@ -135,6 +135,14 @@ describe('a report of several sections', () => {
     expect(warned.length).toBe(left.length)
   })
 
+  it('says what it was given that is of no use in it', async () => {
+    const useless = async (name: CompositeName): Promise<string[]> =>
+      (await analytics.composite(name, everything)).meta.warnings.filter((warning) => warning.includes('of no use'))
+    expect(await useless('quarterly')).toEqual([])
+    expect(await useless('daily')).toEqual(['by is of no use in daily: none of its sections is split by a property'])
+    expect(await useless('product_dashboard')).toHaveLength(2)
+  })
+
   it('looks into each experiment', async () => {
     const { sections } = await analytics.composite('quarterly', { options: { date: '2026-03-31' } })
     const experiment = sections.find(({ name }) => name === 'experiment:new_ui')

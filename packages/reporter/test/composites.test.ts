@@ -228,6 +228,7 @@ describe('a report of several sections', () => {
     expect(html).toMatch(/^<!doctype html>[^]*Recommendations<\/h2>[^]*<\/html>\n$/)
     expect(html).not.toMatch(/<script| style=| on\w+=/)
     expect(html.match(/<h1/g)).toHaveLength(1)
+    expect(html.match(/<a href="#part-\d+">/g)).toHaveLength(found.sections.length + 1)
     const ids = Array.from(html.matchAll(/ id="([^"]+)"/g), ([, id]) => id)
     expect(new Set(ids).size).toBe(ids.length)
     expect(`${table}${md}`).not.toMatch(/NaN|undefined|Infinity|\[object/)

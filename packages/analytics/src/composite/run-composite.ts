@@ -117,7 +117,7 @@ function askedOf(store: Store, clock: Clock, name: CompositeName, params: Report
 async function tellAll(asked: AskedComposite): Promise<Composite> {
   const { store, clock, name, plan, params, period } = asked
   const sections: Section[] = []
-  const left: string[] = []
+  const left = uselessIn(asked)
   for (const section of plan.sections) {
     const missing = missingFor(section, asked)
     if (missing !== undefined) {
@@ -155,6 +155,19 @@ async function tellAll(asked: AskedComposite): Promise<Composite> {
     sections: sections.map(({ name: one, title, answer }) => ({ name: one, title, answer: shortened(answer, params.limit) })),
     recommendations,
   }
+}
+
+/** What the composite was given that no section of it needs: the same words may be meant for several composites. */
+function uselessIn({ name, plan, params }: AskedComposite): string[] {
+  const isNeeded = (need: SectionPlan['needs']): boolean => plan.sections.some(({ needs }) => needs === need)
+  return [
+    ...((params.by ?? []).length > 0 && !isNeeded('property')
+      ? [`by is of no use in ${name}: none of its sections is split by a property`]
+      : []),
+    ...(params.options?.['tiers'] !== undefined && !isNeeded('tiers')
+      ? [`tiers are of no use in ${name}: none of its sections has limits`]
+      : []),
+  ]
 }
 
 async function tellSection(section: SectionPlan, asked: AskedComposite): Promise<Section[]> {

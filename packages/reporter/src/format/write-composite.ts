@@ -89,14 +89,18 @@ function intervalOf({ ci_low: low, ci_high: high, interval_of: of }: Recommendat
 }
 
 function htmlOf(composite: Composite, style: CompositeStyle): string {
-  const { warnings } = composite.meta
+  const sheets = sheetsOf(composite, style)
+  const links = sheets.map(({ title }, n) => `<a href="#part-${n + 1}">${escapeHtml(title)}</a>`)
   return [
     `<h1>${escapeHtml(titleOf(composite))}</h1>\n`,
-    ...warnings.map((note) => `<p class="note">${escapeHtml(note)}</p>\n`),
-    ...sheetsOf(composite, style)
-      .flatMap((sheet) => (sheet.definitions === undefined ? [sheet] : [sheet, definitionSheet(sheet.definitions)]))
-      .map((sheet, n) => sheetHtml(sheet, { id: `part-${n + 1}`, level: 2 })),
+    ...composite.meta.warnings.map((note) => `<p class="note">${escapeHtml(note)}</p>\n`),
+    `<nav aria-label="Sections">${links.join(' · ')}</nav>\n`,
+    ...sheets.map((sheet, n) => `${sheetHtml(sheet, { id: `part-${n + 1}`, level: 2 })}${definitionsHtml(sheet, `columns-${n + 1}`)}`),
   ].join('')
+}
+
+function definitionsHtml({ definitions }: Sheet, id: string): string {
+  return definitions === undefined ? '' : sheetHtml(definitionSheet(definitions), { id, level: 2 })
 }
 
 function sheetsOf(composite: Composite, style: CompositeStyle): Sheet[] {
