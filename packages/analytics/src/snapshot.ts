@@ -4,31 +4,20 @@ import type { Store } from '@spanledger/store'
 
 type Statement = { readonly text: string; readonly values: readonly (string | number | null)[] }
 
-/** One state of a ledger, while it is read. */
-interface Snapshot {
-  readonly store: Store
-  /** What statements have answered; undefined where that is not kept. */
-  readonly answers: Map<string, Record<string, string> | undefined> | undefined
-  kept: number
-}
-
-const open = new AsyncLocalStorage<Snapshot>()
+/** The store on whose one state the work that is running reads. */
+const open = new AsyncLocalStorage<Store>()
 
 /** The turn of each store: its readers share one connection, and so one transaction. */
 const turns = new WeakMap<Store, Promise<unknown>>()
 
 /**
  * Runs several readings on one state of the ledger: without it a call committed between two of them would stand in the
- * totals and not in the rows. Within such a run another one is on the same state. With `readOnce` a statement that comes
- * again is answered from memory.
+ * totals and not in the rows. Within such a run another one is on the same state.
  */
-export async function onSnapshot<Result>(
-  store: Store,
-  read: () => Promise<Result>,
-  { readOnce = false }: { readonly readOnce?: boolean } = {},
-): Promise<Result> {
-  if (open.getStore()?.store === store) return read()
-  const work = (): Promise<Result> => open.run({ store, answers: readOnce ? new Map() : undefined, kept: 0 }, read)
+export async function onSnapshot<Result>(given: Store, read: () => Promise<Result>): Promise<Result> {
+  const store = originals.get(given) ?? given
+  if (open.getStore() === store) return read()
+  const work = (): Promise<Result> => open.run(store, read)
   // A ledger in memory has one connection, on which writes hold transactions of their own.
   if (store.path === ':memory:') return work()
   const turn = (turns.get(store) ?? Promise.resolve()).then(async () => {
@@ -48,8 +37,8 @@ export async function onSnapshot<Result>(
 
 /** The rows of a statement that answers with one JSON text: the driver pays per value, a text is one. */
 export async function readRows<Row>(store: Store, statement: Statement): Promise<Row[]> {
-  const row = await firstRow(store, statement)
-  return JSON.parse(row?.['rows'] ?? '[]') as Row[]
+  const [row] = await store.all<{ rows: string }>(statement.text, ...statement.values)
+  return JSON.parse(row?.rows ?? '[]') as Row[]
 }
 
 /**
@@ -57,24 +46,42 @@ export async function readRows<Row>(store: Store, statement: Statement): Promise
  * the time.
  */
 export async function readColumns<Value = number>(store: Store, statement: Statement): Promise<Value[][]> {
-  const row = await firstRow(store, statement)
+  const [row] = await store.all<Record<string, string>>(statement.text, ...statement.values)
   return Object.values(row ?? {}).map((list) => JSON.parse(list) as Value[])
 }
 
-/** Characters of answers that one snapshot keeps. What comes on top is read again. */
+/** Characters of answers that are kept. What comes on top is read again. */
 const MAX_KEPT = 128 * 1024 * 1024
+const originals = new WeakMap<Store, Store>()
 
-async function firstRow(store: Store, { text, values }: Statement): Promise<Record<string, string> | undefined> {
-  const snapshot = open.getStore()
-  const answers = snapshot?.store === store ? snapshot.answers : undefined
-  const key = answers === undefined ? '' : JSON.stringify([text, values])
-  if (answers?.has(key) === true) return answers.get(key)
-  const [row] = await store.all<Record<string, string>>(text, ...values)
-  if (snapshot === undefined || answers === undefined) return row
-  const size = key.length + Object.values(row ?? {}).reduce((sum, list) => sum + String(list).length, 0)
-  if (snapshot.kept + size <= MAX_KEPT) {
-    snapshot.kept += size
-    answers.set(key, row)
+/** The same store, but that a question which comes again is answered from memory: for several reports over one state of it. */
+export function readingOnce(store: Store): Store {
+  const answers = new Map<string, readonly object[]>()
+  let kept = 0
+  const all = async (text: string, ...values: Parameters<Store['all']> extends [string, ...infer Values] ? Values : never) => {
+    if (!/^\s*(?:SELECT|WITH)\b/.test(text)) return store.all<object>(text, ...values)
+    const key = JSON.stringify([text, values])
+    const known = answers.get(key)
+    const rows = known ?? (await store.all<object>(text, ...values))
+    const size = known === undefined ? key.length + rows.reduce((sum, row) => sum + sizeOf(row), 0) : Number.POSITIVE_INFINITY
+    if (kept + size <= MAX_KEPT) {
+      kept += size
+      answers.set(key, rows)
+    }
+    // Whoever sorts or fills what it has read must not do so for all.
+    return rows.map((row) => Object.assign({}, row))
   }
-  return row
+  const once = new Proxy(store, {
+    get: (target, name) => {
+      if (name === 'all') return all
+      const value: unknown = Reflect.get(target, name)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
+  originals.set(once, store)
+  return once
+}
+
+function sizeOf(row: object): number {
+  return Object.values(row).reduce<number>((sum, value) => sum + (typeof value === 'string' ? value.length : 8), 0)
 }

@@ -6,7 +6,7 @@ import { checkOptions, type ReportOptionName } from '../people/report-options.ts
 import { QueryError, unknownName } from '../query-error.ts'
 import { parseReportParams, type ReportParams } from '../report-params.ts'
 import { runReport } from '../reports.ts'
-import { onSnapshot } from '../snapshot.ts'
+import { onSnapshot, readingOnce } from '../snapshot.ts'
 import { compositePeriod, type CompositePeriod } from './composite-period.ts'
 import { composites, RECOMMENDATIONS, sectionNames, type CompositeName, type CompositePlan } from './composites.ts'
 import { recommend } from './recommend.ts'
@@ -42,7 +42,7 @@ export async function runComposite(store: Store, clock: Clock, name: CompositeNa
   const asked = askedOf(store, clock, name, params)
   if (params.options?.['section'] !== undefined)
     throw new QueryError('One section is an answer by itself: ask for it as a report.', { given: params.options['section'] })
-  return onSnapshot(store, () => tellAll(asked), { readOnce: true })
+  return tellOnce(asked)
 }
 
 /**
@@ -62,7 +62,7 @@ export async function runSection(store: Store, clock: Clock, name: CompositeName
         allowed: names,
       },
     )
-  if (section === RECOMMENDATIONS) return recommendationAnswer(await onSnapshot(store, () => tellAll(asked), { readOnce: true }), params)
+  if (section === RECOMMENDATIONS) return recommendationAnswer(await tellOnce(asked), params)
   const plan = asked.plan.sections.find((one) => one.name === section)
   if (plan === undefined) throw unknownName(`section of ${name}`, section, { allowed: names })
   const missing = missingFor(plan, asked)
@@ -112,6 +112,12 @@ function askedOf(store: Store, clock: Clock, name: CompositeName, params: Report
   checkOptions(name, given, options)
   const plan: CompositePlan = composites[name]
   return { store, clock, name, plan, params, period: compositePeriod(plan.step, { date: given['date'], since, until, last }, clock) }
+}
+
+/** Of one state of the ledger, and without asking anything twice: half of the reports about people begin with the same days. */
+function tellOnce(asked: AskedComposite): Promise<Composite> {
+  const store = readingOnce(asked.store)
+  return onSnapshot(store, () => tellAll({ ...asked, store }))
 }
 
 async function tellAll(asked: AskedComposite): Promise<Composite> {
