@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 
 import { openAnalytics, type Row } from '../src/index.ts'
-import { twelveUsers } from './behavior/histories.ts'
+import { dayOf } from '../src/retention/user-history.ts'
+import { localIn, twelveUsers } from './behavior/histories.ts'
 import { eventOf, type EventWords } from './events.ts'
 import { callOf, ledgerOf, type CallWords } from './ledger.ts'
 
@@ -222,13 +223,12 @@ function slowStage(
   user: string,
   calls: readonly { at: number; user: string; isOk: boolean }[],
   promoters: readonly { at: number; user: string }[],
-  atMs: number,
+  { atMs, day }: { readonly atMs: number; readonly day: (ms: number) => number },
 ): string | undefined {
   const known = calls.filter(({ at }) => at < atMs)
   const own = known.filter((call) => call.user === user)
   const firstMs = Math.min(...own.map(({ at }) => at))
   if (own.length === 0) return undefined
-  const day = (ms: number): number => Math.floor(ms / DAY)
   const in30 = (name: string): number => known.filter((call) => call.user === name && call.at >= atMs - 30 * DAY).length
   const active = [...new Set(known.map((call) => call.user))]
     .map(in30)
@@ -257,7 +257,10 @@ it('of any ledger is what going through users one by one finds; everybody is in 
       fc.array(call, { maxLength: 120 }),
       fc.array(promoter, { maxLength: 2 }),
       fc.integer({ min: 30, max: 62 }),
-      async (calls, told, days) => {
+      fc.constantFrom('UTC', 'America/New_York', 'Asia/Kathmandu'),
+      async (calls, told, days, timeZone) => {
+        const local = localIn(timeZone)
+        const day = (ms: number): number => dayOf(String(local(ms).day).replace(/(\d{4})(\d\d)(\d\d)/, '$1-$2-$3'))
         const asOf = start + days * DAY
         const written = calls.map(({ at, user, isOk }) => callOf({ at, user, status: isOk ? 'ok' : 'error' }))
         const events = told.map(({ at, user }) => eventOf({ at, kind: 'nps', user, says: { 'nps.score': 10 } }))
@@ -266,11 +269,11 @@ it('of any ledger is what going through users one by one finds; everybody is in 
           const store = await ledgerOf([])
           await store.write({ calls: some.slice(0, 40), events })
           await store.write({ calls: some, events })
-          const { rows } = await ask(store, { asOf })
+          const { rows } = await openAnalytics(store, { now: () => asOf, timeZone }).report('lifecycle')
           answers.push(JSON.stringify(rows))
           const users = [...new Set(calls.map(({ user }) => user))]
-          const before = users.map((user) => slowStage(user, calls, told, asOf - 28 * DAY))
-          const now = users.map((user) => slowStage(user, calls, told, asOf))
+          const before = users.map((user) => slowStage(user, calls, told, { atMs: asOf - 28 * DAY, day }))
+          const now = users.map((user) => slowStage(user, calls, told, { atMs: asOf, day }))
           const there = now.filter((stage) => stage !== undefined).length
           expect(lines(rows, 'stage', 'users', 'moved_in', 'moved_out')).toEqual(
             there === 0
