@@ -74,11 +74,16 @@ export function parseSegments(data: unknown): Segmentation {
   const isWrapped = isObject(data['segments']) && Object.keys(data).every((key) => key === 'segments' || key === 'mode')
   const mode = isWrapped ? (data['mode'] ?? 'exclusive') : 'exclusive'
   const known = segmentModes.find((one) => one === mode)
-  if (known === undefined) throw unknownName('mode of segments', String(mode), { allowed: segmentModes })
+  if (known === undefined) throw unknownName('mode of segments', wordOf(mode), { allowed: segmentModes })
   const entries = Object.entries(isWrapped ? (data['segments'] as Record<string, unknown>) : data)
   if (entries.length > MAX_SEGMENTS)
     throw new QueryError(`At most ${MAX_SEGMENTS} segments may be defined.`, { given: String(entries.length) })
   return { mode: known, custom: entries.map(([name, words]) => parseSegment(name, words)) }
+}
+
+/** What was given where a word was wanted. */
+function wordOf(data: unknown): string {
+  return typeof data === 'string' ? data : JSON.stringify(data)
 }
 
 function isObject(data: unknown): data is Record<string, unknown> {
@@ -91,7 +96,7 @@ function parseSegment(name: string, data: unknown): CustomSegment {
   if (!isObject(data)) throw new QueryError(`The ${what} must be an object such as {"where": "plan = pro"}.`, { given: typeof data })
   for (const field of Object.keys(data)) if (!fields.includes(field)) throw unknownName(`field of ${what}`, field, { allowed: fields })
   const match = matches.find((one) => one === (data['match'] ?? 'latest'))
-  if (match === undefined) throw unknownName(`match of ${what}`, String(data['match']), { allowed: matches })
+  if (match === undefined) throw unknownName(`match of ${what}`, wordOf(data['match']), { allowed: matches })
   const where = within(what, () => parseWhereField(data['where']))
   const having = within(what, () => parseHaving(data['having']))
   if (where === undefined && match === 'any')

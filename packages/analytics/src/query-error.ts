@@ -38,15 +38,19 @@ export function nearest(given: string, names: readonly string[]): string | undef
   return best !== undefined && best.distance <= allowed ? best.name : names.find((name) => word.length > 2 && name.startsWith(word))
 }
 
-/** Levenshtein's distance, row by row. */
+/** Levenshtein's distance, row by row, with two neighbours in each other's place as one error: the commonest at a keyboard. */
 function editDistance(a: string, b: string): number {
+  let beforePrevious: number[] = []
   let previous = Array.from({ length: b.length + 1 }, (_, n) => n)
   for (let i = 1; i <= a.length; i++) {
     const row = [i]
     for (let j = 1; j <= b.length; j++) {
-      const swapped = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      row.push(Math.min(swapped, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1))
+      const replaced = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      const swapped = isSwap ? (beforePrevious[j - 2] ?? 0) + 1 : replaced
+      row.push(Math.min(replaced, swapped, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1))
     }
+    beforePrevious = previous
     previous = row
   }
   return previous[b.length] ?? 0

@@ -82,6 +82,14 @@ describe('over twelve users', () => {
     expect(meta.warnings.join()).toContain('--advanced-features')
   })
 
+  it('milestones: say which advanced features no call has', async () => {
+    const { meta } = await analytics.report('milestones', { options: { advanced_features: 'analysis,anaylsis,agents' } })
+    expect(meta.warnings.filter((one) => one.includes('the feature'))).toEqual([
+      'no call has the feature "anaylsis"; did you mean "analysis"?',
+      'no call has the feature "agents"',
+    ])
+  })
+
   it('onboarding: first requests, first sessions, and no times without a sign-up', async () => {
     const { rows, meta } = await analytics.report('onboarding')
     expect(lines(rows, 'step', 'users', 'of', 'rate', 'drop_off', 'time_p50_s', 'timed', 'basis', 'reason')).toEqual([

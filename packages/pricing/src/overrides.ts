@@ -50,7 +50,8 @@ const fields = new Set(['provider', 'model', 'pattern', 'serviceTier', 'from', '
 export function readOverridesFile(path: string): Override[] {
   let json: unknown
   try {
-    json = JSON.parse(readFileSync(path, 'utf8'))
+    // Editors of Windows begin a file with a mark that is no JSON.
+    json = JSON.parse(readFileSync(path, 'utf8').replace(/^\uFEFF/, ''))
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     throw new PriceBookError(`Cannot read the price overrides in ${path}: ${why}`, { cause: error })

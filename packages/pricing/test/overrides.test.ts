@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -118,6 +118,8 @@ describe('overrides', () => {
     expect(openPriceBook({ overridesPath: path }).costOf(call).costNanoUsd).toBe(3_000_000_000)
     const overrides = [{ model: 'gpt-5', usdPerMillion: { inputTokens: 4 } }]
     expect(openPriceBook({ overridesPath: path, overrides }).costOf(call).costNanoUsd).toBe(4_000_000_000)
+    writeFileSync(path, `\uFEFF${readFileSync(path, 'utf8')}`)
+    expect(openPriceBook({ overridesPath: path }).costOf(call).costNanoUsd).toBe(3_000_000_000)
   })
 })
 

@@ -27,6 +27,17 @@ it.each([
   expect(err).not.toMatch(/native code|\[object|\n\s+at /)
 })
 
+it('a threshold on rows that cannot be added up says what to do instead', async () => {
+  const { code, out, err } = await ask('report', 'seasonal', '--format', 'csv', '--fail-on', 'users_index > 2')
+  expect({ code, out }).toEqual({ code: 2, out: '' })
+  expect(err).toContain('This report has no totals')
+})
+
+it("a name with two letters in each other's place is near the one that was meant", async () => {
+  const { code, err } = await ask('report', 'models', '--where', 'paln = pro')
+  expect([code, err]).toEqual([2, expect.stringContaining('Unknown name "paln". Did you mean "plan"?')])
+})
+
 it('a backup is for its owner only, and says what is wrong with its folder', async () => {
   const copy = join(folder, 'copy.db')
   expect((await ask('backup', copy)).code).toBe(0)

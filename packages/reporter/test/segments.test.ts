@@ -68,11 +68,23 @@ it('their history is told by day, and as moves', async () => {
   ])
 })
 
+it('a file may begin with the mark that editors of Windows write', async () => {
+  const marked = join(folder, 'marked.json')
+  writeFileSync(marked, `\uFEFF${JSON.stringify({ paying: { where: 'plan = pro', monthly_request_limit: 5 } })}`)
+  expect(await rowsOf(['report', 'users', '--segments', marked, '--segment', 'paying', '--columns', 'user'])).toEqual(['ada'])
+  const tiers = join(folder, 'tiers.json')
+  writeFileSync(tiers, `\uFEFF${JSON.stringify({ pro: { where: 'plan = pro', monthly_request_limit: 5 } })}`)
+  expect(await rowsOf(['report', 'tiers', '--tiers', tiers, '--columns', 'user,tier'])).toEqual(['ada,pro'])
+})
+
 it('a file that cannot be meant, and a name that is in none, are wrong usage', async () => {
   writeFileSync(join(folder, 'broken.json'), '{')
+  const modeless = join(folder, 'modeless.json')
+  writeFileSync(modeless, JSON.stringify({ mode: ['multi'], segments: {} }))
   for (const [args, words] of [
     [['--segments', join(folder, 'absent.json')], 'cannot be read'],
     [['--segments', join(folder, 'broken.json')], 'is no JSON'],
+    [['--segments', modeless], 'Unknown mode of segments "[\\"multi\\"]". Allowed: exclusive, multi.'],
     [['--segments', file, '--segment', 'trials'], 'Did you mean "trial"?'],
     [['--segment', 'trial'], 'Unknown segment "trial"'],
   ] as const) {

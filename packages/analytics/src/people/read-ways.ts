@@ -1,5 +1,6 @@
 import type { Frame } from '../frame.ts'
 import type { Way } from '../journey/way.ts'
+import { nearest } from '../query-error.ts'
 import { readJourneys } from './read-journeys.ts'
 import { readPersons } from './read-persons.ts'
 import { readReached } from './read-reached.ts'
@@ -24,6 +25,16 @@ export async function readWays(
   return {
     ways: [...people].map(([userId, person]) => ({ person, journey: journeys.get(userId), reached: reached.get(userId) ?? nothing })),
     featureName: (key) => featureNames.get(key) ?? String(key),
-    warnings,
+    warnings: [...warnings, ...(people.size === 0 ? [] : unknownFeatures(advancedFeatures, [...featureNames.values()]))],
   }
+}
+
+/** Names that no call has: more likely a typing error than a feature that nobody uses. */
+function unknownFeatures(names: readonly string[], known: readonly string[]): string[] {
+  return names
+    .filter((name) => !known.includes(name))
+    .map((name) => {
+      const near = nearest(name, known)
+      return `no call has the feature ${JSON.stringify(name)}${near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`}`
+    })
 }

@@ -5,7 +5,8 @@ import { usageFailure } from './failure.ts'
 /** The text of a file that an option names. @throws CommandFailure where it cannot be read */
 export function readNamedFile(option: string, path: string): string {
   try {
-    return readFileSync(path, 'utf8')
+    // Editors of Windows begin a file with a mark that is no JSON.
+    return readFileSync(path, 'utf8').replace(/^\uFEFF/, '')
   } catch (cause) {
     throw usageFailure(`${option} ${JSON.stringify(path)} cannot be read (${(cause as Error).message}). Name a file of JSON.`, { cause })
   }

@@ -141,7 +141,7 @@ function bookOf(name: string): PriceBook {
 
 function readText(file: string): string {
   try {
-    return readFileSync(file, 'utf8')
+    return readFileSync(file, 'utf8').replace(/^\uFEFF/, '')
   } catch (cause) {
     throw usageFailure(`Cannot read ${JSON.stringify(file)} (${(cause as Error).message}). Name a file of prices.`, { cause })
   }

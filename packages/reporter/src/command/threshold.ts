@@ -20,9 +20,14 @@ export function tripped(expression: Filter, answer: Pick<Answer, 'totals'>): str
   if (compare === undefined)
     throw usageFailure(`--fail-on compares totals with >, >=, < and <= only, joined by and, or, not; found ${JSON.stringify(operator)}.`)
   const total = Object.hasOwn(answer.totals, name) ? answer.totals[name] : undefined
-  if (total === undefined)
-    throw usageFailure(`--fail-on: unknown total ${JSON.stringify(name)}. Allowed: ${Object.keys(answer.totals).join(', ')}.`)
+  if (total === undefined) throw usageFailure(`--fail-on: unknown total ${JSON.stringify(name)}. ${allowedOf(Object.keys(answer.totals))}`)
   return total !== null && compare(Number(total), Number(operand)) ? `${name} is ${total}` : undefined
+}
+
+function allowedOf(totals: readonly string[]): string {
+  return totals.length === 0
+    ? 'This report has no totals: its rows cannot be added up. Choose rows with --having, and use --fail-empty.'
+    : `Allowed: ${totals.join(', ')}.`
 }
 
 const comparisons: Readonly<Record<string, (total: number, bound: number) => boolean>> = {

@@ -44,7 +44,7 @@ export function readReportRequest(given: Readonly<Record<string, unknown>>): Rep
   return {
     ...of(textNames, textOf),
     ...of(listNames, readList),
-    ...of(filterNames, (name, value) => (typeof value === 'string' ? textOf(name, value) : value)),
+    ...of(filterNames, (name, value) => (typeof value === 'string' ? filterText(name, value) : value)),
     ...of(flagNames, readFlag),
     order_by: readOrder(given),
     limit: readLimit(given['limit']),
@@ -61,6 +61,12 @@ function textOf(name: string, value: unknown): string {
   if (value.length > MAX_TEXT)
     throw new QueryError(`${name} has ${value.length} characters; at most ${MAX_TEXT} are taken.`, { given: `${value.slice(0, 40)}…` })
   return value
+}
+
+/** An empty filter is a mistake (a variable that was not set): taken for none, it would show everything. */
+function filterText(name: string, value: string): string {
+  if (value.trim() === '') throw new QueryError(`${name} is empty. Leave it out to ask for everything.`, { given: value })
+  return textOf(name, value)
 }
 
 function readList(name: string, value: unknown): string[] | undefined {
@@ -95,7 +101,8 @@ function readOptions(given: Readonly<Record<string, unknown>>): GivenOptions {
     throw new QueryError('options must be an object of texts, such as {"mode":"streak"}.', { given: JSON.stringify(inner) })
   const beside = Object.fromEntries(Object.entries(given).filter(([name]) => optionNames.includes(name)))
   for (const name of Object.keys(inner))
-    if (isGiven(beside[name])) throw new QueryError(`${name} is given twice: in options, and beside them.`, { given: name })
+    if (Object.hasOwn(beside, name) && isGiven(beside[name]))
+      throw new QueryError(`${name} is given twice: in options, and beside them.`, { given: name })
   const all = Object.entries({ ...(inner as Record<string, unknown>), ...beside }).filter(([, value]) => isGiven(value))
   return Object.fromEntries(all.map(([name, value]) => [name, readOption(name, value)]))
 }
