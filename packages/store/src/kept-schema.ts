@@ -26,6 +26,18 @@ export const dayUsageSchema = `
   DELETE FROM closed_days;
 `
 
+/** A row of a kilobyte takes a page of its own in a table without rowid: those hold a quarter of a page at most. */
+export const dayWaitsSchema = `
+  DELETE FROM closed_days;
+  DROP TABLE day_waits;
+  CREATE TABLE day_waits (
+    day INTEGER NOT NULL,
+    feature_id INTEGER NOT NULL,
+    waits BLOB NOT NULL,
+    UNIQUE (day, feature_id)
+  ) STRICT;
+`
+
 /**
  * What is kept of the sessions of the days before open_sessions.kept_until: of those that are over; of those that may go on, as JSON;
  * and sums over those that are over, by day of their start, without those of nobody.

@@ -4,7 +4,7 @@ import { dayGroupsSchema } from './day-groups-schema.ts'
 import { eventsSchema } from './events-schema.ts'
 import { inheritedTraitsSchema } from './inherited-traits.ts'
 import { namedCallsSchema } from './named-calls-schema.ts'
-import { dayUsageSchema, keptSchema } from './kept-schema.ts'
+import { dayUsageSchema, dayWaitsSchema, keptSchema } from './kept-schema.ts'
 import { rateLimitedSchema } from './rate-limited.ts'
 import { repeatsSchema } from './repeats.ts'
 import { savedSchema } from './saved.ts'
@@ -259,4 +259,5 @@ export const migrations: readonly string[] = [
   namedCallsSchema,
   `${dayUsageSchema}${keptSchema}`,
   repeatsSchema,
+  dayWaitsSchema,
 ]
