@@ -83,7 +83,7 @@ export function compileHistogram(column: 'latency' | 'ttft', dimensions: readonl
 }
 
 /** The bucket of a duration in the rollups' histograms: `durationBucket` of the store, in SQL. */
-function durationBucketSql(ms: string): string {
+export function durationBucketSql(ms: string): string {
   return `CAST(iif(${ms} <= 0, 0, ceil(log2(max(${ms}, 1)) * 32 - 1e-9) + 1) AS INTEGER)`
 }
 

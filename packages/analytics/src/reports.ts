@@ -17,6 +17,7 @@ import { tellMilestones, tellOnboarding } from './people/journey-reports.ts'
 import { tellLifecycle } from './people/lifecycle-report.ts'
 import { peopleReport, type PeopleAsked, type SplitBy, type Told } from './people/people-report.ts'
 import { checkOptions, type ReportOptionName } from './people/report-options.ts'
+import { tellPatterns } from './people/patterns-report.ts'
 import { tellRetries } from './people/retries-report.ts'
 import { tellChurnIndicators, tellRetentionInsights, tellThresholds } from './people/insight-reports.ts'
 import { tellAdoption, tellCohorts } from './people/retention-reports.ts'
@@ -205,6 +206,7 @@ const reports: Readonly<Record<string, Report>> = {
   segment_members: people("each user's segment and what led to it", tellSegmentMembers),
   session_metrics: people('how long sessions last, how they end, who comes back', tellSessionMetrics, ['outcomes']),
   behavior: people('how users use the app: hours, features, models, sessions', tellBehavior, ['shape']),
+  request_patterns: people('how users ask: how often, how large, how complex, how loyal to a model', tellPatterns, [], 'property'),
   evolution: people('how behaviour changes week by week since users came', tellEvolution, ['weeks', 'basis', 'shape']),
   retries: people('how often users ask the same again, of each feature', tellRetries),
   friction: people('where users struggle: abandoned sessions, rate limits, model errors', tellFriction, ['shape']),
