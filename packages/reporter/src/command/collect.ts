@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander'
 
 import { CommandFailure, exitCodes, usageFailure } from './failure.ts'
 import { checkStorePath, listOf, optionsOf, wholeNumber, withIo, type Globals } from './globals.ts'
-import { letHeapDouble } from './heap-growth.ts'
+import { letHeapGrow } from './heap-growth.ts'
 import type { Io } from './io.ts'
 
 interface CollectOptions {
@@ -72,7 +72,7 @@ Examples:
 /** Collects until SIGTERM or SIGINT, then answers what was taken. */
 async function collectUntilStopped(io: Io, options: CollectOptions & Globals): Promise<void> {
   const stopped = stopSignal()
-  letHeapDouble()
+  letHeapGrow()
   const collector = await start(io, options)
   await io.out(`listening otlp/http ${collector.httpUrl}\n`)
   if (collector.grpcUrl !== undefined) await io.out(`listening otlp/grpc ${collector.grpcUrl}\n`)
