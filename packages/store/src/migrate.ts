@@ -11,7 +11,8 @@ const APPLICATION_ID = 0x53504c44
 const SCHEMA_VERSION = migrations.length
 
 /**
- * Brings a file up to date, each step in a transaction with its version number; a new file gets all of them.
+ * Brings a file up to date, each step in a transaction with its version number; a new file gets all of them in one: each
+ * transaction waits for the disk, and a collector may have to make very many ledgers.
  * @throws StoreError when the file is no ledger, or of a newer version
  */
 export async function migrate(db: Sqlite, path: string): Promise<void> {
@@ -21,20 +22,24 @@ export async function migrate(db: Sqlite, path: string): Promise<void> {
     try {
       // Read again under the lock: another process may have taken the step.
       const { version } = await readHeader(db)
-      const step = migrations[version]
-      if (step === undefined) {
+      const steps = version === 0 ? migrations : migrations.slice(version, version + 1)
+      if (steps.length === 0) {
         await db.exec('COMMIT')
         return
       }
-      await db.exec(step)
-      // The keys are made in code: SQL has no hash.
-      if (step === spanKeysSchema) await keySpanRows(db)
-      await db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${version + 1}; COMMIT`)
+      for (const step of steps) await take(db, step)
+      await db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${version + steps.length}; COMMIT`)
     } catch (error) {
       await db.exec('ROLLBACK').catch(() => undefined)
       throw error
     }
   }
+}
+
+async function take(db: Sqlite, step: string): Promise<void> {
+  await db.exec(step)
+  // The keys are made in code: SQL has no hash.
+  if (step === spanKeysSchema) await keySpanRows(db)
 }
 
 /**
