@@ -113,7 +113,6 @@ export const libraries: readonly Library[] = [
     apis: openai,
     known: [
       { says: 'a stream that is left early: no usage', of: ['c09'], usage: 'none' },
-      { says: 'failed calls: as if they had ended well, without usage', of: ['c05'], succeeds: true },
       { says: 'embeddings: no span', of: ['c06'], lost: true },
     ],
   },

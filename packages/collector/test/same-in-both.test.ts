@@ -74,6 +74,37 @@ describe('one span', () => {
     )
   })
 
+  it('has the last exception recorded on it, and no other event, from all three', () => {
+    const spans = makeSpans([
+      { attributes: {}, exceptions: ['first', 'the last'] },
+      { attributes: {}, exceptions: ['x'.repeat(100_000)] },
+      { attributes: {} },
+    ])
+    const exceptions = (records: readonly unknown[]): unknown[] => (records as SpanRecord[]).map(({ exception }) => exception)
+    const [first, second, third] = exceptions(fromProtobuf(serialize.protobuf(spans))) as SpanRecord['exception'][]
+    expect([first, third]).toEqual([{ type: 'TypeError', message: 'the last' }, undefined])
+    expect(second?.message?.length).toBeLessThanOrEqual(limits.textBytes)
+    expect(exceptions(fromJson(serialize.json(spans)))).toEqual([first, second, third])
+    expect(exceptions(spans.map(toSpanRecord))[0]).toEqual(first)
+  })
+
+  it('is read where its events are none, or broken inside', () => {
+    for (const events of [{}, 'text', [1, null], [{ name: 'exception' }], [{ name: 'exception', attributes: 5 }], [{ name: 5 }]]) {
+      const body = JSON.parse(jsonSpan([])) as { resourceSpans: { scopeSpans: { spans: Record<string, unknown>[] }[] }[] }
+      const span = body.resourceSpans[0]?.scopeSpans[0]?.spans[0]
+      if (span === undefined) throw new Error('no span')
+      span['events'] = events
+      expect(fromJson(JSON.stringify(body))).toHaveLength(1)
+    }
+    const [whole] = makeSpans([{ attributes: {}, exceptions: ['in this'] }])
+    if (whole === undefined) throw new Error('no span')
+    const bytes = Buffer.from(serialize.protobuf([whole]))
+    const at = bytes.indexOf('exception.message')
+    // The key of the attribute is now longer than the attribute.
+    bytes[at - 1] = 0x7f
+    expect((fromProtobuf(bytes) as SpanRecord[])[0]?.exception).toBeUndefined()
+  })
+
   it('has attributes in which nothing is inherited', () => {
     const body = jsonSpan([
       { key: '__proto__', value: { stringValue: 'x' } },

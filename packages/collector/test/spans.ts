@@ -13,6 +13,8 @@ export interface MadeSpan {
   readonly startNs?: number
   readonly lastsMs?: number
   readonly failed?: boolean
+  /** Messages of exceptions that were recorded on it. */
+  readonly exceptions?: readonly string[]
 }
 
 const BASE_SECONDS = Date.UTC(2026, 0, 15, 12) / 1000
@@ -49,6 +51,7 @@ export function makeSpans(spans: readonly MadeSpan[], resource: Attributes = { '
     const start: [number, number] = [BASE_SECONDS + Math.floor(nanos / 1e9), nanos % 1e9]
     const span = tracer.startSpan(made.name ?? 'span', { attributes: made.attributes, startTime: start }, context)
     if (made.failed === true) span.setStatus({ code: SpanStatusCode.ERROR, message: 'it failed' })
+    for (const message of made.exceptions ?? []) span.recordException({ name: 'TypeError', message })
     started.push({ span, made, start })
   }
   for (const { span, made, start } of started) {

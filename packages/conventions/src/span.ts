@@ -19,4 +19,18 @@ export interface SpanRecord {
   readonly resourceAttributes: Readonly<Record<string, unknown>>
   /** How many attributes the SDK dropped over its limit: usage or identity may be among them. */
   readonly droppedAttributes: number
+  /** The last exception that was recorded on it: some libraries say a failure so, and nowhere else. */
+  readonly exception?: SpanException | undefined
+}
+
+/** An `exception` event (OpenTelemetry, recording exceptions); what it does not say, or says as no text, is undefined. */
+export interface SpanException {
+  readonly type: string | undefined
+  readonly message: string | undefined
+}
+
+/** What the attributes of an `exception` event say. */
+export function exceptionOf(attributes: Readonly<Record<string, unknown>>): SpanException {
+  const [type, message] = [attributes['exception.type'], attributes['exception.message']]
+  return { type: typeof type === 'string' ? type : undefined, message: typeof message === 'string' ? message : undefined }
 }

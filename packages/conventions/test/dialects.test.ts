@@ -152,6 +152,30 @@ describe('LangSmith', () => {
   })
 })
 
+describe('a failed run of LangSmith', () => {
+  const run = { 'langsmith.span.kind': 'llm', 'gen_ai.request.model': 'gpt-4o-mini' }
+  it.each([
+    ['RateLimitError: 429 You exceeded your current quota', 'RateLimitError', 'rate_limit'],
+    ['Error: 503 no healthy upstream', 'Error', 'server_error'],
+    ['APIConnectionTimeoutError: Request timed out.', 'APIConnectionTimeoutError', 'timeout'],
+    ['something of its own', 'Error', 'other'],
+  ])('is one by its exception, whatever its status: %s', (message, errorType, errorClass) => {
+    expect(callOf(run, { statusCode: 1, exception: { type: 'Error', message } })).toMatchObject({ status: 'error', errorType, errorClass })
+  })
+
+  it('is cancelled where it was aborted, and none where the app left a stream', () => {
+    const aborted = { type: 'Error', message: 'APIUserAbortError: Request was aborted.' }
+    expect(callOf(run, { statusCode: 1, exception: aborted })).toMatchObject({ status: 'cancelled', errorClass: 'cancelled' })
+    expect(callOf(run, { statusCode: 1, exception: { type: 'Error', message: 'Cancelled' } })).toMatchObject({ status: 'ok' })
+    expect(callOf(run, { statusCode: 1 })).toMatchObject({ status: 'ok', errorType: undefined })
+  })
+
+  it('says nothing of other libraries, which record exceptions that they survive', () => {
+    const genai = { 'gen_ai.operation.name': 'chat', 'gen_ai.request.model': 'gpt-4o-mini' }
+    expect(callOf(genai, { exception: { type: 'Error', message: '429 tried again' } })).toMatchObject({ status: 'ok' })
+  })
+})
+
 describe('OpenLIT', () => {
   const anthropic = {
     'gen_ai.operation.name': 'chat',

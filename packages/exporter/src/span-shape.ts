@@ -26,7 +26,7 @@ export interface EndedSpan {
   readonly endTime: HrTime
   readonly status: { readonly code: number; readonly message?: string | undefined }
   readonly attributes: Readonly<Record<string, unknown>>
-  readonly events?: readonly { readonly attributes?: Readonly<Record<string, unknown>> | undefined }[]
+  readonly events?: readonly { readonly name?: string; readonly attributes?: Readonly<Record<string, unknown>> | undefined }[]
   readonly droppedAttributesCount?: number
   readonly resource: { readonly attributes: Readonly<Record<string, unknown>> }
   /** Since SDK 2.0. */

@@ -1,4 +1,4 @@
-import type { SpanRecord } from '@spanledger/conventions'
+import { exceptionOf, type SpanException, type SpanRecord } from '@spanledger/conventions'
 
 import type { EndedSpan, HrTime } from './span-shape.ts'
 
@@ -24,7 +24,16 @@ export function toSpanRecord(span: EndedSpan): SpanRecord {
     attributes: span.attributes,
     resourceAttributes: span.resource.attributes,
     droppedAttributes: span.droppedAttributesCount ?? 0,
+    exception: span.events === undefined || span.events.length === 0 ? undefined : lastException(span.events),
   }
+}
+
+function lastException(events: NonNullable<EndedSpan['events']>): SpanException | undefined {
+  for (let n = events.length - 1; n >= 0; n--) {
+    const { name, attributes } = events[n] ?? {}
+    if (name === 'exception' && attributes !== undefined) return exceptionOf(attributes)
+  }
+  return undefined
 }
 
 /** The id of a span's parent; undefined for the root of a trace. */

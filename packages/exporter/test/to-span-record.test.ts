@@ -34,7 +34,23 @@ describe('toSpanRecord', () => {
       attributes: { a: 1, b: ['x'] },
       resourceAttributes: { 'service.name': 'shop' },
       droppedAttributes: 1,
+      exception: undefined,
     })
+  })
+
+  it('takes the last exception that was recorded, and no other event', () => {
+    const exporter = new InMemorySpanExporter()
+    const tracer = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }).getTracer('x')
+    const span = tracer.startSpan('chat')
+    span.recordException(new TypeError('first'))
+    span.recordException(new RangeError('last'))
+    span.addEvent('gen_ai.choice', { 'exception.message': 'none' })
+    span.end()
+    const other = tracer.startSpan('chat')
+    other.addEvent('gen_ai.choice')
+    other.end()
+    const [first, second] = exporter.getFinishedSpans().map((one) => toSpanRecord(one).exception)
+    expect([first, second]).toEqual([{ type: 'RangeError', message: 'last' }, undefined])
   })
 
   it('reads parent and scope under the names of SDK 1.30 and of SDK 2.x', () => {

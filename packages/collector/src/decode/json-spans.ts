@@ -1,6 +1,6 @@
-import type { SpanRecord } from '@spanledger/conventions'
+import { exceptionOf, type SpanException, type SpanRecord } from '@spanledger/conventions'
 
-import { objectOf, own, textOf, type JsonObject } from './json-body.ts'
+import { isObject, objectOf, own, textOf, type JsonObject } from './json-body.ts'
 import { droppedOf, hexOf } from './json-envelope.ts'
 import { readJsonAttributes } from './json-value.ts'
 import { msOfJson } from './nanos.ts'
@@ -25,6 +25,7 @@ export function readJsonSpan(span: JsonObject, scope: Scope): SpanRecord | SpanF
       statusMessage: textOf(status, 'message') || undefined,
       attributes: attributes.bag,
       droppedAttributes: droppedOf(span) + attributes.dropped,
+      exception: lastException(own(span, 'events')),
     },
     scope,
   )
@@ -34,4 +35,18 @@ export function readJsonSpan(span: JsonObject, scope: Scope): SpanRecord | SpanF
 function statusCodeOf(value: unknown): number {
   if (value === 'STATUS_CODE_ERROR') return 2
   return typeof value === 'number' && Number.isInteger(value) ? value : 0
+}
+
+/** Of events nothing else is needed: what is no list of them, or broken inside, is none. */
+function lastException(events: unknown): SpanException | undefined {
+  if (!Array.isArray(events)) return undefined
+  const event = (events as unknown[]).findLast((one) => isObject(one) && own(one, 'name') === 'exception')
+  if (!isObject(event)) return undefined
+  const attributes = newAttributes()
+  try {
+    readJsonAttributes(event, attributes)
+  } catch {
+    return undefined
+  }
+  return exceptionOf(attributes.bag)
 }

@@ -1,4 +1,4 @@
-import type { SpanRecord } from '@spanledger/conventions'
+import { exceptionOf, type SpanException, type SpanRecord } from '@spanledger/conventions'
 
 import { limits } from './limits.ts'
 import { msOfHalves } from './nanos.ts'
@@ -19,6 +19,7 @@ export function readProtobufSpan(reader: WireReader, end: number, scope: Scope):
   let statusCode = 0
   let statusMessage: string | undefined
   let droppedBefore = 0
+  let exception: SpanException | undefined
   while (reader.pos < end) {
     const tag = reader.uint32()
     switch (tag) {
@@ -45,6 +46,9 @@ export function readProtobufSpan(reader: WireReader, end: number, scope: Scope):
         break
       case (10 << 3) | wire.varint:
         droppedBefore = reader.uint32()
+        break
+      case (11 << 3) | wire.bytes:
+        exception = readException(reader, end) ?? exception
         break
       case (15 << 3) | wire.bytes: {
         const statusEnd = readEnd(reader, end)
@@ -74,7 +78,41 @@ export function readProtobufSpan(reader: WireReader, end: number, scope: Scope):
       statusMessage,
       attributes: attributes.bag,
       droppedAttributes: droppedBefore + attributes.dropped,
+      exception,
     },
     scope,
   )
+}
+
+/** Reads an `Event` where it is an exception. One that is broken inside is none: nothing else of events is needed. */
+function readException(reader: WireReader, end: number): SpanException | undefined {
+  const eventEnd = readEnd(reader, end)
+  const start = reader.pos
+  try {
+    if (readEventName(reader, eventEnd) !== EXCEPTION) return undefined
+    reader.pos = start
+    const attributes = newAttributes()
+    while (reader.pos < eventEnd) {
+      const tag = reader.uint32()
+      if (tag === ((3 << 3) | wire.bytes)) readAttribute(reader, eventEnd, attributes)
+      else skipField(reader, tag, eventEnd)
+    }
+    return exceptionOf(attributes.bag)
+  } catch {
+    return undefined
+  } finally {
+    reader.pos = eventEnd
+  }
+}
+
+const EXCEPTION = 'exception'
+
+function readEventName(reader: WireReader, end: number): string {
+  let name = ''
+  while (reader.pos < end) {
+    const tag = reader.uint32()
+    if (tag === ((2 << 3) | wire.bytes)) name = readText(reader, end, limits.textBytes)
+    else skipField(reader, tag, end)
+  }
+  return name
 }

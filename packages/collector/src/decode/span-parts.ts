@@ -1,4 +1,4 @@
-import type { SpanRecord } from '@spanledger/conventions'
+import type { SpanException, SpanRecord } from '@spanledger/conventions'
 
 import type { Bag } from './bag.ts'
 import type { Scope } from './scope.ts'
@@ -16,6 +16,7 @@ export interface SpanParts {
   statusMessage: string | undefined
   attributes: Bag
   droppedAttributes: number
+  exception: SpanException | undefined
 }
 
 /** Why a span or log record is not taken; also the name under which it is counted. */
@@ -28,7 +29,7 @@ const MAX_START_MS = Date.UTC(2200, 0, 1)
 
 /** A span that all readers take, or what is wrong with it. */
 export function toSpanRecord(parts: SpanParts, { resourceAttributes, scopeName, scopeVersion }: Scope): SpanRecord | SpanFault {
-  const { traceId, spanId, parentSpanId, name, startMs, endMs, statusCode, statusMessage, attributes, droppedAttributes } = parts
+  const { traceId, spanId, parentSpanId, name, startMs, endMs, statusCode, statusMessage, attributes, droppedAttributes, exception } = parts
   if (!isTraceId(traceId)) return 'refused_trace_id'
   if (!isSpanId(spanId)) return 'refused_span_id'
   // A span that has ended is not lost for a start that is not known.
@@ -48,6 +49,7 @@ export function toSpanRecord(parts: SpanParts, { resourceAttributes, scopeName, 
     attributes,
     resourceAttributes,
     droppedAttributes,
+    exception,
   }
 }
 

@@ -45,5 +45,25 @@ function read(span: SpanRecord): DialectCall | 'none' | undefined {
       audioOutput: output?.['audio'],
     },
     reportedCostUsd: usage?.['total_cost'],
+    ...failure(span),
+  }
+}
+
+/**
+ * A failed run has the status "ok", which its span was started with and no later one can change, and an exception (translator of
+ * langsmith 0.12.0, read 2026-11-26): an `Error` with the text of the SDK's own, such as `RateLimitError: 429 …`.
+ */
+function failure({ exception, attributes }: SpanRecord): Partial<DialectCall> {
+  // "Cancelled" is what it says of a stream that the app left: no failure, as with all others.
+  if (exception === undefined || exception.message === 'Cancelled') return {}
+  const { type, message = '' } = exception
+  const named = /^\s*([A-Za-z]\w*(?:Error|Exception))\b/.exec(message)?.[1] ?? type
+  const httpStatus = /(?:^|[^\d.])([45]\d\d)(?![\d.])/.exec(message.slice(0, 200))?.[1]
+  const errorType = attributes['error.type'] ?? named
+  return {
+    status: typeof errorType === 'string' && /abort|cancel/i.test(errorType) ? 'cancelled' : 'error',
+    errorType,
+    errorMessage: message,
+    ...(httpStatus === undefined ? {} : { httpStatus: Number(httpStatus) }),
   }
 }
