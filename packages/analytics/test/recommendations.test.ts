@@ -5,7 +5,7 @@ import type { Store } from '@spanledger/store'
 
 import { openAnalytics, type CompositeName, type Recommendation, type ReportParams } from '../src/index.ts'
 import { eventOf } from './ledger-events.ts'
-import { ledgerOf, type CallWords } from './ledger.ts'
+import { callOf, ledgerOf, type CallWords } from './ledger.ts'
 
 const AS_OF = Date.parse('2026-04-01T00:00:00Z')
 const DAY = 86_400_000
@@ -58,6 +58,27 @@ describe('recommendations', () => {
     })
     expect(await rule('R1', 'weekly', { calls: [...feature('chat', 400, 8), ...feature('code', 50, 2)] })).toEqual([])
     expect(await rule('R1', 'weekly', { calls: feature('chat', 400, 0) })).toEqual([])
+  })
+
+  it('R1: name a feature whose requests are repeated twice as often as all', async () => {
+    const store = await ledgerOf([])
+    opened.push(store)
+    const asked = (about: string, n: number, question: number) =>
+      Object.assign(
+        callOf({ at: inWeek(n * 5), user: `u${n % 10}`, properties: { feature: about }, status: n % 2 === 0 ? 'error' : 'ok' }),
+        {
+          fingerprint: question,
+        },
+      )
+    // Each of ten users asks one thing of code six times, and of chat each time another.
+    await store.write({ calls: [...times(60, (n) => asked('code', n, n % 10)), ...times(300, (n) => asked('chat', n, 100 + n))] })
+    const { recommendations } = await openAnalytics(store, { now: () => AS_OF }).composite('weekly')
+    expect(recommendations.filter((one) => one.rule === 'R1')).toMatchObject([
+      { section: 'retries', value: 50 / 60, against: 50 / 360, n: 60, interval_of: 'its share of retries' },
+    ])
+    expect(recommendations[0]?.says).toMatch(
+      /^83\.3 % of the 60 requests of feature code asked the same again, against 13\.9 % of all; what was repeated: /,
+    )
   })
 
   it('R2: name tiers whose users are near their limit', async () => {

@@ -1,10 +1,10 @@
-import { biasFlags, featureErrors, feedbackCoverage, lostSteps, nearLimits } from './rules-of-sections.ts'
+import { biasFlags, feedbackCoverage, lostSteps, nearLimits, troubledFeatures } from './rules-of-sections.ts'
 import { costPerUser, growingRisk, slowModels } from './rules-of-periods.ts'
 import type { Rule, RuleAsked } from './rule.ts'
 import type { Recommendation } from './recommendation.ts'
 
 /** In the order of their numbers. A rule whose sections are not there has nothing to say. */
-const rules: readonly Rule[] = [featureErrors, nearLimits, growingRisk, slowModels, costPerUser, lostSteps, biasFlags, feedbackCoverage]
+const rules: readonly Rule[] = [troubledFeatures, nearLimits, growingRisk, slowModels, costPerUser, lostSteps, biasFlags, feedbackCoverage]
 
 export async function recommend(asked: RuleAsked): Promise<Recommendation[]> {
   const found: Recommendation[] = []

@@ -1,33 +1,50 @@
+import type { Answer } from '../answer.ts'
 import { wilsonInterval } from '../statistics/proportions.ts'
 import type { Recommendation } from './recommendation.ts'
 import { numberIn, percent, recommendation, type Rule } from './rule.ts'
 
-/** Below so many requests of a feature its errors are chance. */
+/** Below so many requests of a feature its share is chance. */
 const MIN_FEATURE_REQUESTS = 50
-const ERROR_TIMES = 2
+const TIMES = 2
 
-/** R1: a feature that fails at least twice as often as all calls do, beyond chance. */
-export const featureErrors: Rule = ({ sections }) => {
-  const quality = sections.get('quality')
-  const overall = numberIn(quality?.totals, 'error_rate') ?? 0
-  return (quality?.rows ?? []).flatMap((row): Recommendation[] => {
-    const [n, rate] = [numberIn(row, 'requests') ?? 0, numberIn(row, 'error_rate') ?? 0]
+/** R1: features whose requests are repeated, or fail, at least twice as often as all are, beyond chance. */
+export const troubledFeatures: Rule = ({ sections }) => [
+  ...twiceAsOften(sections.get('retries'), 'retry_rate').map(({ feature, n, rate, overall, interval, row }) =>
+    recommendation({
+      rule: 'R1',
+      says: `${percent(rate)} of the ${n} requests of feature ${feature} asked the same again, against ${percent(overall)} of all${typeof row['issues'] === 'string' ? `; what was repeated: ${row['issues']}` : ''}`,
+      advice: `See what goes wrong there first: spanledger report errors --where 'feature = ${JSON.stringify(feature)}'`,
+      section: 'retries',
+      value: rate,
+      against: overall,
+      n,
+      interval,
+      interval_of: 'its share of retries',
+    }),
+  ),
+  ...twiceAsOften(sections.get('quality'), 'error_rate').map(({ feature, n, rate, overall, interval }) =>
+    recommendation({
+      rule: 'R1',
+      says: `${percent(rate)} of the ${n} requests of feature ${feature} failed, against ${percent(overall)} of all`,
+      advice: `See what fails most there: spanledger report errors --where 'feature = ${JSON.stringify(feature)}'`,
+      section: 'quality',
+      value: rate,
+      against: overall,
+      n,
+      interval,
+      interval_of: 'its error rate',
+    }),
+  ),
+]
+
+/** The features of a section with a rate that is twice that of all its calls, with what says so. */
+function twiceAsOften(section: Answer | undefined, name: string) {
+  const overall = numberIn(section?.totals, name) ?? 0
+  return (section?.rows ?? []).flatMap((row) => {
+    const [n, rate] = [numberIn(row, 'requests') ?? 0, numberIn(row, name) ?? 0]
     const interval = wilsonInterval({ successes: Math.round(rate * n), n })
-    if (n < MIN_FEATURE_REQUESTS || rate === 0 || rate < ERROR_TIMES * overall || (interval?.[0] ?? 0) <= overall) return []
-    const feature = String(row['feature'])
-    return [
-      recommendation({
-        rule: 'R1',
-        says: `${percent(rate)} of the ${n} requests of feature ${feature} failed, against ${percent(overall)} of all`,
-        advice: `See what fails most there: spanledger report errors --where 'feature = ${JSON.stringify(feature)}'`,
-        section: 'quality',
-        value: rate,
-        against: overall,
-        n,
-        interval,
-        interval_of: 'its error rate',
-      }),
-    ]
+    if (n < MIN_FEATURE_REQUESTS || rate === 0 || rate < TIMES * overall || (interval?.[0] ?? 0) <= overall) return []
+    return [{ feature: String(row['feature']), n, rate, overall, interval, row }]
   })
 }
 

@@ -121,3 +121,17 @@ export const lifecycle: SectionPlan = {
   takes: ['advanced_features', 'onboarding', 'free_plans'],
 }
 export const tasks: SectionPlan = { name: 'tasks', report: 'tasks', title: 'Tasks and goals', params: within, isOfEvents: true }
+export const behavior: SectionPlan = { name: 'behavior', report: 'behavior', title: 'When and how users use it', params: within }
+export const retries: SectionPlan = { name: 'retries', report: 'retries', title: 'What users ask again, by feature', params: within }
+export const scores: SectionPlan = {
+  name: 'scores',
+  report: 'scores',
+  title: 'Scores of answers, by who gave them',
+  params: within,
+  isOfEvents: true,
+}
+export const churnIndicators: SectionPlan = {
+  name: 'churn_indicators',
+  report: 'churn_indicators',
+  title: 'What goes before leaving',
+}
