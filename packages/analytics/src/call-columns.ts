@@ -56,7 +56,6 @@ const needColumns: Readonly<Record<GroupNeed, Partial<Record<Source, (scope: Sco
     calls: () => [raw('count(DISTINCT nullif(c.user_id, 0))')],
     users: () => [raw('count(DISTINCT nullif(r.user_id, 0))')],
   },
-  user_ids: { calls: () => [raw('json_group_array(DISTINCT nullif(c.user_id, 0))')] },
   sessions: { calls: () => [raw('count(DISTINCT nullif(c.session_id, 0))')] },
   active_days: {
     calls: (scope) => [sql`count(DISTINCT iif(c.user_id = 0, NULL, c.user_id || ' ' || ${localDaySql(scope)}))`],
@@ -93,7 +92,6 @@ export function needSql(need: GroupNeed, source: Source, scope: Scope, share: Sh
 /** How many columns each need adds. */
 export const needWidth: Readonly<Record<GroupNeed, number>> = {
   users: 1,
-  user_ids: 1,
   sessions: 1,
   active_days: 1,
   extent: 3,

@@ -8,13 +8,20 @@ import type { Fragment } from './fragment.ts'
 import type { Group, SumName } from './group.ts'
 import type { Key, Scope } from './scope.ts'
 import { readColumns, readRows } from './snapshot.ts'
-import { UserSet } from './user-set.ts'
 
 /** A group of calls, with what its dimensions are: the key they were grouped by, and the value to show. */
 export interface FoundGroup {
   readonly keys: readonly Key[]
   readonly labels: readonly (string | number | null)[]
   readonly group: Group
+}
+
+/** What is counted of groups. */
+export interface Counted {
+  readonly dimensions: readonly Dimension[]
+  readonly sums: readonly SumName[]
+  readonly users: boolean
+  readonly durations: readonly ('latency' | 'ttft')[]
 }
 
 /** Groups by the name of their keys, while they are put together. */
@@ -52,8 +59,6 @@ export function putNeeds(group: Mutable<Group>, needs: readonly GroupNeed[], val
     const [first, second, third, fourth, fifth] = values.slice(at, at + needWidth[need])
     at += needWidth[need]
     if (need === 'users') group.users = Number(first ?? 0)
-    else if (need === 'user_ids')
-      group.userSet = UserSet.of((JSON.parse(String(first ?? '[]')) as (number | null)[]).filter((id) => id !== null))
     else if (need === 'sessions') group.sessions = Number(first ?? 0)
     else if (need === 'active_days') group.activeDays = Number(first ?? 0)
     else if (need === 'unpriced') group.unpricedTokens = Number(first ?? 0)

@@ -33,18 +33,7 @@ export const saidKinds = ['feedback', 'nps', 'goals'] as const
 export type Said = (typeof saidKinds)[number]
 
 /** What needs more than sums. */
-export type Need =
-  | 'users'
-  | 'user_ids'
-  | 'sessions'
-  | 'active_days'
-  | 'latency'
-  | 'ttft'
-  | 'extent'
-  | 'saved'
-  | 'reported'
-  | 'unpriced'
-  | Said
+export type Need = 'users' | 'sessions' | 'active_days' | 'latency' | 'ttft' | 'extent' | 'saved' | 'reported' | 'unpriced' | Said
 
 /** What is known of a group of calls; what no metric asked for is left out. */
 export interface Group {

@@ -2,33 +2,22 @@ import type { Store } from '@spanledger/store'
 
 import type { ClosedGroups } from './closed-groups.ts'
 import { compileDayGroups } from './compile.ts'
-import type { Dimension } from './dimensions.ts'
 import { Durations } from './durations.ts'
-import { compiled, nameOf, readHistograms, readMain, type Found } from './found-groups.ts'
-import type { SumName } from './group.ts'
+import { compiled, nameOf, readMain, type Counted, type Found } from './found-groups.ts'
 import { unpackCounts, unpackIds } from './packed-counts.ts'
+import { readCallGroups } from './read-call-groups.ts'
 import type { Key, Scope } from './scope.ts'
 import { UserSet } from './user-set.ts'
 
-/** What is read of each group. */
-export interface Counted {
-  readonly dimensions: readonly Dimension[]
-  readonly sums: readonly SumName[]
-  readonly users: boolean
-  readonly durations: readonly ('latency' | 'ttft')[]
-}
-
 /** Groups of closed days, and of the calls of what is not closed, put together. */
 export async function readClosedGroups(store: Store, scope: Scope, { days, rest }: ClosedGroups, counted: Counted): Promise<Found> {
-  const { dimensions, sums, durations } = counted
+  const { dimensions, sums } = counted
   const closed: Scope = { ...scope, days }
   const found = await readMain(store, closed, { source: 'days', dimensions, sums, needs: [] })
   await addPacked(store, closed, { counted, found })
   for (const period of rest) {
     const open: Scope = { ...scope, period, buckets: undefined }
-    const more = await readMain(store, open, { source: 'calls', dimensions, sums, needs: counted.users ? ['user_ids'] : [] })
-    if (durations.length > 0) await readHistograms(store, open, { columns: durations, dimensions, found: more })
-    merge(found, more)
+    merge(found, await readCallGroups(store, open, counted))
   }
   for (const { group } of found.values()) if (counted.users) group.users = group.userSet?.size ?? 0
   return found

@@ -4,11 +4,22 @@ import { gives, isReadApart, type GroupNeed } from './call-columns.ts'
 import { closedGroups } from './closed-groups.ts'
 import { compileGroups } from './compile.ts'
 import type { Dimension } from './dimensions.ts'
-import { compiled, nameOf, packedFrom, putNeeds, readHistograms, readMain, type Found, type FoundGroup } from './found-groups.ts'
+import {
+  compiled,
+  nameOf,
+  packedFrom,
+  putNeeds,
+  readHistograms,
+  readMain,
+  type Counted,
+  type Found,
+  type FoundGroup,
+} from './found-groups.ts'
 import type { Fragment } from './fragment.ts'
 import { saidKinds, type Need, type Said } from './group.ts'
 import { requirements, type MetricName } from './metrics.ts'
-import { readClosedGroups, type Counted } from './read-closed-groups.ts'
+import { readCallGroups } from './read-call-groups.ts'
+import { readClosedGroups } from './read-closed-groups.ts'
 import { nothingSaid, readSaid } from './read-said.ts'
 import type { Key, Scope, Source } from './scope.ts'
 import { readRows } from './snapshot.ts'
@@ -66,6 +77,12 @@ async function readCounted(
 ): Promise<{ found: Found; read: readonly GroupNeed[] }> {
   const { dimensions, sums, durations } = asked
   const source = mainSource(scope, asked)
+  // What only SQL can count of calls is read together with the rest.
+  if (source === 'calls' && scope.attribution === undefined && wanted.every((need) => need === 'users' || isReadApart(need))) {
+    const found = await readCallGroups(store, scope, asked)
+    if (asked.users) for (const { group } of found.values()) group.users = group.userSet?.size ?? 0
+    return { found, read: ['users'] }
+  }
   const together = wanted.filter((need) => gives(source, need) && !isReadApart(need))
   const found = await readMain(store, scope, { source, dimensions, sums, needs: together })
   if (durations.length > 0) await readHistograms(store, scope, { columns: durations, dimensions, found })

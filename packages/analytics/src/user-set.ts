@@ -7,12 +7,8 @@ export class UserSet {
   #lists: ArrayLike<number>[] = []
   #bits: Uint32Array | undefined
   #listed = 0
-
-  static of(ids: ArrayLike<number>): UserSet {
-    const set = new UserSet()
-    set.add(ids)
-    return set
-  }
+  /** Ids that came one by one. */
+  #own: Set<number> | undefined
 
   /** Adds ids, each once in the list. */
   add(ids: ArrayLike<number>): void {
@@ -24,15 +20,28 @@ export class UserSet {
     } else this.#mark(ids)
   }
 
+  /** Adds an id, whether or not it is there. */
+  addOne(id: number): void {
+    if (this.#bits === undefined) {
+      const own = (this.#own ??= new Set())
+      own.add(id)
+      if (own.size + this.#listed > FEW) this.#spread()
+    } else this.#markOne(id)
+  }
+
   /** Adds what another has. */
   merge(other: UserSet): void {
     for (const ids of other.#lists) this.add(ids)
+    if (other.#own !== undefined) this.add([...other.#own])
     if (other.#bits !== undefined) this.add(other.#ids())
   }
 
   get size(): number {
-    if (this.#bits === undefined)
-      return this.#lists.length === 1 ? this.#listed : new Set(this.#lists.flatMap((ids) => Array.from(ids))).size
+    if (this.#bits === undefined) {
+      if (this.#own === undefined && this.#lists.length < 2) return this.#listed
+      if (this.#own !== undefined && this.#lists.length === 0) return this.#own.size
+      return new Set([...this.#lists.flatMap((ids) => Array.from(ids)), ...(this.#own ?? [])]).size
+    }
     let size = 0
     for (const word of this.#bits) size += bitsOf(word)
     return size
@@ -41,21 +50,24 @@ export class UserSet {
   #spread(): void {
     this.#bits = new Uint32Array(1024)
     for (const ids of this.#lists) this.#mark(ids)
+    if (this.#own !== undefined) this.#mark([...this.#own])
     this.#lists = []
+    this.#own = undefined
   }
 
   #mark(ids: ArrayLike<number>): void {
+    for (let n = 0; n < ids.length; n++) this.#markOne(ids[n] ?? 0)
+  }
+
+  #markOne(id: number): void {
+    const word = id >>> 5
     let bits = this.#bits ?? new Uint32Array(1024)
-    for (let n = 0; n < ids.length; n++) {
-      const id = ids[n] ?? 0
-      const word = id >>> 5
-      if (word >= bits.length) {
-        const longer = new Uint32Array(Math.max(word + 1, bits.length * 2))
-        longer.set(bits)
-        bits = longer
-      }
-      bits[word] = (bits[word] ?? 0) | (1 << (id & 31))
+    if (word >= bits.length) {
+      const longer = new Uint32Array(Math.max(word + 1, bits.length * 2))
+      longer.set(bits)
+      bits = longer
     }
+    bits[word] = (bits[word] ?? 0) | (1 << (id & 31))
     this.#bits = bits
   }
 

@@ -37,7 +37,7 @@ describe('an answer', () => {
 
   it.each(['UTC', 'America/St_Johns'])(
     'about people is the same whether days of the ledger are closed, open, or some of each (%s)',
-    { timeout: 60_000 },
+    { timeout: 240_000 },
     async (timeZone) => {
       const closed = await partlyClosed(timeZone)
       const some = await daysClosed(closed)
@@ -66,7 +66,7 @@ describe('an answer', () => {
           expect(await answer(closed)).toEqual(expected)
           expect(await answer(partly)).toEqual(expected)
         }),
-        { numRuns: 60 },
+        { numRuns: 40 },
       )
       for (const store of [closed, partly, open]) await store.close()
     },
@@ -97,7 +97,7 @@ describe('an answer', () => {
 
   it.each(['UTC', 'Asia/Kathmandu'])(
     'to any question is the same whether days of the ledger are closed, open, or some of each (%s)',
-    { timeout: 120_000 },
+    { timeout: 240_000 },
     async (timeZone) => {
       const closed = await partlyClosed(timeZone)
       await closed.closeDays()
@@ -116,7 +116,7 @@ describe('an answer', () => {
           expect(await answer(closed)).toEqual(expected)
           expect(await answer(partly)).toEqual(expected)
         }),
-        { numRuns: 120 },
+        { numRuns: 80 },
       )
       for (const store of [closed, partly, open]) await store.close()
     },

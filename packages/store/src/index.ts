@@ -1,6 +1,6 @@
 export type { Alias, AliasOutcome } from './aliases.ts'
 export type { Batch, Marks, SpanLink, WriteOutcome, WrittenCall, WrittenEvent } from './batch.ts'
-export { bucketMs, decodeCounts, quantileMs, type Counts } from './counts.ts'
+export { bucketMs, decodeCounts, durationBucket, quantileMs, type Counts } from './counts.ts'
 export { isMessageOperation } from './kept-calls.ts'
 export type { KeptSession } from './kept-rows.ts'
 export { saysNothing, toLink } from './link.ts'
