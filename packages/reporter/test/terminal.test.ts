@@ -90,6 +90,12 @@ describe('a table in a terminal', () => {
   })
 })
 
+it('a page has all days of a season, where a table has the first fifty rows', async () => {
+  const [table, page] = await Promise.all([ask('report', 'active'), ask('report', 'active', '--format', 'html')])
+  expect(table.out.match(/^2026-/gm)).toHaveLength(50)
+  expect(page.out.match(/<tr><td>2026-/g)).toHaveLength(60)
+})
+
 describe('an overview', () => {
   const overview = (...args: string[]): ReturnType<typeof run> =>
     run(['report', 'overview', '--store', path, '--as-of', '2026-03-07T12:00:00Z', ...args])
