@@ -1,9 +1,13 @@
+import { execFileSync } from 'node:child_process'
+
 import { afterEach, describe, expect, it } from 'vitest'
 
 import type { LedgerEvent } from '@spanledger/conventions'
 import type { Store } from '@spanledger/store'
 
-import { openAnalytics, type CompositeName, type Recommendation, type ReportParams } from '../src/index.ts'
+import type { RuleAsked } from '../src/composite/rule.ts'
+import { nearLimits } from '../src/composite/rules-of-sections.ts'
+import { openAnalytics, parseWhere, type Answer, type CompositeName, type Recommendation, type ReportParams } from '../src/index.ts'
 import { eventOf } from './ledger-events.ts'
 import { callOf, ledgerOf, type CallWords } from './ledger.ts'
 
@@ -79,6 +83,21 @@ describe('recommendations', () => {
     expect(recommendations[0]?.says).toMatch(
       /^83\.3 % of the 60 requests of feature code asked the same again, against 13\.9 % of all; what was repeated: /,
     )
+  })
+
+  it('R1: a feature of any name is a filter in the advice, and nothing that a shell runs', async () => {
+    for (const name of [`it's "new" $(exit 3)`, `'; exit 4 #`, 'back\\slash `exit 5`', 'two\nlines']) {
+      const [found] = await rule('R1', 'weekly', { calls: [...feature('chat', 400, 8), ...feature(name, 50, 12)] })
+      const command = found?.advice.split('See what fails most there: ')[1] ?? ''
+      const shell = `spanledger() { printf %s "$4"; }; ${command}`
+      expect(parseWhere(execFileSync('sh', ['-c', shell], { encoding: 'utf8' }))).toEqual(['is', 'feature', [name]])
+    }
+  })
+
+  it('R2: count the users of tiers of any size', () => {
+    const rows = times(200_000, (n) => ({ user: `u${n}`, tier: 'free', used_share: 0.8 + (n % 2) / 4 }))
+    const sections = new Map([['limits', { rows } as unknown as Answer]])
+    expect(nearLimits({ sections } as unknown as RuleAsked)).toMatchObject([{ n: 200_000, value: 1.05 }])
   })
 
   it('R2: name tiers whose users are near their limit', async () => {

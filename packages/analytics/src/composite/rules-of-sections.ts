@@ -1,5 +1,7 @@
 import type { Answer } from '../answer.ts'
+import { groupBy } from '../behavior/user-call.ts'
 import { wilsonInterval } from '../statistics/proportions.ts'
+import { filterWord } from './filter-word.ts'
 import type { Recommendation } from './recommendation.ts'
 import { numberIn, percent, recommendation, type Rule } from './rule.ts'
 
@@ -13,7 +15,7 @@ export const troubledFeatures: Rule = ({ sections }) => [
     recommendation({
       rule: 'R1',
       says: `${percent(rate)} of the ${n} requests of feature ${feature} asked the same again, against ${percent(overall)} of all${typeof row['issues'] === 'string' ? `; what was repeated: ${row['issues']}` : ''}`,
-      advice: `See what goes wrong there first: spanledger report errors --where 'feature = ${JSON.stringify(feature)}'`,
+      advice: `See what goes wrong there first: spanledger report errors --where ${filterWord('feature', feature)}`,
       section: 'retries',
       value: rate,
       against: overall,
@@ -26,7 +28,7 @@ export const troubledFeatures: Rule = ({ sections }) => [
     recommendation({
       rule: 'R1',
       says: `${percent(rate)} of the ${n} requests of feature ${feature} failed, against ${percent(overall)} of all`,
-      advice: `See what fails most there: spanledger report errors --where 'feature = ${JSON.stringify(feature)}'`,
+      advice: `See what fails most there: spanledger report errors --where ${filterWord('feature', feature)}`,
       section: 'quality',
       value: rate,
       against: overall,
@@ -53,23 +55,20 @@ const NEAR_LIMIT = 0.8
 /** R2: users of a tier who have used four fifths of its monthly requests, or more. */
 export const nearLimits: Rule = ({ sections }) => {
   const limits = sections.get('limits')
-  const tiers = new Map<string, number[]>()
-  for (const row of limits?.rows ?? []) {
+  const near = (limits?.rows ?? []).flatMap((row) => {
     const used = numberIn(row, 'used_share')
-    if (used === undefined || used < NEAR_LIMIT) continue
-    const tier = String(row['tier'])
-    tiers.set(tier, [...(tiers.get(tier) ?? []), used])
-  }
-  return [...tiers].map(([tier, shares]) => {
-    const over = shares.filter((share) => share >= 1).length
+    return used === undefined || used < NEAR_LIMIT ? [] : [{ tier: String(row['tier']), used }]
+  })
+  return [...groupBy(near, ({ tier }) => tier)].map(([tier, users]) => {
+    const over = users.filter(({ used }) => used >= 1).length
     return recommendation({
       rule: 'R2',
-      says: `${shares.length} users of tier ${tier} have used at least ${percent(NEAR_LIMIT)} of its monthly requests, ${over} of them all`,
+      says: `${users.length} users of tier ${tier} have used at least ${percent(NEAR_LIMIT)} of its monthly requests, ${over} of them all`,
       advice: 'Offer them the next tier, or look at the limit: spanledger report tiers --tiers FILE',
       section: 'limits',
-      value: Math.max(...shares),
+      value: users.reduce((most, { used }) => Math.max(most, used), 0),
       against: NEAR_LIMIT,
-      n: shares.length,
+      n: users.length,
       interval: null,
       interval_of: 'none: a count',
     })
