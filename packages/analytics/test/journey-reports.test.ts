@@ -341,6 +341,20 @@ it('milestones that an app has very many of are told of the commonest', async ()
   expect(meta.warnings.join()).toContain('10 of 60 goals and milestones that few users reached are left out')
 })
 
+it('what is asked once more is no second message', async () => {
+  const at = Date.parse('2024-03-01T12:00:00Z')
+  const calls = [0, 10, 20, 30].map((seconds) => callOf({ at: at + seconds * 1000, user: seconds < 20 ? 'again' : 'two', latencyMs: 10 }))
+  const [first, second] = calls
+  const store = await ledgerOf([])
+  open.push(store)
+  await store.write({
+    calls: calls.map((call) => (call === second ? Object.assign(call, { retryOf: `${first?.traceId}-${first?.spanId}` }) : call)),
+  })
+  const rows = await rowsAt(store, AS_OF, 'milestones')
+  expect(lines(rows, 'milestone', 'users', 'of')[1]).toBe('first_multi_turn 1 2')
+  expect((await rowsAt(store, AS_OF, 'onboarding'))[4]).toMatchObject({ step: 'first_session', messages_avg: 1.5 })
+})
+
 it('of an empty ledger there are no rows; before anybody came neither', async () => {
   const store = await ledger({})
   for (const name of ['onboarding', 'milestones']) expect(await rowsAt(store, AS_OF, name)).toEqual([])

@@ -6,8 +6,10 @@ export interface JourneyCall {
   readonly startMs: number
   readonly endMs: number
   readonly kind: JourneyKind
-  /** Equal for calls of one feature; null where none was named. */
-  readonly feature: string | number | null
+  /** A message of the user stands behind it: none that asks something once more, nor an agent's own call. */
+  readonly isMessage: boolean
+  /** Equal for calls of one feature; 0 where none was named. */
+  readonly feature: number
   readonly isAdvanced: boolean
 }
 
@@ -16,8 +18,6 @@ export interface JourneyKind {
   readonly isOk: boolean
   /** A session that ends with it has ended badly, as far as the call says. */
   readonly isBadEnd: boolean
-  /** A message of the user may stand behind it. */
-  readonly isMessage: boolean
 }
 
 /** How far a user has come, told from its calls; undefined where it has not. Instants in ms. */
@@ -38,7 +38,7 @@ export interface FirstSession {
   readonly startMs: number
   endMs: number
   messages: number
-  readonly features: Set<string | number>
+  readonly features: Set<number>
   /** What the last call says. */
   isBadEnd: boolean
   /** Calls that came after belong to later sessions. */
@@ -93,13 +93,13 @@ export class Journeys {
     return this.#journeys
   }
 
-  #addMessage(userId: number, journey: Journey, { session, startMs, endMs, kind }: JourneyCall): void {
+  #addMessage(userId: number, journey: Journey, { session, startMs, endMs, isMessage }: JourneyCall): void {
     let sessions = this.#open.get(userId)
     if (sessions === undefined) this.#open.set(userId, (sessions = new Map<number, OpenSession>()))
     const known = sessions.get(session)
     const open = known === undefined || endsBefore(known, session, startMs) ? { startMs, endMs, messages: 0 } : known
     open.endMs = Math.max(open.endMs, endMs)
-    if (kind.isMessage) open.messages++
+    if (isMessage) open.messages++
     if (open.messages >= 2) {
       journey.multiTurnMs = startMs
       this.#open.delete(userId)
@@ -129,15 +129,15 @@ function endsBefore(sitting: { readonly startMs: number; readonly endMs: number 
   return session === 0 ? gapMs >= IDLE_MS || startMs - sitting.startMs >= DAY_MS : gapMs >= DAY_MS
 }
 
-function addToFirst(first: FirstSession, { session, startMs, endMs, kind, feature }: JourneyCall): void {
+function addToFirst(first: FirstSession, { session, startMs, endMs, kind, isMessage, feature }: JourneyCall): void {
   if (first.isOver || session !== first.session) return
   if (endsBefore(first, session, startMs)) {
     first.isOver = true
     return
   }
   first.endMs = Math.max(first.endMs, endMs)
-  if (kind.isMessage) first.messages++
-  if (feature !== null) first.features.add(feature)
+  if (isMessage) first.messages++
+  if (feature !== 0) first.features.add(feature)
   first.isBadEnd = kind.isBadEnd
 }
 

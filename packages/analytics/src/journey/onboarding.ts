@@ -36,7 +36,7 @@ export interface OnboardingOptions {
   /** What the app said of a session, by its id in the ledger. */
   readonly saidOf: (session: number) => SaidOfSession | undefined
   readonly mode: OutcomeMode
-  readonly featureName: (key: string | number) => string
+  readonly featureName: (id: number) => string
 }
 
 /** The first days of those who came: what they reached within the days looked at, and how their first session went. */

@@ -1,23 +1,18 @@
-import { isChat } from '../behavior/user-call.ts'
-import { compileBase } from '../compile.ts'
-import { compileFeatureNames } from '../compile-users.ts'
-import { scopeOf, type Frame } from '../frame.ts'
-import { join, raw, sql } from '../fragment.ts'
+import type { CallKind } from '../behavior/user-call.ts'
+import type { Frame } from '../frame.ts'
 import { Journeys, type Journey, type JourneyKind } from '../journey/journeys.ts'
 import type { Person } from '../journey/person.ts'
-import type { Scope } from '../scope.ts'
-import { readColumns, readRows } from '../snapshot.ts'
-import type { CallKind } from '../behavior/user-call.ts'
-import { readKinds } from './read-kinds.ts'
+import { readRows } from '../snapshot.ts'
+import { readRetries } from './read-retries.ts'
+import { eachCall, openCallWords, type CallWords } from './user-calls.ts'
 
 /** How far users have come, by id, and what the features in there are called. */
 export interface ReadJourneys {
   readonly journeys: ReadonlyMap<number, Journey>
-  readonly featureNames: ReadonlyMap<string | number, string>
+  readonly featureNames: ReadonlyMap<number, string>
 }
 
-/** Calls read at a time: what is in memory of them is one slice, whatever the ledger holds. */
-const SLICE = 50_000
+const FEW_PEOPLE = 1000
 
 /** Reads all calls since the first of these people came, in the order of their start. */
 export async function readJourneys(
@@ -25,82 +20,56 @@ export async function readJourneys(
   people: ReadonlyMap<number, Person>,
   advancedFeatures: readonly string[] = [],
 ): Promise<ReadJourneys> {
-  const { store, clock } = frame
-  const firstSeen = await frame.firstSeen()
-  let fromMs = clock.asOfMs
-  for (const userId of people.keys()) fromMs = Math.min(fromMs, firstSeen.get(userId) ?? fromMs)
-  const scope = await scopeOf({ ...frame, where: undefined }, { fromMs, toMs: clock.asOfMs })
-  const kinds = new Map([...(await readKinds(store))].map(([id, kind]) => [id, toJourneyKind(kind)]))
-  const featureNames = new Map<string | number, string>()
-  const advanced = new Set(advancedFeatures)
+  // Whatever a question is restricted to: what is somebody's first is so among all calls.
+  const everything = { ...frame, where: undefined, dimensions: [] }
+  const period = { fromMs: await firstOf(frame, people), toMs: frame.clock.asOfMs }
+  const retries = await readRetries(everything, period)
+  const words = await openCallWords(everything, retries)
+  const kinds = new Map([...words.kinds].map(([id, kind]) => [id, toJourneyKind(kind)]))
+  const advanced = await featureIdsOf(frame, words, advancedFeatures)
   const journeys = new Journeys(people)
-  for await (const slice of slicesOf(frame, scope)) {
-    const [userIds = [], sessions = [], starts = [], latencies = [], kindIds = [], features = []] = slice
-    await addNames(features, { frame, scope, featureNames })
-    for (const [n, userId] of userIds.entries()) {
-      const startMs = Number(starts[n])
-      const feature = features[n] ?? null
-      journeys.add(Number(userId), {
-        session: Number(sessions[n]),
+  const features = new Set<number>()
+  await eachCall(everything, words, {
+    period,
+    // Of few people the calls are picked out by the ledger; of many, while they pass.
+    ...(people.size <= FEW_PEOPLE ? { userIds: [...people.keys()] } : {}),
+    take: ({ userId, sessionId, startMs, endMs, kindId, featureId, isMessage }) => {
+      if (featureId !== 0) features.add(featureId)
+      journeys.add(userId, {
+        session: sessionId,
         startMs,
-        endMs: startMs + Number(latencies[n]),
-        kind: kinds.get(Number(kindIds[n])) ?? unknownKind,
-        feature,
-        isAdvanced: feature !== null && advanced.has(featureNames.get(feature) ?? ''),
+        endMs,
+        kind: kinds.get(kindId) ?? unknownKind,
+        isMessage,
+        feature: featureId,
+        isAdvanced: advanced.has(featureId),
       })
-    }
-  }
-  return { journeys: journeys.finish(), featureNames }
+    },
+  })
+  const names = await words.features(features)
+  // Words know the names that were asked for too, also those that no call has.
+  return { journeys: journeys.finish(), featureNames: new Map([...names].filter(([id]) => features.has(id))) }
 }
 
-const unknownKind: JourneyKind = { isOk: true, isBadEnd: false, isMessage: false }
-
-function toJourneyKind({ operation, status, errorClass }: CallKind): JourneyKind {
-  return {
-    isOk: status === 'ok',
-    isBadEnd: status !== 'ok' || errorClass === 'truncated',
-    // The ledger does not keep of settled calls what stood above them.
-    isMessage: isChat({ operation, isNested: false }),
-  }
+async function firstOf(frame: Frame, people: ReadonlyMap<number, Person>): Promise<number> {
+  const firstSeen = await frame.firstSeen()
+  let fromMs = frame.clock.asOfMs
+  for (const userId of people.keys()) fromMs = Math.min(fromMs, firstSeen.get(userId) ?? fromMs)
+  return fromMs
 }
 
-type Column = (number | string | null)[]
-
-/** Slices of whole milliseconds, so that none begins in the middle of calls of one instant. */
-async function* slicesOf({ store }: Frame, scope: Scope): AsyncGenerator<Column[]> {
-  const { toMs } = scope.period
-  for (let fromMs = scope.period.fromMs; fromMs < toMs;) {
-    const [row] = await store.all<{ last: number | null }>(
-      `SELECT max(start_ms) AS last FROM (SELECT start_ms FROM llm_calls WHERE start_ms >= ? AND start_ms < ? ORDER BY start_ms LIMIT ${SLICE})`,
-      fromMs,
-      toMs,
-    )
-    if (row === undefined || row.last === null) return
-    const nextMs = row.last + 1
-    yield await readColumns<number | string | null>(store, compileSlice({ ...scope, period: { fromMs, toMs: nextMs } }))
-    fromMs = nextMs
-  }
+/** Under which numbers calls have features of some names: those of their values, and of values that are kept as text. */
+async function featureIdsOf({ store }: Frame, words: CallWords, names: readonly string[]): Promise<ReadonlySet<number>> {
+  const interned = await readRows<number>(store, {
+    text: `SELECT json_group_array(v.value_id) AS rows FROM property_keys AS k JOIN property_values AS v ON v.key_id = k.key_id
+      WHERE k.key = 'feature' AND v.value IN (SELECT value FROM json_each(?))`,
+    values: [JSON.stringify(names)],
+  })
+  return new Set([...interned, ...names.map((name) => words.featureId(name))])
 }
 
-const columns = ['user_id', 'session_id', 'start_ms', 'latency_ms', 'kind_id']
+const unknownKind: JourneyKind = { isOk: true, isBadEnd: false }
 
-function compileSlice(scope: Scope) {
-  const base = compileBase({ source: 'calls', dimensions: [{ kind: 'property', key: 'feature' }], sums: [], needs: [] }, scope)
-  // The calls know every dimension.
-  if (base === undefined) throw new Error('The calls cannot answer this reading.')
-  return sql`SELECT ${raw([...columns, 'k0'].map((name) => `json_group_array(${name}) AS ${name}`).join(', '))} FROM (
-    SELECT ${raw(columns.map((name) => `c.${name}`).join(', '))}, ${join(base.keys, ', ')}
-    ${base.from} AND c.user_id <> 0 ORDER BY c.start_ms, c.span_id, c.trace_id)`
-}
-
-/** Learns what features are called that were not met before. */
-async function addNames(
-  features: readonly (number | string | null)[],
-  { frame, scope, featureNames }: { frame: Frame; scope: Scope; featureNames: Map<string | number, string> },
-): Promise<void> {
-  const fresh = [...new Set(features)].filter((key) => key !== null && !featureNames.has(key)) as (string | number)[]
-  if (fresh.length === 0) return
-  for (const [key, name] of await readRows<[string | number, string]>(frame.store, compileFeatureNames(fresh, scope))) {
-    featureNames.set(key, name)
-  }
+function toJourneyKind({ status, errorClass }: CallKind): JourneyKind {
+  return { isOk: status === 'ok', isBadEnd: status !== 'ok' || errorClass === 'truncated' }
 }

@@ -27,7 +27,7 @@ export interface Lifecycle {
   readonly plans: Plans
   readonly nps: readonly ReadonlyMap<number, number>[]
   readonly referrals: ReadonlyMap<number, readonly number[]>
-  readonly featureName: (key: string | number) => string
+  readonly featureName: (id: number) => string
   readonly warnings: readonly string[]
 }
 

@@ -8,7 +8,7 @@ import { readReached } from './read-reached.ts'
 /** The ways of users, and what is needed to tell them. */
 export interface Ways {
   readonly ways: readonly Way[]
-  readonly featureName: (key: string | number) => string
+  readonly featureName: (id: number) => string
   readonly warnings: readonly string[]
 }
 
@@ -24,7 +24,7 @@ export async function readWays(
   const reached = await readReached(frame)
   return {
     ways: [...people].map(([userId, person]) => ({ person, journey: journeys.get(userId), reached: reached.get(userId) ?? nothing })),
-    featureName: (key) => featureNames.get(key) ?? String(key),
+    featureName: (id) => featureNames.get(id) ?? String(id),
     warnings: [...warnings, ...(people.size === 0 ? [] : unknownFeatures(advancedFeatures, [...featureNames.values()]))],
   }
 }

@@ -85,13 +85,14 @@ describe('how far a user has come', () => {
         ])
         const journeys = new Journeys(new Map([...ids.values()].map((id) => [id, person])))
         for (const { user, session, startMs, endMs, status, errorClass, operation, feature } of calls) {
-          const kind = { isOk: status === 'ok', isBadEnd: status !== 'ok' || errorClass === 'truncated', isMessage: operation === 'chat' }
+          const kind = { isOk: status === 'ok', isBadEnd: status !== 'ok' || errorClass === 'truncated' }
           journeys.add(ids.get(user) ?? 0, {
             session: sessionIds.get(session) ?? 0,
             startMs,
             endMs,
             kind,
-            feature: feature ?? null,
+            isMessage: operation === 'chat',
+            feature: feature === undefined ? 0 : feature === 'chat' ? 1 : 2,
             isAdvanced: feature === 'search',
           })
         }
@@ -121,9 +122,9 @@ describe('how far a user has come', () => {
       const journeys = new Journeys(
         new Map([[1, { user: 'ann', beginMs: 0, beginDay: 0, signUp: undefined, secondWeek: [0, 0] } as const]]),
       )
-      const kind = { isOk: true, isBadEnd: false, isMessage: true }
+      const kind = { isOk: true, isBadEnd: false }
       const say = (startMs: number, of: number): void =>
-        journeys.add(1, { session: of, startMs, endMs: startMs, kind, feature: null, isAdvanced: false })
+        journeys.add(1, { session: of, startMs, endMs: startMs, kind, isMessage: true, feature: 0, isAdvanced: false })
       for (let n = 1; n <= 200; n++) say(n * HOUR, n)
       say(200 * HOUR + MINUTE, session)
       return journeys.finish().get(1)?.multiTurnMs
