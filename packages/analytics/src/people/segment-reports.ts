@@ -1,12 +1,11 @@
 import type { Standing } from '../automatic-segments.ts'
 import { automaticOnly } from '../custom-segments.ts'
 import { scopeOf, type Frame } from '../frame.ts'
-import { segmentText, type Membership, type Memberships } from '../memberships.ts'
+import { noMemberships, segmentText, type Membership, type Memberships } from '../memberships.ts'
 import { readUserSums } from '../population.ts'
 import { QueryError } from '../query-error.ts'
 import { readGroups } from '../read-groups.ts'
-import { readMemberships } from '../read-memberships.ts'
-import { readSegments } from '../read-segments.ts'
+import { readMembershipHistory } from '../read-membership-history.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { choiceOf } from './report-options.ts'
 import { tellSegmentHistory, tellSegmentMoves } from './segment-history.ts'
@@ -28,8 +27,7 @@ export async function tellSegments(asked: PeopleAsked): Promise<Told> {
 
 async function tellSegmentsNow({ frame }: PeopleAsked): Promise<Told> {
   const { store, clock } = frame
-  const now = await frame.readMemberships()
-  const before = await membershipsAt(frame, clock.asOfMs - MOVED_SINCE_DAYS * DAY_MS)
+  const [before, now] = await readBeforeAndNow(frame, clock.asOfMs - MOVED_SINCE_DAYS * DAY_MS)
   const scope = await scopeOf(frame, frame.period)
   const { ids, costsNanoUsd, list } = await readUserSums(store, scope, { sums: ['requests'], activeDays: false })
   const requests = list('s0')
@@ -74,11 +72,11 @@ async function tellSegmentsNow({ frame }: PeopleAsked): Promise<Told> {
   }
 }
 
-async function membershipsAt(frame: Frame, asOfMs: number): Promise<Memberships> {
-  const { store, clock } = frame
-  const { segmentation = automaticOnly } = clock
-  const userSegments = await readSegments(store, { ...clock, asOfMs })
-  return readMemberships({ ...frame, clock: { asOfMs } }, { userSegments, firstSeen: await frame.firstSeen(), segmentation })
+/** Where users stand at as_of, and stood earlier: read together, as the calls need not be read for each. */
+async function readBeforeAndNow(frame: Frame, earlierMs: number): Promise<readonly [Memberships, Memberships]> {
+  const segmentation = frame.clock.segmentation ?? automaticOnly
+  const [before, now] = await readMembershipHistory(frame, { instants: [earlierMs, frame.clock.asOfMs], segmentation })
+  return [before ?? noMemberships(segmentation), now ?? noMemberships(segmentation)]
 }
 
 /** What users of a segment did. */
