@@ -1,6 +1,6 @@
 import { Bag } from './bag.ts'
 import { isId, isVital, limits } from './limits.ts'
-import { expectEnd, readEnd, readInt64, readText, skipField, wire, type WireReader } from './wire.ts'
+import { expectEnd, readEnd, readInt64, readName, readText, skipField, wire, type WireReader } from './wire.ts'
 
 /** Attributes, and how many could not be kept. */
 export interface AttributeBag {
@@ -21,7 +21,7 @@ export function readAttribute(reader: WireReader, end: number, into: AttributeBa
   let valueEnd = -1
   while (reader.pos < entryEnd) {
     const tag = reader.uint32()
-    if (tag === ((1 << 3) | wire.bytes)) key = readText(reader, entryEnd, limits.textBytes)
+    if (tag === ((1 << 3) | wire.bytes)) key = readName(reader, entryEnd, limits.textBytes)
     else if (tag === ((2 << 3) | wire.bytes)) {
       valueEnd = readEnd(reader, entryEnd)
       valueStart = reader.pos

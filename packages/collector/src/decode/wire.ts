@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import protobuf from 'protobufjs/minimal.js'
 
 import { Refusal } from '../refusal.ts'
+import { knownName } from './known-names.ts'
 
 /** The protobuf library's reader: where it stands in a body. */
 export type WireReader = protobuf.Reader
@@ -72,6 +73,19 @@ export function readText(reader: WireReader, end: number, maxBytes = Infinity): 
   const cutEnd = Math.min(textEnd, pos + maxBytes)
   const text = bytes.toString('utf8', pos, cutEnd)
   return text.includes('\ufffd') && cutEnd === textEnd && !isUtf8(bytes.subarray(pos, textEnd)) ? text.replaceAll('\ufffd', '\ud800') : text
+}
+
+/** The name of an attribute. */
+export function readName(reader: WireReader, end: number, maxBytes: number): string {
+  const { pos, buf } = reader
+  const nameEnd = readEnd(reader, end)
+  const name = knownName(buf as Buffer, reader.pos, nameEnd)
+  if (name === undefined) {
+    reader.pos = pos
+    return readText(reader, end, maxBytes)
+  }
+  reader.pos = nameEnd
+  return name
 }
 
 /** An id as lower-case hex. */
