@@ -234,6 +234,8 @@ describe('a day on which a user asks the same over and over', () => {
     const store = await openStore({ path, readOnly: true })
     open.push(store)
     const { rows } = await openAnalytics(store, { now: () => Date.parse('2024-03-11T12:00:00Z') }).report('anomalies')
-    expect(rows).toEqual([{ date: '2024-03-10', user: 'loop', requests: 60, usual: null, z: null, repeated: 0.8, rule: 'repeated' }])
+    expect(rows.filter(({ rule }) => rule === 'repeated')).toEqual([
+      { date: '2024-03-10', user: 'loop', requests: 60, usual: null, rule: 'repeated', value: 0.8 },
+    ])
   })
 })

@@ -218,7 +218,7 @@ const reports: Readonly<Record<string, Report>> = {
     'property',
   ),
   bias: people('whether groups of users fare worse than the others: --by property:KEY', tellBias, [], 'property'),
-  anomalies: people('days on which users called far more than they used to', tellAnomalies),
+  anomalies: people('days on which users called far more than they used to, or as no person does', tellAnomalies),
   forecast: people('the rest of the month, from the weekdays of the last weeks', tellForecast, ['forecast']),
   business: people('what users paid, what they cost, and what is left, by month', tellBusiness),
   experiments: people('what users of each variant did: --experiment NAME; alone it lists experiments', tellExperiments, [

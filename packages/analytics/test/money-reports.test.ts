@@ -167,7 +167,8 @@ describe('anomalies', () => {
     const store = await ledgerOf(calls)
     const analytics = openAnalytics(store, { now: () => at + 15 * DAY })
     expect((await analytics.report('anomalies')).rows).toEqual([
-      { date: '2026-04-15', user: 'looping', requests: 80, usual: 5, z: expect.any(Number) as Cell, rule: 'robust_z' },
+      { date: '2026-04-15', user: 'looping', requests: 80, usual: null, rule: 'burst', value: 80 },
+      { date: '2026-04-15', user: 'looping', requests: 80, usual: 5, rule: 'robust_z', value: expect.any(Number) as Cell },
     ])
     expect((await analytics.report('anomalies', { until: '2026-04-14' })).rows).toEqual([])
     await store.close()

@@ -1,3 +1,14 @@
+import {
+  beyondPeers,
+  brokenByDays,
+  drifting,
+  MIN_ERROR_RATE,
+  MIN_HOURS,
+  MIN_PER_MINUTE,
+  MIN_REQUESTS,
+  NEW_ACCOUNT_DAYS,
+  NEW_ACCOUNT_REQUESTS,
+} from '../behavior/abuse.ts'
 import { activeDays, dateOf, type UserHistory } from '../retention/user-history.ts'
 import { compileAskedDays } from '../compile-users.ts'
 import { scopeOf, type Frame } from '../frame.ts'
@@ -5,14 +16,15 @@ import { readRows } from '../snapshot.ts'
 import { median } from '../statistics/quantiles.ts'
 import { robustZ } from '../statistics/outliers.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
+import { readBusyDays } from './read-busy-days.ts'
 import { readHistories } from './read-histories.ts'
+import { readUserValues } from './read-user-values.ts'
+import { tierKeys } from './tier-keys.ts'
 import { readUserNames } from './user-names.ts'
 
 /** How far back a user's own days are looked at, and how many there must be. */
 const HISTORY_DAYS = 28
 const MIN_HISTORY = 7
-/** Fewer requests are no anomaly, however unusual. */
-const MIN_REQUESTS = 50
 const ALARM_Z = 3.5
 /** Where every day was the same: so many times as much. */
 const ALARM_RATIO = 3
@@ -69,62 +81,83 @@ export function findAnomalies(histories: readonly UserHistory[], from: number, t
   return found.sort((a, b) => b.day - a.day || b.requests - a.requests || (a.user < b.user ? -1 : 1))
 }
 
-/** Users who called far more on a day than they used to: a loop, a leaked key, a sudden success. */
+/** Users who called far more on a day than they used to, or in a way that people do not: a loop, a leaked key, a sudden success. */
 export async function tellAnomalies({ frame }: PeopleAsked): Promise<Told> {
   const { histories, dayOf, knownTo } = await readHistories(frame)
   const { fromMs, toMs } = frame.period
-  const found = fromMs >= toMs ? [] : findAnomalies(histories, dayOf(fromMs), Math.min(dayOf(toMs - 1) + 1, knownTo))
-  const repeated = findRepeated(await readAskedDays(frame))
+  const [from, to] = fromMs >= toMs ? [0, 0] : [dayOf(fromMs), Math.min(dayOf(toMs - 1) + 1, knownTo)]
+  const tiers = await readUserValues(frame, tierKeys, { which: 'latest', beforeMs: frame.clock.asOfMs })
+  const firstDays = new Map(histories.map(({ user, firstDay }) => [user, firstDay]))
+  const found = [
+    ...findAnomalies(histories, from, to).map(({ user, day, requests, usual, z, rule }) => ({
+      user,
+      day,
+      requests,
+      usual,
+      rule,
+      value: z ?? requests / usual,
+    })),
+    ...findRepeated(await readAskedDays(frame)).map(({ user, day, requests, repeated }) =>
+      unusual({ user, day, requests, rule: 'repeated', value: repeated }),
+    ),
+    ...brokenByDays(await readBusyDays(frame), firstDays).map(unusual),
+    ...beyondPeers(histories, (user) => tiers.get(Number(user)), { from, to }).map(unusual),
+    ...(to > from ? drifting(histories, to).map(unusual) : []),
+  ]
   const names = await readUserNames(
     frame.store,
-    [...found, ...repeated].map(({ user }) => Number(user)),
+    found.map(({ user }) => Number(user)),
   )
   return {
-    columns: {
-      date: ['Date', 'date', 'a local day, the running one as far as it has come'],
-      user: ['User', 'string', 'who made the calls'],
-      requests: ['Requests', 'int', `calls of the day, at least ${MIN_REQUESTS}`],
-      usual: ['Usual', 'number', `median of the user's up to ${HISTORY_DAYS} days before, days without a call too`],
-      z: [
-        'z',
-        'number',
-        `robust standard deviations above them, of ln(1 + requests); told from ${ALARM_Z} on; null where they were all the same`,
-      ],
-      repeated: [
-        'Repeated',
-        'rate',
-        'of the requests with a fingerprint, those that ask what was asked on the day before; told with rule repeated',
-      ],
-      rule: [
-        'Rule',
-        'string',
-        `robust_z; ratio: at least ${ALARM_RATIO} times as much as on days that were all the same; repeated: at least ${ALARM_REPEATED * 100} % ask the same again`,
-      ],
-    },
-    rows: [
-      ...found.map(({ user, day, requests, usual, z, rule }) => ({ user, day, requests, usual, z, repeated: null, rule })),
-      ...repeated.map(({ user, day, requests, repeated: share }) => ({
-        user,
-        day,
-        requests,
-        usual: null,
-        z: null,
-        repeated: share,
-        rule: 'repeated',
-      })),
-    ]
+    columns,
+    rows: found
       .sort((a, b) => b.day - a.day || b.requests - a.requests || (a.user < b.user ? -1 : a.user > b.user ? 1 : a.rule < b.rule ? -1 : 1))
-      .map(({ user, day, requests, usual, z, repeated: share, rule }) => ({
+      .map(({ user, day, requests, usual, rule, value }) => ({
         date: dateOf(day),
         user: names.get(Number(user)) ?? user,
         requests,
         usual,
-        z,
-        repeated: share,
         rule,
+        value: Number.isFinite(value) ? value : null,
       })),
   }
 }
+
+/** Of rules that do not look at what was usual for the user. */
+function unusual<Found extends { readonly rule: string }>(found: Found): Found & { readonly usual: null } {
+  return { ...found, usual: null }
+}
+
+const columns = {
+  date: ['Date', 'date', 'a local day, the running one as far as it has come'],
+  user: ['User', 'string', 'who made the calls'],
+  requests: ['Requests', 'int', `calls of the day, at least ${MIN_REQUESTS}`],
+  usual: [
+    'Usual',
+    'number',
+    `median of the user's up to ${HISTORY_DAYS} days before, days without a call too; null for rules that do not look at it`,
+  ],
+  rule: [
+    'Rule',
+    'string',
+    [
+      `robust_z: far above the user's days before`,
+      `ratio: at least ${ALARM_RATIO} times as much as on days that were all the same`,
+      `drift: the average of the last seven days rises above what the four weeks before allow`,
+      `peers: far above others of the tier on that day`,
+      `hours: calls in at least ${MIN_HOURS} hours`,
+      `burst: at least ${MIN_PER_MINUTE} calls within a minute`,
+      `error_storm: at least ${MIN_ERROR_RATE * 100} % failed`,
+      `new_account: at least ${NEW_ACCOUNT_REQUESTS} calls on one of the first ${NEW_ACCOUNT_DAYS} days`,
+      `repeated: at least ${ALARM_REPEATED * 100} % ask the same again`,
+    ].join('; '),
+  ],
+  value: [
+    'Measured',
+    'number',
+    `what the rule looks at: robust standard deviations of ln(1 + requests) for robust_z and peers (told from ${ALARM_Z} on), times the usual, the moving average, hours, calls in the busiest minute, the share that failed or was asked again, calls`,
+  ],
+} as const satisfies Told['columns']
 
 /** What users asked on each day of the period, as far as calls have fingerprints. */
 async function readAskedDays(frame: Frame): Promise<AskedDay[]> {
