@@ -143,7 +143,14 @@ describe('without a key', () => {
   it('no retries are told, which is not that there are none', async () => {
     const { store, analytics } = await ledgerOf('without', { key: undefined })
     const { totals, meta } = await analytics.report('retries')
-    expect(totals).toMatchObject({ requests: 18, retries: 0, retry_rate: null, retried_request_rate: null })
+    expect(totals).toMatchObject({
+      requests: 18,
+      retries: null,
+      retry_rate: null,
+      retried_request_rate: null,
+      after_error: null,
+      regenerated: null,
+    })
     expect(meta.warnings.join()).toContain('SPANLEDGER_FINGERPRINT_KEY')
     expect(
       await store.all("SELECT count(fingerprint) AS n, (SELECT count(*) FROM meta WHERE key = 'fingerprints') AS noted FROM llm_calls"),

@@ -10,8 +10,12 @@ export async function tellRetries({ frame }: PeopleAsked): Promise<Told> {
     columns: {
       feature: ['Feature', 'string', 'property "feature"'],
       requests: ['Requests', 'int', 'calls of users'],
-      retries: ['Retries', 'int', 'of these, which ask what the same user asked up to five minutes before, or of which the app says so'],
-      retry_rate: ['Retry %', 'rate', 'retries / requests; null where no call of the ledger has a fingerprint'],
+      retries: [
+        'Retries',
+        'int',
+        'of these, which ask what the same user asked up to five minutes before, or of which the app says so; null where no call of the ledger has a fingerprint',
+      ],
+      retry_rate: ['Retry %', 'rate', 'retries / requests; null likewise'],
       retried_request_rate: ['Retried %', 'rate', 'requests that were repeated / requests that are no retries'],
       after_error: ['After error', 'int', 'retries of what had failed'],
       regenerated: ['Regenerated', 'int', 'retries of what had been answered'],
@@ -37,11 +41,12 @@ function cellsOf(features: readonly RequestsOfFeature[], isTold: boolean) {
   const { requests, retries, retryRate, retriedRequestRate, afterError, autoRetryRate } = retryRates(features, { isTold })
   return {
     requests,
-    retries,
+    // Where nothing says what was asked, nobody knows of none.
+    retries: isTold ? retries : null,
     retry_rate: retryRate,
     retried_request_rate: retriedRequestRate,
-    after_error: afterError,
-    regenerated: retries - afterError,
+    after_error: isTold ? afterError : null,
+    regenerated: isTold ? retries - afterError : null,
     auto_retry_rate: autoRetryRate,
   }
 }
