@@ -21,29 +21,8 @@ export async function tellSeasonal({ frame }: PeopleAsked): Promise<Told> {
   const first = histories.reduce((least, { firstDay }) => Math.min(least, firstDay), Number.POSITIVE_INFINITY)
   const from = period.from <= first && Number.isFinite(first) ? startOfInterval('month', first) : period.from
   const year = monthSeasons(histories, { from, to: period.to, asOfDay })
-  const nothing = {
-    n: null,
-    mean_users: null,
-    users_index: null,
-    mean_requests: null,
-    requests_index: null,
-    retained: null,
-    retention: null,
-    retention_index: null,
-  }
   return {
-    columns: {
-      season: ['Season', 'string', 'weekday, or month_of_year'],
-      name: ['Name', 'string', 'Monday to Sunday; January to December, as far as users were first seen in them'],
-      n: ['n', 'int', 'so many of the weekday, in whole weeks of the period; users first seen in the month, of any year'],
-      mean_users: ['Users', 'number', 'mean of the different users on the weekday'],
-      users_index: ['Users index', 'number', `mean_users / mean of all days; null of fewer than ${MIN_WEEKS} weeks`],
-      mean_requests: ['Requests', 'number', 'mean of their calls on the weekday'],
-      requests_index: ['Requests index', 'number', 'mean_requests / mean of all days'],
-      retained: ['Retained', 'int', 'of the users first seen in the month, those active in their days 21 to 27'],
-      retention: ['Retention', 'rate', 'retained / n'],
-      retention_index: ['Retention index', 'number', `retention / that of all months together; null of fewer than ${MIN_MONTHS} months`],
-    },
+    columns,
     rows:
       histories.length === 0
         ? []
@@ -79,4 +58,28 @@ export async function tellSeasonal({ frame }: PeopleAsked): Promise<Told> {
         : []),
     ],
   }
+}
+
+const columns = {
+  season: ['Season', 'string', 'weekday, or month_of_year'],
+  name: ['Name', 'string', 'Monday to Sunday; January to December, as far as users were first seen in them'],
+  n: ['n', 'int', 'so many of the weekday, in whole weeks of the period; users first seen in the month, of any year'],
+  mean_users: ['Users', 'number', 'mean of the different users on the weekday'],
+  users_index: ['Users index', 'number', `mean_users / mean of all days; null of fewer than ${MIN_WEEKS} weeks`],
+  mean_requests: ['Requests', 'number', 'mean of their calls on the weekday'],
+  requests_index: ['Requests index', 'number', 'mean_requests / mean of all days'],
+  retained: ['Retained', 'int', 'of the users first seen in the month, those active in their days 21 to 27'],
+  retention: ['Retention', 'rate', 'retained / n'],
+  retention_index: ['Retention index', 'number', `retention / that of all months together; null of fewer than ${MIN_MONTHS} months`],
+} as const satisfies Told['columns']
+
+const nothing = {
+  n: null,
+  mean_users: null,
+  users_index: null,
+  mean_requests: null,
+  requests_index: null,
+  retained: null,
+  retention: null,
+  retention_index: null,
 }
