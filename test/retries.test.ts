@@ -42,11 +42,13 @@ const errorTypes: Readonly<Record<string, string>> = {
 
 interface Written {
   readonly key: string | undefined
+  /** The id of a call that fails besides. */
+  readonly failed?: string
   readonly extra?: Readonly<Record<string, Readonly<Record<string, string>>>>
 }
 
 /** Writes the day as spans of a real SDK through the processor of an app. */
-async function writeDay(path: string, { key, extra = {} }: Written): Promise<void> {
+async function writeDay(path: string, { key, extra = {}, failed }: Written): Promise<void> {
   const processor = new LedgerSpanProcessor({ store: path })
   const tracer = new BasicTracerProvider({ spanProcessors: [processor] }).getTracer('@spanledger/instrumentation')
   for (const line of oneDay.trim().split('\n')) {
@@ -76,7 +78,7 @@ async function writeDay(path: string, { key, extra = {} }: Written): Promise<voi
         ...extra[id],
       },
     })
-    if (outcome !== 'ok') span.setStatus({ code: SpanStatusCode.ERROR })
+    if (outcome !== 'ok' || id === failed) span.setStatus({ code: SpanStatusCode.ERROR })
     span.end(startMs + Number(seconds) * 1000)
   }
   await processor.shutdown()
@@ -128,6 +130,18 @@ describe('a day of requests with fingerprints, from spans to reports', () => {
     const [row] = (await analytics.report('session_metrics')).rows
     expect(row?.['follow_up_rate']).toBeCloseTo(4 / 15, 12)
     expect(row?.['messages_per_session']).toBeCloseTo(14 / 6, 12)
+  })
+
+  it('sees in friction what was asked again last before a user left', async () => {
+    // Of A the session before midnight ends with a retry; nothing else does, and it went well.
+    const { rows } = await analytics.report('friction', { user: 'A', until: '2024-03-10T05:30:00Z' })
+    expect(rows.filter(({ friction }) => friction === 'abandoned_sessions')).toEqual([])
+    const path = join(folder, 'left.db')
+    await writeDay(path, { key: 'a key of sixteen or more', extra: { a4: { 'error.type': 'timeout' } }, failed: 'a4' })
+    const left = await openStore({ path, readOnly: true })
+    open.push(left)
+    const ofLeft = await openAnalytics(left, { now: () => Date.parse('2024-03-11T12:00:00Z') }).report('friction', { user: 'A' })
+    expect(ofLeft.rows.flatMap(({ friction, what }) => (friction === 'abandoned_sessions' ? [what] : []))).toContain('unclear_response')
   })
 
   it('keeps 48 bits of each, which are not what was asked', async () => {

@@ -87,9 +87,11 @@ function patternsOf({ endings }: SessionTotals, kinds: ReadonlyMap<number, CallK
 }
 
 /** What of the end of sessions may have made users leave, and of how many. The specific sign takes the place of the general one. */
-function signsOf({ sessions, longWaits: longOnes, lastAnswerDisliked }: Ending, kind: CallKind | undefined): [string, number][] {
-  const signs: [string, number][] = [['long_wait_time', longOnes]]
-  if (lastAnswerDisliked === true) signs.push(['unclear_response', sessions])
+function signsOf({ sessions, longWaits: longOnes, repeated, lastAnswerDisliked }: Ending, kind: CallKind | undefined): [string, number][] {
+  const signs: [string, number][] = [
+    ['long_wait_time', longOnes],
+    ['unclear_response', lastAnswerDisliked === true ? sessions : repeated],
+  ]
   if (kind?.errorClass === 'rate_limit') signs.push(['rate_limited', sessions])
   else if (kind?.errorClass === 'truncated') signs.push(['truncated', sessions])
   else if (kind?.status === 'error') signs.push(['error_at_end', sessions])

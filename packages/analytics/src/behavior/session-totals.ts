@@ -10,6 +10,8 @@ export interface Ending extends SaidOfSession {
   sessions: number
   /** Of these, how many ended with a wait longer than is usual for the feature. */
   longWaits: number
+  /** Of these, how many ended with a request that was asked before. */
+  repeated: number
   /** How many of them had so many messages. */
   readonly messages: Map<number, number>
 }
@@ -102,7 +104,7 @@ export function endingOf(totals: SessionTotals, kindId: number, said: SaidOfSess
   let ending = totals.endings.get(key)
   if (ending === undefined) {
     const { outcome, lastAnswerDisliked } = said ?? {}
-    ending = { kindId, outcome, lastAnswerDisliked, sessions: 0, longWaits: 0, messages: new Map() }
+    ending = { kindId, outcome, lastAnswerDisliked, sessions: 0, longWaits: 0, repeated: 0, messages: new Map() }
     totals.endings.set(key, ending)
   }
   return ending

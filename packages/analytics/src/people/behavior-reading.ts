@@ -56,9 +56,13 @@ export function openReading(frame: Frame, { words, wanted, open, saidOf }: Readi
   const counts = noCounts()
   const userDays = new UserDays()
   const rateLimited = new Set<number>()
+  /** Sessions whose last call so far asks something once more. */
+  const repeated = new Set<SessionFacts>()
   const ended: { ending: Ending; featureId: number; waitMs: number }[] = []
   const isWithin: BehaviorReading['isWithin'] = ({ userId, startMs }) => userId !== 0 && startMs >= period.fromMs && startMs < period.toMs
-  const onEnding = (ending: Ending, { lastFeatureId, lastWaitMs }: SessionFacts): void => {
+  const onEnding = (ending: Ending, session: SessionFacts): void => {
+    const { lastFeatureId, lastWaitMs } = session
+    if (repeated.delete(session)) ending.repeated++
     if (wanted.waits === true) ended.push({ ending, featureId: lastFeatureId, waitMs: lastWaitMs })
   }
   const add = (session: SessionFacts): void => {
@@ -75,6 +79,8 @@ export function openReading(frame: Frame, { words, wanted, open, saidOf }: Readi
     isWithin,
     sit: (call) => {
       const session = fold.add(call)
+      if (call.isRetry) repeated.add(session)
+      else repeated.delete(session)
       if (session.requests === 1) sessions.push(session)
     },
     count: (call) => {

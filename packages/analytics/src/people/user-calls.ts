@@ -12,6 +12,8 @@ import { readKinds } from './read-kinds.ts'
 /** A call of a user. Features go by the id of their value; those that the ledger keeps as text by a negative number of ours. */
 export interface BehaviorCall extends SessionCall {
   readonly modelId: number
+  /** Asks something once more; false where that is not known. */
+  readonly isRetry: boolean
 }
 
 /** What calls of this ledger refer to. */
@@ -105,7 +107,18 @@ interface Reading {
 function takeAll(columns: Columns, words: CallWords, take: (call: BehaviorCall) => void): void {
   const [users = [], sessions = [], starts = [], latencies = [], waits = [], kindIds = [], modelIds = [], features = [], ids = []] = columns
   const messageKinds = new Set([...words.kinds].flatMap(([id, { operation }]) => (isMessageOperation(operation) ? [id] : [])))
-  const call = { userId: 0, sessionId: 0, startMs: 0, endMs: 0, kindId: 0, featureId: 0, waitMs: 0, isMessage: false, modelId: 0 }
+  const call = {
+    userId: 0,
+    sessionId: 0,
+    startMs: 0,
+    endMs: 0,
+    kindId: 0,
+    featureId: 0,
+    waitMs: 0,
+    isMessage: false,
+    modelId: 0,
+    isRetry: false,
+  }
   for (let n = 0; n < users.length; n++) {
     const [latencyMs, waitMs] = [Number(latencies[n]), waits[n]]
     call.userId = Number(users[n])
@@ -115,7 +128,8 @@ function takeAll(columns: Columns, words: CallWords, take: (call: BehaviorCall) 
     call.kindId = Number(kindIds[n])
     call.featureId = words.featureId(features[n] ?? null)
     call.waitMs = typeof waitMs === 'number' ? waitMs : latencyMs
-    call.isMessage = messageKinds.has(call.kindId) && words.retries?.has(String(ids[n])) !== true
+    call.isRetry = words.retries?.has(String(ids[n])) === true
+    call.isMessage = messageKinds.has(call.kindId) && !call.isRetry
     call.modelId = Number(modelIds[n])
     take(call)
   }

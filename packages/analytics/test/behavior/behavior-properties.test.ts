@@ -1,7 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import { findRetries } from '../../src/behavior/retries.ts'
+import { friction } from '../../src/behavior/friction.ts'
+import { findRetries, mostRetried, requestsByFeature } from '../../src/behavior/retries.ts'
+import { factsOf } from './facts.ts'
+import { friction as naiveFriction } from './naive-friction.ts'
 import { activeDurationMs, durationMs, sessionize } from './naive-sessions.ts'
 import type { UserCall } from '../../src/behavior/user-call.ts'
 import { call } from './histories.ts'
@@ -85,5 +88,35 @@ describe('sessions of any history', () => {
         }
       }),
     )
+  })
+
+  it('shows the friction that a plain reading of all calls shows, also where sessions end with what was asked again', () => {
+    const asOfMs = 90 * HOUR_MS
+    let unclear = 0
+    fc.assert(
+      fc.property(someCalls, fc.array(fc.boolean(), { minLength: 60, maxLength: 60 }), (found, failures) => {
+        const calls = found.map((one, n): UserCall => {
+          // A session is its user's.
+          const session = one.session === undefined ? undefined : `${one.session} of ${one.user}`
+          return failures[n] === true ? { ...one, session, status: 'error', errorClass: 'timeout' } : { ...one, session }
+        })
+        const retries = findRetries(calls)
+        const { totals, kinds } = factsOf(calls, { asOfMs, retries })
+        const told = friction({
+          requests: calls.length,
+          modelErrors: calls.filter(({ status }) => status === 'error').length,
+          totals,
+          kinds,
+          retries: mostRetried(requestsByFeature(calls, retries), { minRequests: 1 }),
+          powerUsers: 0,
+          rateLimitedPowerUsers: 0,
+        })
+        const sessions = sessionize(calls, { asOfMs, retries })
+        expect(told).toEqual(naiveFriction({ calls, sessions, retries, powerUsers: new Set(), minRequests: 1 }))
+        if (told.abandonment.patterns.some(({ pattern }) => pattern === 'unclear_response')) unclear++
+      }),
+      { numRuns: 300, seed: 3 },
+    )
+    expect(unclear).toBeGreaterThan(0)
   })
 })

@@ -2,7 +2,7 @@ import { SessionFold, type SessionFacts } from '@spanledger/store'
 
 import { countUp, noCounts, UserDays, waitsOf, type CallCounts } from '../../src/behavior/call-counts.ts'
 import { longWaits } from '../../src/behavior/friction.ts'
-import { addSession, noSessions, type SessionTotals } from '../../src/behavior/session-totals.ts'
+import { addSession, noSessions, type Ending, type SessionTotals } from '../../src/behavior/session-totals.ts'
 import type { SaidOfSession } from '../../src/behavior/outcomes.ts'
 import { inOrder, isChat, type CallKind, type UserCall } from '../../src/behavior/user-call.ts'
 
@@ -31,6 +31,7 @@ export function factsOf(
   const kinds = new Map<number, CallKind>()
   const fold = new SessionFold()
   const sessions = new Set<SessionFacts>()
+  const repeated = new Set<SessionFacts>()
   const counts = noCounts()
   const days = new UserDays()
   for (const call of inOrder(calls)) {
@@ -40,18 +41,19 @@ export function factsOf(
     const userId = users.id(call.user)
     const featureId = call.feature === undefined ? 0 : features.id(call.feature)
     const waitMs = call.timeToFirstTokenMs ?? call.endMs - call.startMs
-    sessions.add(
-      fold.add({
-        userId,
-        sessionId: call.session === undefined ? 0 : sessionNames.id(call.session),
-        startMs: call.startMs,
-        endMs: call.endMs,
-        kindId,
-        featureId,
-        waitMs,
-        isMessage: isChat(call) && !retries.has(call.id),
-      }),
-    )
+    const session = fold.add({
+      userId,
+      sessionId: call.session === undefined ? 0 : sessionNames.id(call.session),
+      startMs: call.startMs,
+      endMs: call.endMs,
+      kindId,
+      featureId,
+      waitMs,
+      isMessage: isChat(call) && !retries.has(call.id),
+    })
+    sessions.add(session)
+    if (retries.has(call.id)) repeated.add(session)
+    else repeated.delete(session)
     countUp(counts.quarters, Math.floor(call.startMs / 900_000))
     countUp(counts.features, featureId)
     countUp(counts.kinds, kindId)
@@ -61,7 +63,11 @@ export function factsOf(
   counts.userDays = days.count
   const totals = noSessions()
   const isLong = longWaits(counts.waits)
-  for (const session of sessions) addSession(totals, session, { asOfMs, isLong, saidOf: (id) => saidOf?.(sessionNames.of.get(id) ?? '') })
+  const view = { asOfMs, isLong, saidOf: (id: number) => saidOf?.(sessionNames.of.get(id) ?? '') }
+  const onEnding = (ending: Ending, session: SessionFacts): void => {
+    if (repeated.has(session)) ending.repeated++
+  }
+  for (const session of sessions) addSession(totals, session, { ...view, onEnding })
   return { sessions: [...sessions], totals, counts, kinds, features: features.of }
 }
 
