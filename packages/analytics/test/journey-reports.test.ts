@@ -209,6 +209,37 @@ describe('sign-ups', () => {
     expect(await since('nobody knows')).toBe('null 0 no_sign_up')
   })
 
+  it('of an alias are those of whom it is, whose own come first, and nobody else signed up', async () => {
+    const store = await ledger({
+      calls: [
+        { at: day(3), user: 'anon-1' },
+        { at: day(3), user: 'anon-2' },
+        { at: day(3), user: 'anon-3' },
+      ],
+    })
+    const signUp = (user: string, value: string, validFromMs = 0) => ({ user, name: 'SignupDate', value, validFromMs })
+    await store.writeTraits([
+      signUp('anon-1', '2024-02-01'),
+      signUp('anon-2', '2024-02-01', Date.parse(day(20))),
+      signUp('bob', '2024-02-02'),
+      signUp('anon-3', '2024-02-02'),
+      signUp('anon-4', '2024-02-01'),
+    ])
+    for (const [from, to] of [
+      ['anon-1', 'ann'],
+      ['anon-2', 'bob'],
+      ['anon-4', 'cyd'],
+      ['anon-3', 'cyd'],
+    ] as const)
+      await store.alias(from, to)
+    const rows = await rowsAt(store, day(28), 'onboarding')
+    expect(lines(rows, 'step', 'users', 'of').slice(0, 2)).toEqual(['signed_up 3 3', 'first_request 3 3'])
+    const since = async (user: string) => (await rowsAt(store, day(28), 'onboarding', { user }))[1]?.['time_p50_s']
+    // Two days after what the alias said; a day after what bob's own trait says; of two aliases the first by value.
+    expect([await since('ann'), await since('bob'), await since('cyd')]).toEqual([172_800, 86_400, 172_800])
+    expect((await rowsAt(store, day(28), 'lifecycle')).reduce((sum, { users }) => sum + Number(users), 0)).toBe(3)
+  })
+
   it('that cannot be read, or lie behind the first call, are left out and counted', async () => {
     const store = await ledger({
       calls: [

@@ -23,16 +23,17 @@ export async function readUserValues(frame: Frame, names: readonly string[], cho
   return values
 }
 
+/** A user's own come first, then those of its aliases, which are no users themselves. */
 async function readTraitValues({ store, catalog }: Frame, name: string, { which, beforeMs }: WhichValue): Promise<[number, string][]> {
   const key = catalog.traits.get(name)
   if (key === undefined) return []
-  // With one min() or max() the other columns are those of its row (https://www.sqlite.org/lang_select.html#bareagg, read 2026-11-25).
-  const pick = which === 'first' ? sql`min(valid_from_ms)` : sql`max(valid_from_ms)`
+  const order = which === 'first' ? sql`ASC` : sql`DESC`
   return readRows<[number, string]>(
     store,
     sql`SELECT json_group_array(json_array(user_id, value)) AS rows FROM (
-      SELECT user_id, value, ${pick} FROM user_traits
-      WHERE key_id = ${key.keyId} AND valid_from_ms < ${beforeMs} AND value <> '' GROUP BY user_id)`,
+      SELECT user_id, value, row_number() OVER (PARTITION BY user_id ORDER BY from_user_id <> 0, valid_from_ms ${order}, value) AS place
+      FROM user_traits WHERE key_id = ${key.keyId} AND valid_from_ms < ${beforeMs} AND value <> ''
+        AND user_id NOT IN (SELECT from_user_id FROM aliases WHERE undone_ms IS NULL)) WHERE place = 1`,
   )
 }
 
