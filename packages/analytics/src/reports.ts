@@ -20,7 +20,8 @@ import { checkOptions, type ReportOptionName } from './people/report-options.ts'
 import { tellPatterns } from './people/patterns-report.ts'
 import { tellRetries } from './people/retries-report.ts'
 import { tellChurnIndicators, tellRetentionInsights, tellThresholds } from './people/insight-reports.ts'
-import { tellAdoption, tellCohorts } from './people/retention-reports.ts'
+import { tellAdoption } from './people/adoption-report.ts'
+import { tellCohorts } from './people/retention-reports.ts'
 import { tellSeasonal } from './people/seasonal-report.ts'
 import { tellScores } from './people/scores-report.ts'
 import { tellSegmentMembers, tellSegments } from './people/segment-reports.ts'
@@ -252,7 +253,7 @@ const reports: Readonly<Record<string, Report>> = {
     'advanced_features',
     'free_plans',
   ]),
-  adoption: people('how far users have come with each feature', tellAdoption, ['feature']),
+  adoption: people('how far users have come with each feature', tellAdoption, ['feature', 'view']),
 }
 
 const propertiesReport = breakdown('', {

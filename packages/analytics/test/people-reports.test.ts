@@ -53,6 +53,46 @@ describe('reports about people, over twelve users', () => {
     expect(await rowsOf('growth', { by: ['time:week'], since: '2024-03-04', until: '2024-03-17' })).toHaveLength(2)
   })
 
+  it('adoption --view barriers: what those met in a feature who tried it and left it, beside those who kept it', async () => {
+    const call = (user: string, day: number, n: number, words: Partial<CallWords> = {}): CallWords => ({
+      at: AS_OF - day * 86_400_000 + n * 60_000,
+      user,
+      properties: { feature: 'chat' },
+      ...words,
+    })
+    // Two who keep the feature fail once in ten; two who left it half of the time, and wait for long.
+    const kept = ['ada', 'ben'].flatMap((user, n) =>
+      [5, 12].flatMap((day) =>
+        Array.from({ length: 5 }, (_, k) => call(user, day, 10 * n + k, { status: day === 5 && k === 0 ? 'error' : 'ok' })),
+      ),
+    )
+    const left = ['cyd', 'dan'].flatMap((user, n) =>
+      Array.from({ length: 4 }, (_, k) => call(user, 40, 10 * n + k, { status: k % 2 === 0 ? 'error' : 'ok', latencyMs: 20_000 })),
+    )
+    const own = await ledgerOf([...kept, ...left])
+    const { rows } = await openAnalytics(own, { now: () => AS_OF }).report('adoption', { options: { view: 'barriers', feature: 'chat' } })
+    await own.close()
+    expect(lines(rows, 'barrier', 'stopped', 'adopted', 'stopped_rate', 'adopted_rate', 'difference')).toEqual([
+      'errors 2 2 0.5 0.1 0.4',
+      'rate_limits 2 2 0 0 0',
+      'slow_answers 2 2 1 0 1',
+      'negative_feedback 2 2 null null null',
+    ])
+  })
+
+  it('adoption --view timing: when users first used a feature, and how many of these stayed', async () => {
+    const rows = await rowsOf('adoption', { options: { view: 'timing', feature: 'analysis' } })
+    const naive = [
+      [0, 0],
+      [1, 2],
+      [3, 6],
+      [7, 13],
+      [14, 20],
+    ].map(([from = 0, to = 0]) => naiveTiming(twelveUsers(), 'analysis', { from, to }))
+    expect(rows.map(({ users, retained }) => [users, retained])).toEqual(naive)
+    expect(rows.map(({ first_use }) => first_use)).toEqual(['day 0', 'days 1 to 2', 'days 3 to 6', 'days 7 to 13', 'days 14 to 20'])
+  })
+
   it('churn_indicators: what users of the four weeks before the last thirty days met, and who left since', async () => {
     const rows = await rowsOf('churn_indicators')
     const single = rows.find(({ factor }) => factor === 'single_feature')
@@ -261,4 +301,21 @@ function naiveChurn(calls: ReturnType<typeof twelveUsers>, fromMs: number, toMs:
     of.filter((user) => !calls.some((call) => call.user === user && call.startMs >= toMs)).length / of.length
   const isSingle = (user: string): boolean => new Set(before.filter((call) => call.user === user).map(({ feature }) => feature)).size === 1
   return { users: users.length, ofSingle: left(users.filter(isSingle)), ofOthers: left(users.filter((user) => !isSingle(user))) }
+}
+
+/** Of users first seen 28 days before the end: how many first used a feature on these own days, and how many called on days 21 to 27. */
+function naiveTiming(calls: ReturnType<typeof twelveUsers>, feature: string, { from, to }: { from: number; to: number }): [number, number] {
+  const dayOfMs = (ms: number): number => Math.floor(ms / 86_400_000)
+  const users = [...new Set(calls.map(({ user }) => user))].filter((user) => {
+    const own = calls.filter((call) => call.user === user)
+    const first = Math.min(...own.map(({ startMs }) => dayOfMs(startMs)))
+    const use = Math.min(...own.filter((call) => call.feature === feature).map(({ startMs }) => dayOfMs(startMs)))
+    return first + 28 <= dayOfMs(AS_OF) && use - first >= from && use - first <= to
+  })
+  const stays = users.filter((user) => {
+    const own = calls.filter((call) => call.user === user).map(({ startMs }) => dayOfMs(startMs))
+    const first = Math.min(...own)
+    return own.some((day) => day >= first + 21 && day < first + 28)
+  })
+  return [users.length, stays.length]
 }

@@ -33,6 +33,10 @@ export const reportOptions = {
   shape: { says: 'columns, or one nested object with words and rounded numbers (seed, as json)', values: ['columns', 'seed'] },
   count: { says: 'what is counted in the first week', values: ['requests', 'active_days', 'features'] },
   feature: { says: 'only this feature' },
+  view: {
+    says: 'the stages of a feature, what those met who tried and left it, or when it was first used and who stayed',
+    values: ['stages', 'barriers', 'timing'],
+  },
   experiment: { says: 'compare the variants of this experiment' },
   metric: { says: 'what is compared between variants', values: ['requests', 'cost_usd', 'error_rate', 'active', 'goals'] },
   window: { says: 'how long after the first exposure counts: 72 hours, or all the time up to as_of', values: ['72h', 'end'] },

@@ -1,10 +1,7 @@
 import type { Frame } from '../frame.ts'
-import { adoption } from '../retention/adoption.ts'
 import { cohorts } from '../retention/cohorts.ts'
 import type { UserHistory } from '../retention/user-history.ts'
-import { timeToReach } from '../statistics/survival.ts'
 import type { ColumnTable, PeopleAsked, Told } from './people-report.ts'
-import { readExposures } from './read-exposures.ts'
 import { readHistories } from './read-histories.ts'
 import { readPersons } from './read-persons.ts'
 import { choiceOf, weeksOf } from './report-options.ts'
@@ -69,45 +66,5 @@ async function fromSignUp(frame: Frame, seen: readonly UserHistory[]): Promise<C
   return {
     histories: [...people.values()].map(({ user, beginDay }) => ({ user, firstDay: beginDay, days: daysOf.get(user) ?? [] })),
     warnings,
-  }
-}
-
-/** How far users have come with each feature. */
-export async function tellAdoption({ frame, options }: PeopleAsked): Promise<Told> {
-  const { histories, asOfDay } = await readHistories(frame, { features: true })
-  const exposures = await readExposures(frame)
-  const used = new Set(histories.flatMap(({ days }) => days.flatMap(({ features }) => [...features.keys()])))
-  if (histories.length > 0) for (const feature of exposures.keys()) used.add(feature)
-  const features = options['feature'] === undefined ? [...used].sort() : [options['feature']]
-  const rows = features.map((feature) => adoption(histories, feature, { asOfDay, exposed: exposures.get(feature) }))
-  return {
-    columns: {
-      feature: ['Feature', 'string', 'the property "feature"'],
-      aware: ['Aware', 'int', 'users who could know it: whom the app says it showed it to, and who used it; all, where it does not say'],
-      aware_basis: ['Known how', 'string', 'explicit: the app said so; assumed: it did not, so all count'],
-      tried: ['Tried', 'int', 'users with a call of the feature'],
-      adopted: ['Adopted', 'int', 'users who used it in at least two of the weeks of the last 28 days'],
-      power: ['Power', 'int', 'users who used it on at least ten of the last 28 days'],
-      tried_rate: ['Tried %', 'rate', 'tried / aware'],
-      adopted_rate: ['Adopted %', 'rate', 'adopted / tried'],
-      days_to_half: [
-        'Days to half',
-        'int',
-        'days after the first call by which half of the users had tried it (Kaplan and Meier); null where they have not',
-      ],
-    },
-    rows: rows
-      .toSorted((a, b) => b.tried - a.tried || (a.feature < b.feature ? -1 : 1))
-      .map((row) => ({
-        feature: row.feature,
-        aware: row.aware,
-        aware_basis: row.awareBasis,
-        tried: row.tried,
-        adopted: row.adopted,
-        power: row.power,
-        tried_rate: row.aware === 0 ? null : row.tried / row.aware,
-        adopted_rate: row.tried === 0 ? null : row.adopted / row.tried,
-        days_to_half: timeToReach(row.firstUse, 0.5),
-      })),
   }
 }
