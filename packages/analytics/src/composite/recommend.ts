@@ -1,5 +1,5 @@
-import { biasFlags, feedbackCoverage, lostSteps, nearLimits, troubledFeatures } from './rules-of-sections.ts'
-import { costPerUser, growingRisk, slowModels } from './rules-of-periods.ts'
+import { biasFlags, feedbackCoverage, lostSteps, troubledFeatures } from './rules-of-sections.ts'
+import { costPerUser, growingRisk, nearLimits, slowModels } from './rules-of-periods.ts'
 import type { Rule, RuleAsked } from './rule.ts'
 import type { Recommendation } from './recommendation.ts'
 

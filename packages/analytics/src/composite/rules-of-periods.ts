@@ -11,6 +11,16 @@ import { mean } from '../statistics/quantiles.ts'
 import type { Answer } from '../answer.ts'
 import type { Recommendation } from './recommendation.ts'
 import { frameOf, numberIn, percent, recommendation, type Rule, type RuleAsked } from './rule.ts'
+import { nearLimitsOf } from './rules-of-sections.ts'
+
+/** R2: the section has those who are near or over a limit; how many there are beside them is asked here. */
+export const nearLimits: Rule = async ({ store, clock, sections }) => {
+  const limits = sections.get('limits')
+  if (limits === undefined) return []
+  const whole = { ...limits.params, having: undefined, explain: undefined }
+  const { rows } = await runReport(store, { ...clock, asOfMs: Date.parse(limits.meta.as_of) }, 'tiers', whole)
+  return nearLimitsOf(rows)
+}
 
 /** So many points more of the users that have not left. */
 const RISK_POINTS = 0.05

@@ -1,4 +1,4 @@
-import type { Answer } from '../answer.ts'
+import type { Answer, Row } from '../answer.ts'
 import { groupBy } from '../behavior/user-call.ts'
 import { wilsonInterval } from '../statistics/proportions.ts'
 import { filterWord } from './filter-word.ts'
@@ -52,26 +52,29 @@ function twiceAsOften(section: Answer | undefined, name: string) {
 
 const NEAR_LIMIT = 0.8
 
-/** R2: users of a tier who have used four fifths of its monthly requests, or more. */
-export const nearLimits: Rule = ({ sections }) => {
-  const limits = sections.get('limits')
-  const near = (limits?.rows ?? []).flatMap((row) => {
+/** R2: users of a tier who have used four fifths of its monthly requests, or more; of all rows of tiers. */
+export function nearLimitsOf(rows: readonly Row[]): Recommendation[] {
+  const limited = rows.flatMap((row) => {
     const used = numberIn(row, 'used_share')
-    return used === undefined || used < NEAR_LIMIT ? [] : [{ tier: String(row['tier']), used }]
+    return used === undefined ? [] : [{ tier: String(row['tier']), used }]
   })
-  return [...groupBy(near, ({ tier }) => tier)].map(([tier, users]) => {
-    const over = users.filter(({ used }) => used >= 1).length
-    return recommendation({
-      rule: 'R2',
-      says: `${users.length} users of tier ${tier} have used at least ${percent(NEAR_LIMIT)} of its monthly requests, ${over} of them all`,
-      advice: 'Offer them the next tier, or look at the limit: spanledger report tiers --tiers FILE',
-      section: 'limits',
-      value: users.reduce((most, { used }) => Math.max(most, used), 0),
-      against: NEAR_LIMIT,
-      n: users.length,
-      interval: null,
-      interval_of: 'none: a count',
-    })
+  return [...groupBy(limited, ({ tier }) => tier)].flatMap(([tier, users]): Recommendation[] => {
+    const near = users.filter(({ used }) => used >= NEAR_LIMIT)
+    if (near.length === 0) return []
+    const over = near.filter(({ used }) => used >= 1).length
+    return [
+      recommendation({
+        rule: 'R2',
+        says: `${near.length} of the ${users.length} users of tier ${tier} have used at least ${percent(NEAR_LIMIT)} of its monthly requests, ${over} of them all`,
+        advice: 'Offer them the next tier, or look at the limit: spanledger report tiers --tiers FILE',
+        section: 'limits',
+        value: near.reduce((most, { used }) => Math.max(most, used), 0),
+        against: NEAR_LIMIT,
+        n: users.length,
+        interval: wilsonInterval({ successes: near.length, n: users.length }),
+        interval_of: 'the share of the users of the tier that are near its limit',
+      }),
+    ]
   })
 }
 
