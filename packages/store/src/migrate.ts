@@ -1,5 +1,5 @@
 import { migrations } from './schema.ts'
-import { spanKeysSchema } from './span-keys-schema.ts'
+import { spanNumbersSchema } from './span-keys-schema.ts'
 import { keySpanRows } from './span-rows.ts'
 import type { Sqlite } from './sqlite.ts'
 import { StoreError } from './store-error.ts'
@@ -39,7 +39,7 @@ export async function migrate(db: Sqlite, path: string): Promise<void> {
 async function take(db: Sqlite, step: string): Promise<void> {
   await db.exec(step)
   // The keys are made in code: SQL has no hash.
-  if (step === spanKeysSchema) await keySpanRows(db)
+  if (step === spanNumbersSchema) await keySpanRows(db)
 }
 
 /**

@@ -145,12 +145,12 @@ function isNew(set: Set<string>, text: string): boolean {
   return true
 }
 
-const underKeys = `json_each(?) AS j CROSS JOIN trace_spans AS t ON t.rowid IN (${spansUnder('key = j.value')})`
+const underKeys = `json_each(?) AS j CROSS JOIN trace_spans AS t ON t.number IN (${spansUnder('key = j.value')})`
 
 /**
  * How many calls with one response id are looked at in other traces: where there are more than may report one answer, that
  * there are is all that matters.
  */
-const withAnswers = `jsonb_each(?) AS j CROSS JOIN trace_spans AS t ON t.rowid IN (
-    SELECT s.rowid FROM (${spansUnder(from('(j.value->>0)'))}) AS k CROSS JOIN trace_spans AS s ON s.rowid = k.span
+const withAnswers = `jsonb_each(?) AS j CROSS JOIN trace_spans AS t ON t.number IN (
+    SELECT s.number FROM (${spansUnder(from('(j.value->>0)'))}) AS k CROSS JOIN trace_spans AS s ON s.number = k.span
     WHERE s.response_id = j.value->>1 LIMIT ${MAX_REPORTS + 1})`

@@ -9,7 +9,7 @@ import { rateLimitedSchema } from './rate-limited.ts'
 import { repeatsSchema } from './repeats.ts'
 import { savedSchema } from './saved.ts'
 import { firstMeasures, usageColumns } from './measures.ts'
-import { spanKeysSchema } from './span-keys-schema.ts'
+import { spanKeysSchema, spanNumbersSchema } from './span-keys-schema.ts'
 import { traitsSchema } from './traits-schema.ts'
 
 /**
@@ -260,4 +260,5 @@ export const migrations: readonly string[] = [
   `${dayUsageSchema}${keptSchema}`,
   repeatsSchema,
   dayWaitsSchema,
+  spanNumbersSchema,
 ]

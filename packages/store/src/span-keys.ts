@@ -54,7 +54,7 @@ function keysOf({ traceId, spanId, parentSpanId, responseId }: KeyedSpan): numbe
   return keys
 }
 
-/** SQL of the rowids under a key, or under keys that stand side by side; both parts are asked. */
+/** SQL of the numbers of spans under a key, or under keys that stand side by side; both parts are asked. */
 export function spansUnder(condition: string): string {
   return `SELECT span FROM young_span_keys WHERE ${condition} UNION ALL SELECT span FROM span_keys WHERE ${condition}`
 }

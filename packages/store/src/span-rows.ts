@@ -33,7 +33,7 @@ export async function readSpanRows(
 ): Promise<SpanRow[]> {
   const [result] = await db.all<{ spans: string }>(
     `SELECT json_group_array(json(line)) AS spans FROM (
-       SELECT json_array(t.rowid, lower(hex(t.trace_id)), lower(hex(t.span_id)), t.start_ms, lower(hex(t.parent_span_id)), t.role, t.has_usage,
+       SELECT json_array(t.number, lower(hex(t.trace_id)), lower(hex(t.span_id)), t.start_ms, lower(hex(t.parent_span_id)), t.role, t.has_usage,
          t.response_id, t.identity, t.resource_identity, t.provider, t.duration_ms) AS line
        FROM ${found} LIMIT ?)`,
     bound,
@@ -68,7 +68,7 @@ interface NewRow extends SpanRow {
 const unhex = (json: string): string => `unhex(${json})`
 
 const columns: readonly SparseColumn<NewRow>[] = [
-  { name: 'rowid', of: ({ row }) => row },
+  { name: 'number', of: ({ row }) => row },
   { name: 'trace_id', of: ({ span }) => span.traceId, read: unhex },
   { name: 'span_id', of: ({ span }) => span.spanId, read: unhex },
   { name: 'start_ms', of: ({ span }) => span.startMs },
@@ -87,7 +87,7 @@ const columns: readonly SparseColumn<NewRow>[] = [
 export async function insertSpanRows(db: Sqlite, spans: readonly TraceSpan[], seenDay: number): Promise<void> {
   if (spans.length === 0) return
   // The transaction holds the lock for writing, so no other process gives out the next numbers meanwhile.
-  const [last] = await db.all<{ row: number | null }>('SELECT max(rowid) AS row FROM trace_spans')
+  const [last] = await db.all<{ row: number | null }>('SELECT max(number) AS row FROM trace_spans')
   const firstRow = (last?.row ?? 0) + 1
   const rows = spans.map((span, n): NewRow => ({ row: firstRow + n, span, seenDay }))
   const sparse = columnsUsed(columns, rows)
@@ -101,20 +101,21 @@ const STEP = 5000
 /** Forgets the spans that were seen before a day. Inside a transaction. */
 export async function deleteSpanRows(db: Sqlite, oldestDay: number): Promise<void> {
   // The rows that were seen first are in front: this looks at no more of the young ones than a step.
-  const found = `(SELECT rowid, * FROM trace_spans ORDER BY rowid LIMIT ${STEP}) AS t WHERE t.seen_day < CAST(? AS INTEGER)`
+  const found = `(SELECT * FROM trace_spans ORDER BY number LIMIT ${STEP}) AS t WHERE t.seen_day < CAST(? AS INTEGER)`
   for (let deleted = STEP; deleted === STEP;) {
     const rows = await readSpanRows(db, { found, bound: String(oldestDay), limit: STEP })
     deleted = rows.length
     if (deleted === 0) return
     await deleteKeys(db, rows)
-    await db.run('DELETE FROM trace_spans WHERE rowid IN (SELECT value FROM json_each(?))', JSON.stringify(rows.map(({ row }) => row)))
+    await db.run('DELETE FROM trace_spans WHERE number IN (SELECT value FROM json_each(?))', JSON.stringify(rows.map(({ row }) => row)))
   }
 }
 
-/** Gives keys to the rows of a ledger that had none. Inside a transaction. */
+/** Gives keys to all rows, as those of a ledger that had none. Inside a transaction. */
 export async function keySpanRows(db: Sqlite): Promise<void> {
+  await db.exec('DELETE FROM span_keys; DELETE FROM young_span_keys')
   for (let after = 0; ;) {
-    const found = `trace_spans AS t WHERE t.rowid > CAST(? AS INTEGER) ORDER BY t.rowid`
+    const found = `trace_spans AS t WHERE t.number > CAST(? AS INTEGER) ORDER BY t.number`
     const rows = await readSpanRows(db, { found, bound: String(after), limit: STEP })
     await insertKeys(db, rows)
     if (rows.length < STEP) return
