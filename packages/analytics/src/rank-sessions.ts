@@ -3,7 +3,8 @@ import { measureColumns, type KeptSession } from '@spanledger/store'
 import { callSum, needsKinds } from './call-columns.ts'
 import { raw, sql, type Fragment } from './fragment.ts'
 import type { Frame } from './frame.ts'
-import type { SessionKey, SessionRanking } from './session-ranking.ts'
+import { isAmong, type SessionKey } from './session-cut.ts'
+import type { CallsPart, SessionRanking } from './session-ranking.ts'
 import { readRows } from './snapshot.ts'
 
 /** When the calls of a session began, and when they ended. */
@@ -113,15 +114,16 @@ function openRow({ rank }: SessionRanking, { facts, sums }: KeptSession): PartRo
   return [facts.userId, facts.sessionId, sum, facts.startMs, facts.lastMs, facts.endMs]
 }
 
-async function readSince(frame: Frame, { rank }: SessionRanking, part: SessionRanking['since'][number]): Promise<PartRow[]> {
+async function readSince(frame: Frame, { rank }: SessionRanking, part: CallsPart): Promise<PartRow[]> {
   const sums = rank.sums.length === 0 ? '0' : rank.sums.map((name) => callSum(name).text).join(' + ')
   const kinds = rank.sums.some(needsKinds) ? 'JOIN kinds ON kinds.kind_id = c.kind_id' : ''
   const { fromMs, toMs } = part.period
   const only = part.userIds === undefined ? raw('true') : sql`c.user_id IN (SELECT value FROM json_each(${JSON.stringify(part.userIds)}))`
+  const among = part.keys === undefined ? raw('true') : isAmong('c', part.keys)
   return readRows<PartRow>(
     frame.store,
     asRows(sql`SELECT c.user_id, c.session_id, ${raw(sums)}, min(c.start_ms), max(c.start_ms), max(c.start_ms + c.latency_ms)
-      FROM llm_calls AS c ${raw(kinds)} WHERE c.counted = 1 AND c.start_ms >= ${fromMs} AND c.start_ms < ${toMs} AND ${only}
+      FROM llm_calls AS c ${raw(kinds)} WHERE c.counted = 1 AND c.start_ms >= ${fromMs} AND c.start_ms < ${toMs} AND ${only} AND ${among}
       GROUP BY c.user_id, c.session_id`),
   )
 }

@@ -9,7 +9,8 @@ import type { Group, SumName } from './group.ts'
 import type { MetricName } from './metrics.ts'
 import { readGroups } from './read-groups.ts'
 import type { Key } from './scope.ts'
-import type { SessionKey, SessionRanking } from './session-ranking.ts'
+import type { SessionKey } from './session-cut.ts'
+import type { SessionRanking } from './session-ranking.ts'
 import { readRows } from './snapshot.ts'
 
 const keptSums = measureColumns.filter((name) => name !== 'cost_nano_usd') as SumName[]
@@ -48,10 +49,13 @@ export async function readSessionGroups(
   const names = new Set(keys.map((key) => nameOf(keysOf(frame.dimensions, key))))
   for (const session of ranking.open)
     if (names.has(nameOf(keysOf(frame.dimensions, session.facts)))) addOpen(groupOf(session.facts), session)
-  const asked = { dimensions: frame.dimensions, keys: keys.map((key) => keysOf(frame.dimensions, key)), are: 'in' } as const
-  for (const { period, userIds } of ranking.since) {
+  for (const { period, userIds, keys: some } of ranking.since) {
+    const among = some === undefined ? undefined : new Set(some.map((key) => nameOf(keysOf(frame.dimensions, key))))
+    const asked = keys.map((key) => keysOf(frame.dimensions, key)).filter((ids) => among?.has(nameOf(ids)) !== false)
+    if (asked.length === 0) continue
     const scope = await scopeOf(frame, period, userIds === undefined ? {} : { userIds })
-    const more = await readGroups(frame.store, { ...scope, groups: asked }, { dimensions: frame.dimensions, metrics })
+    const groups = { dimensions: frame.dimensions, keys: asked, are: 'in' } as const
+    const more = await readGroups(frame.store, { ...scope, groups }, { dimensions: frame.dimensions, metrics })
     for (const { keys: ids, group } of more) addGroup(groupOf(sessionOf(frame.dimensions, ids)), group)
   }
   return [...found.values()]

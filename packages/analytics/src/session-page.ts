@@ -4,7 +4,8 @@ import type { Group } from './group.ts'
 import type { Order, ParsedQuery } from './query.ts'
 import { countKept, rankChanged, rankKept, readKeptExtent, type ChangedSession, type Extent, type RankedSession } from './rank-sessions.ts'
 import { readSessionGroups } from './session-groups.ts'
-import { sessionRanking, type SessionKey, type SessionRanking } from './session-ranking.ts'
+import type { SessionKey } from './session-cut.ts'
+import { sessionRanking, type SessionRanking } from './session-ranking.ts'
 import { readRows } from './snapshot.ts'
 import { withoutGroups } from './without-groups.ts'
 
@@ -48,7 +49,10 @@ async function extentOf(frame: Frame, ranking: SessionRanking, changed: readonly
     const kept = await readKeptExtent(frame, ranking, [])
     return widest([...(kept === undefined ? [] : [kept]), ...changed])
   }
-  const [first] = await frame.store.all<{ ms: number }>('SELECT start_ms AS ms FROM llm_calls WHERE counted = 1 ORDER BY start_ms LIMIT 1')
+  const [first] = await frame.store.all<{ ms: number }>(
+    'SELECT start_ms AS ms FROM llm_calls WHERE counted = 1 AND start_ms >= ? ORDER BY start_ms LIMIT 1',
+    frame.period.fromMs,
+  )
   return { ...late, firstStartMs: first?.ms ?? late.firstStartMs }
 }
 

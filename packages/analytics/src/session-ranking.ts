@@ -5,13 +5,9 @@ import { raw, sql, type Fragment } from './fragment.ts'
 import type { Frame } from './frame.ts'
 import type { Need, SumName } from './group.ts'
 import { metricTable, requirements, type MetricName } from './metrics.ts'
+import type { Period } from './period.ts'
 import type { Order, ParsedQuery } from './query.ts'
-
-/** A session of a user, as the app named it, or all calls of a user without one: ids of the ledger. */
-export interface SessionKey {
-  readonly userId: number
-  readonly sessionId: number
-}
+import { cutSessions, isWhole, type SessionCut, type SessionKey } from './session-cut.ts'
 
 /** How a list of sessions is ranked from what is kept of them. */
 export interface SessionRanking {
@@ -22,8 +18,15 @@ export interface SessionRanking {
   /** Those that may go on, without those of stale users. */
   readonly open: readonly KeptSession[]
   /** Parts of the calls that are not in what is kept. */
-  readonly since: readonly { readonly period: { fromMs: number; toMs: number }; readonly userIds?: readonly number[] }[]
+  readonly since: readonly CallsPart[]
   readonly rank: RankBy
+}
+
+/** Calls of a time: of all users or some, of all sessions or some. */
+export interface CallsPart {
+  readonly period: Period
+  readonly userIds?: readonly number[]
+  readonly keys?: readonly SessionKey[]
 }
 
 /** Columns that a session is ranked by: what is summed, or its bounds. */
@@ -40,7 +43,7 @@ const bounds: readonly MetricName[] = ['started_at', 'last_call_at', 'duration_m
 const flags: ReadonlySet<SumName> = new Set<SumName>(['unpriced_requests', 'missing_usage_requests'])
 
 /**
- * Whether a question lists the sessions of all history, by one column that is summed, and nothing else that only calls know.
+ * Whether a question lists the sessions of all history or of a time up to now, by one column that is summed, and nothing else that only calls know.
  * @returns undefined where the calls have to be read
  */
 export async function sessionRanking(frame: Frame, query: ParsedQuery, order: readonly Order[]): Promise<SessionRanking | undefined> {
@@ -55,21 +58,29 @@ export async function sessionRanking(frame: Frame, query: ParsedQuery, order: re
   const zone = zoneOf(store.timeZone)
   const untilMs = zone.startOfDay(state.untilDay)
   const [outside] = await store.all<{ found: number }>('SELECT EXISTS (SELECT 1 FROM llm_calls WHERE start_ms < ?) AS found', period.fromMs)
-  if (clock.asOfMs < untilMs || period.toMs < clock.asOfMs || outside?.found !== 0) return undefined
+  if (clock.asOfMs < untilMs || period.toMs < clock.asOfMs || period.fromMs >= untilMs) return undefined
   const { staleUsers } = state
   const refold = state.marks === 0 ? undefined : await findRefold({ all: (text, ...values) => store.all(text, ...values) }, state, zone)
-  const ids = JSON.stringify([...staleUsers])
-  return {
-    rank,
-    endedMs: untilMs - SESSION_DAY_MS,
-    holds:
-      refold === undefined ? raw('true') : sql`(k.start_ms < ${refold.fromMs} OR k.user_id NOT IN (SELECT value FROM json_each(${ids})))`,
-    open: state.open.filter(({ facts }) => !staleUsers.has(facts.userId)),
-    since: [
-      ...(refold === undefined ? [] : [{ period: { fromMs: refold.fromMs, toMs: untilMs }, userIds: [...staleUsers] }]),
-      { period: { fromMs: untilMs, toMs: clock.asOfMs } },
-    ],
-  }
+  const holds =
+    refold === undefined
+      ? raw('true')
+      : sql`(k.start_ms < ${refold.fromMs} OR k.user_id NOT IN (SELECT value FROM json_each(${JSON.stringify([...staleUsers])})))`
+  const open = state.open.filter(({ facts }) => !staleUsers.has(facts.userId))
+  const whole: Pick<SessionRanking, 'rank' | 'endedMs' | 'open'> = { rank, endedMs: untilMs - SESSION_DAY_MS, open }
+  const since: CallsPart[] = [
+    ...(refold === undefined ? [] : [{ period: { fromMs: refold.fromMs, toMs: untilMs }, userIds: [...staleUsers] }]),
+    { period: { fromMs: untilMs, toMs: clock.asOfMs } },
+  ]
+  if (outside?.found === 0) return { ...whole, holds, since }
+  const cut = await cutSessions(store, { fromMs: period.fromMs, toMs: clock.asOfMs }, holds)
+  // What is computed anew, or may go on, must not be cut too.
+  if (cut === undefined || open.some(({ facts }) => facts.startMs < cut.untilMs) || (refold?.fromMs ?? untilMs) < cut.untilMs)
+    return undefined
+  return { ...whole, holds: sql`${holds} AND ${isWhole(period, cut)}`, since: [cutPart(period, cut), ...since] }
+}
+
+function cutPart({ fromMs }: Period, { keys, untilMs }: SessionCut): CallsPart {
+  return { period: { fromMs, toMs: untilMs }, keys }
 }
 
 function rankBy(order: readonly Order[]): RankBy | undefined {
