@@ -9,7 +9,7 @@ import {
   decideIdentities,
   insertOpenEvents,
   isAnyNamed,
-  readNamedSessions,
+  readNamesOfUsers,
   readOpenEvents,
   toOpenEvent,
   type OpenEvent,
@@ -55,12 +55,15 @@ export async function writeEvents(
 }
 
 /**
- * Gives events that name sessions without a user those whose they are now, because users became one, or two; under whom they say, as
- * a batch does. Inside a transaction.
+ * Decides again whose events are that name calls or sessions, because users became one, or are two again; under whom they say, as a
+ * batch does. Inside a transaction.
  * @returns which they are
  */
-export async function redecideSessionEvents({ db, interning }: Pick<EventContext, 'db' | 'interning'>): Promise<readonly RowKey[]> {
-  const names = await readNamedSessions(db)
+export async function redecideNamedEvents(
+  { db, interning }: Pick<EventContext, 'db' | 'interning'>,
+  users: readonly string[],
+): Promise<readonly RowKey[]> {
+  const names = await readNamesOfUsers(db, users)
   if (names.length === 0) return []
   const waiting = await readOpenEvents(db, { traceIds: new Set(), names })
   await interning.begin()

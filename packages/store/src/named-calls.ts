@@ -218,10 +218,24 @@ export async function readSessionUsers(db: Sqlite, events: readonly Naming[]): P
   return new Map(rows)
 }
 
-/** What is known of an event and of the call that it names, of the same user: of another's nothing is taken. */
-export function withNamed(known: Identity, named: Identity | undefined): Identity {
-  if (named === undefined || (known.user !== undefined && named.user !== known.user)) return known
-  return mergeIdentities([known, named])
+/** What is known of an event and of the call that it names, where they are of one person: of another's nothing is taken. */
+export function withNamed(known: Identity, named: Identity | undefined, areOne: (user: string, other: string) => boolean): Identity {
+  if (named === undefined) return known
+  if (known.user === undefined || known.user === named.user) return mergeIdentities([known, named])
+  if (named.user !== undefined && !areOne(known.user, named.user)) return known
+  return named.user === undefined ? known : mergeIdentities([known, named])
+}
+
+/** Whether two names are of one person, through aliases. */
+export async function readPersons(db: Sqlite, names: readonly string[]): Promise<(user: string, other: string) => boolean> {
+  if (names.length === 0) return (user, other) => user === other
+  const rows = await readJson<[name: string, person: number]>(
+    db,
+    `SELECT json_group_array(json_array(u.name, (${resolvedUser('u.user_id')}))) AS rows FROM users AS u WHERE u.name IN (SELECT value FROM json_each(?))`,
+    [JSON.stringify(names)],
+  )
+  const personOf = new Map(rows)
+  return (user, other) => user === other || (personOf.has(user) && personOf.get(user) === personOf.get(other))
 }
 
 async function readJson<Row>(db: Sqlite, sql: string, values: readonly (string | number)[]): Promise<Row[]> {

@@ -3,8 +3,9 @@ import { mergeIdentities, type EventKind, type Identity, type NamedTarget } from
 import type { WrittenEvent } from './batch.ts'
 import type { EventKey } from './event-row.ts'
 import type { RowKey } from './move-to-user.ts'
-import { findNamedCalls, namedBy, readCallIdentities, readSessionUsers, withNamed } from './named-calls.ts'
+import { findNamedCalls, namedBy, readCallIdentities, readPersons, readSessionUsers, withNamed } from './named-calls.ts'
 import { readSpansAbove } from './related-spans.ts'
+import { resolvedUser } from './resolved-user.ts'
 import { settleTraces, type TraceSpan } from './settle.ts'
 import { decodeIdentity, encodeIdentity } from './span-rows.ts'
 import type { Sqlite } from './sqlite.ts'
@@ -73,9 +74,15 @@ export async function isAnyNamed(db: Sqlite): Promise<boolean> {
   return row?.found === 1
 }
 
-/** The sessions that events without a user name, as `named` has them. */
-export async function readNamedSessions(db: Sqlite): Promise<readonly string[]> {
-  const rows = await db.all<{ named: string }>("SELECT DISTINCT named FROM open_events WHERE named >= 'session ' AND named < 'session!'")
+/** What events name whose answer may be another one when some users become one, or are two again: sessions, and calls of these users. */
+export async function readNamesOfUsers(db: Sqlite, users: readonly string[]): Promise<readonly string[]> {
+  const rows = await db.all<{ named: string }>(
+    `WITH concerned (user_id) AS (SELECT user_id FROM users WHERE name IN (SELECT value FROM json_each(?))),
+       persons (user_id) AS (SELECT user_id FROM concerned UNION SELECT (${resolvedUser('concerned.user_id')}) FROM concerned)
+     SELECT DISTINCT o.named FROM open_events AS o JOIN events AS e ON e.start_ms = o.start_ms AND e.span_id = o.span_id AND e.trace_id = o.trace_id
+     WHERE o.named IS NOT NULL AND (o.named LIKE 'session %' OR e.user_id IN (SELECT user_id FROM persons))`,
+    JSON.stringify(users),
+  )
   return rows.map(({ named }) => named)
 }
 
@@ -134,14 +141,18 @@ export async function decideIdentities(
   const below = events.flatMap(({ traceId, parentSpanId }) => (parentSpanId === undefined ? [] : [{ traceId, parentSpanId }]))
   const above = groupByTrace((await readSpansAbove(db, below)).map(asOther))
   const namedOf = await readNamed(db, events, { fresh, waiting })
+  const said = new Map<OpenEvent, Identity>()
   for (const event of events) {
     const spans = above.get(event.traceId) ?? []
-    const decided = decideAlone(event, spans)
-    if (event.named === undefined) identities.set(event, decided)
-    else {
-      const said = decideAlone({ ...event, resourceIdentity: undefined }, spans.map(withoutResource))
-      identities.set(event, mergeIdentities([withNamed(said, namedOf(event)), decided]))
-    }
+    identities.set(event, decideAlone(event, spans))
+    if (namedOf(event) !== undefined) said.set(event, decideAlone({ ...event, resourceIdentity: undefined }, spans.map(withoutResource)))
+  }
+  const others = [...said].flatMap(([event, { user }]) =>
+    user === undefined || user === namedOf(event)?.user ? [] : [user, namedOf(event)?.user ?? ''],
+  )
+  const areOne = await readPersons(db, [...new Set(others)])
+  for (const [event, own] of said) {
+    identities.set(event, mergeIdentities([withNamed(own, namedOf(event), areOne), identities.get(event) ?? own]))
   }
   return identities
 }

@@ -1,9 +1,11 @@
 import { closeSync, openSync, statSync, type Stats } from 'node:fs'
 
+import { readId } from '@spanledger/conventions'
 import { openPriceBook } from '@spanledger/pricing'
 
 import { applyAliases, makeAlias, readAliases, undoAlias, type AliasContext, type AliasOutcome } from './aliases.ts'
 import { closeDay, daysToClose, firstOpenDay, readClosedDays, refillDays } from './closed-days.ts'
+import { redecideNamedEvents } from './events.ts'
 import { openInterning } from './interning.ts'
 import { clearKept, keepNext, keepUntil } from './keep-sessions.ts'
 import { readMark, readMarks, writeMarks } from './marks.ts'
@@ -18,7 +20,6 @@ import { openSqlite, type Sqlite, type SqliteValue } from './sqlite.ts'
 import { rereadSessions } from './sessions.ts'
 import { StoreError, toStoreError } from './store-error.ts'
 import type { Store, StoreOptions } from './store.ts'
-import { redecideSessionEvents } from './events.ts'
 import { forgetOldTraces } from './trace-spans.ts'
 import { readTraits, writeTraits } from './traits.ts'
 import { verifyLedger } from './verify.ts'
@@ -177,7 +178,11 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
   const changeAlias = async (change: typeof makeAlias, pair: { from: string; to: string }): Promise<AliasOutcome> => {
     const outcome = await change(aliasing(), pair)
     if (outcome.changed)
-      await applyAliases({ db, zone }, { calls: [] }, { revised: [], revisedEvents: await redecideSessionEvents(writing()) })
+      await applyAliases(
+        { db, zone },
+        { calls: [] },
+        { revised: [], revisedEvents: await redecideNamedEvents(writing(), [readId(pair.from).id ?? '', readId(pair.to).id ?? '']) },
+      )
     return outcome
   }
   const repricing: RepriceContext = {

@@ -119,6 +119,34 @@ describe('feedback about a call that is settled', () => {
   })
 })
 
+describe('feedback by whom a visitor turned out to be', () => {
+  const rated = about({ ...byAnswer, 'user.id': 'user-123' })
+  const apart = [['user-123', '(none)', null]]
+  const together = [['user-123', 's-1', 'feature=chat;plan=pro']]
+
+  it('has the session and properties of the visitor’s call, as long as the alias holds', async () => {
+    const store = await ledger([{ calls: [answered] }, { calls: [], events: [rated] }])
+    expect(await whose(store)).toEqual(apart)
+    await store.alias('ann', 'user-123')
+    expect(await whose(store)).toEqual(together)
+    await store.undoAlias('ann', 'user-123')
+    expect(await whose(store)).toEqual(apart)
+    expect(await store.verify()).toMatchObject({ ok: true })
+    await store.close()
+  })
+
+  it('has them too where the alias was first', async () => {
+    const store = await ledger([{ calls: [answered] }])
+    await store.alias('ann', 'user-123')
+    await store.write({ calls: [], events: [rated] })
+    expect(await whose(store)).toEqual(together)
+    await store.undoAlias('ann', 'user-123')
+    expect(await whose(store)).toEqual(apart)
+    expect(await store.verify()).toMatchObject({ ok: true })
+    await store.close()
+  })
+})
+
 describe('an event that names a session and no user', () => {
   const said = about({ 'session.id': 's-1' })
   it('is of the user whose session it is, whichever comes first', async () => {
