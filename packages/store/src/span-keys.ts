@@ -93,7 +93,8 @@ interface KeyedRow {
 export async function insertKeys(db: Sqlite, rows: readonly KeyedRow[]): Promise<void> {
   const [first, last] = [rows[0], rows.at(-1)]
   if (first === undefined || last === undefined) return
-  await db.run('INSERT INTO young_span_keys (key, span) SELECT value->>0, value->>1 FROM jsonb_each(?)', entriesText(rows))
+  // A span may have one key for two reasons, by chance.
+  await db.run('INSERT OR IGNORE INTO young_span_keys (key, span) SELECT value->>0, value->>1 FROM jsonb_each(?)', entriesText(rows))
   if (Math.floor((first.row - 1) / MOVE_EVERY) !== Math.floor(last.row / MOVE_EVERY)) await moveKeys(db)
 }
 
@@ -123,6 +124,9 @@ async function moveKeys(db: Sqlite): Promise<void> {
     tooMany,
   )
   const range = [String(start), String(last?.key ?? start)]
-  await db.run('INSERT INTO span_keys SELECT key, span FROM young_span_keys WHERE key BETWEEN ? AND ? ORDER BY key, span', ...range)
+  await db.run(
+    'INSERT OR IGNORE INTO span_keys SELECT key, span FROM young_span_keys WHERE key BETWEEN ? AND ? ORDER BY key, span',
+    ...range,
+  )
   await db.run('DELETE FROM young_span_keys WHERE key BETWEEN ? AND ?', ...range)
 }

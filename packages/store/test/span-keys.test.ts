@@ -6,7 +6,7 @@ import { expect, it, onTestFinished } from 'vitest'
 
 import { openStore, type SpanLink } from '../src/index.ts'
 import { migrate } from '../src/migrate.ts'
-import { answerKeys, deleteKeys, findKnown, insertKeys, spanKey, traceKeys } from '../src/span-keys.ts'
+import { answerKeys, childKey, deleteKeys, findKnown, insertKeys, spanKey, traceKeys } from '../src/span-keys.ts'
 import { openSqlite, type Sqlite } from '../src/sqlite.ts'
 import { call, flatPrices } from './calls.ts'
 
@@ -67,6 +67,24 @@ it('a span of another trace is nobody’s parent, though it stands under the sam
   ])
   await store.close()
 })
+
+it('a span may have one key for two reasons', async () => {
+  const [parent, below] = parentAndSpanUnderOneKey()
+  expect(childKey(traceId(1), parent)).toBe(spanKey(traceId(1), below))
+  const store = await openStore({ path: ':memory:', priceBook: flatPrices })
+  await store.write({ calls: [call({ traceId: traceId(1), spanId: below, parentSpanId: parent, settled: false })] })
+  expect(await store.all('SELECT count(*) AS calls FROM llm_calls')).toEqual([{ calls: 1 }])
+  await store.close()
+})
+
+function parentAndSpanUnderOneKey(): [string, string] {
+  const bySpanKey = new Map(Array.from({ length: 20_000 }, (_, n) => [spanKey(traceId(1), spanId(n)), spanId(n)]))
+  for (let n = 20_000; n < 40_000; n++) {
+    const below = bySpanKey.get(childKey(traceId(1), spanId(n)))
+    if (below !== undefined) return [spanId(n), below]
+  }
+  throw new Error('no parent and span under one key')
+}
 
 it('spans are found in a file that was vacuumed, as it was', async () => {
   const path = join(mkdtempSync(join(tmpdir(), 'spanledger-')), 'ledger.db')
