@@ -319,3 +319,12 @@ function naiveTiming(calls: ReturnType<typeof twelveUsers>, feature: string, { f
   })
   return [users.length, stays.length]
 }
+
+it('a feature that everybody used has no odds: there is nobody to compare with', async () => {
+  const store = await ledgerOf([{ at: '2024-03-01T12:00:00Z', user: 'ann', properties: { Feature: 'chat' } }])
+  const { rows } = await openAnalytics(store, { now: () => Date.parse('2024-04-15T00:00:00Z') }).report('retention_insights')
+  expect(rows).toMatchObject([
+    { factor: 'chat', n: 1, odds_ratio: null, ci_low: null, ci_high: null, reads: 'not distinguishable from chance' },
+  ])
+  await store.close()
+})

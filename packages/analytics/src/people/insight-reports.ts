@@ -68,7 +68,11 @@ function associationColumns(difference: string, activity: string): ColumnTable {
     difference_low: ['From', 'number', 'the 95 % interval of the difference (Newcombe)'],
     difference_high: ['To', 'number', 'its upper end'],
     lift: ['Lift', 'number', 'the first share / the second'],
-    odds_ratio: ['Odds ratio', 'number', 'with half a user added to each of the four counts where one is 0'],
+    odds_ratio: [
+      'Odds ratio',
+      'number',
+      'with half a user added to each of the four counts where one is 0; null where there is nobody to compare with',
+    ],
     ci_low: ['From', 'number', 'the 95 % interval of the odds ratio (Woolf)'],
     ci_high: ['To', 'number', 'its upper end'],
     odds_ratio_adjusted: ['Adjusted', 'number', `the odds ratio common to the thirds of users by ${activity} (Mantel and Haenszel)`],
@@ -83,6 +87,8 @@ function rowOf(
   row: Association,
   { shares, reads }: { shares: Readonly<Record<string, number | null>>; reads: string },
 ): Record<string, string | number | null> {
+  // Of a factor that all have, or nobody, half users alone would make the odds.
+  const isCompared = row.shareWith !== null && row.shareWithout !== null
   return {
     factor: row.factor,
     n: row.n,
@@ -91,9 +97,9 @@ function rowOf(
     difference_low: row.differenceInterval?.[0] ?? null,
     difference_high: row.differenceInterval?.[1] ?? null,
     lift: row.lift,
-    odds_ratio: row.oddsRatioMended,
-    ci_low: row.interval[0],
-    ci_high: row.interval[1],
+    odds_ratio: isCompared ? row.oddsRatioMended : null,
+    ci_low: isCompared ? row.interval[0] : null,
+    ci_high: isCompared ? row.interval[1] : null,
     odds_ratio_adjusted: row.oddsRatioAdjusted,
     p: row.p,
     q: row.q,
