@@ -135,3 +135,9 @@ export const churnIndicators: SectionPlan = {
   report: 'churn_indicators',
   title: 'What goes before leaving',
 }
+export const requestPatterns: SectionPlan = {
+  name: 'request_patterns',
+  report: 'request_patterns',
+  title: 'How often and how much users ask',
+  params: within,
+}
