@@ -31,6 +31,7 @@ const reports: Readonly<Record<string, readonly string[]>> = {
   cohorts: ['report', 'cohorts', '--by', 'time:week'],
   forecast: ['report', 'forecast'],
   segments: ['report', 'segments'],
+  weekly: ['report', 'weekly'],
   monthly: ['report', 'monthly', '--date', '2026-04-01'],
   'a query by day': ['query', '{"metrics":["requests","cost_usd"],"by":["time:day","property:plan"]}'],
 }

@@ -82,7 +82,7 @@ function cellHtml(text: string, column: Sheet['columns'][number], heat?: number)
 }
 
 export const pageStyle = `
-:root { color-scheme: light dark; }
+:root { color-scheme: light dark; background: Canvas; color: CanvasText; }
 body { font: 14px/1.45 system-ui, sans-serif; margin: 1.5rem auto; max-width: 80rem; padding: 0 1rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .4rem; }
 .wide { overflow-x: auto; }
@@ -92,6 +92,7 @@ th.n, td.n { text-align: right; }
 td.long { white-space: normal; overflow-wrap: anywhere; min-width: 20rem; }
 ${heatStyle}
 tfoot td { font-weight: 600; border-bottom: 0; }
+a { color: var(--s0); }
 .note { margin: .2rem 0; opacity: .8; }
 form { display: flex; flex-wrap: wrap; gap: .6rem 1rem; align-items: end; }
 label { display: grid; gap: .15rem; } input, select, button { font: inherit; padding: .2rem .4rem; }
