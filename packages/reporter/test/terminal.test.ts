@@ -57,18 +57,16 @@ describe('--json with columns', () => {
 })
 
 describe('a table in a terminal', () => {
-  it.each([
-    ['active', ['Date', 'DAU', 'WAU', 'MAU', 'Stickiness']],
-    ['growth', ['Period', 'Active', 'New', 'Returning', 'Resurrected', 'Dormant', 'Growth', 'Churn', 'Quick ratio', 'Complete']],
-    ['forecast', ['Date', 'So far', 'Expected', '80 % from', '80 % to', '95 % from', '95 % to']],
-    ['cohorts', ['Cohort', 'Users', 'Week 1', 'Week 2', 'Week 4', 'Week 8', 'Week 12']],
-    ['nps', ['Month', 'Users', 'NPS answers', 'NPS']],
-    ['thresholds', ['At least', 'Users', 'Of', 'Phi', 'Youden', 'Best']],
-  ])('shows every column of %s, and each once', async (name, labels) => {
-    const { out, err } = await ask('report', name)
-    expect(out.split('\n')[0]?.split(/ {2,}/)).toEqual(labels)
-    expect(err).not.toContain('more columns')
-  })
+  it.each(['active', 'growth', 'forecast', 'cohorts', 'nps', 'thresholds', 'stickiness'])(
+    'shows every column of %s, and each once',
+    async (name) => {
+      const [{ out, err }, json] = await Promise.all([ask('report', name), ask('report', name, '--json')])
+      const { columns } = JSON.parse(json.out) as { columns: { label: string }[] }
+      expect(columns.length).toBeGreaterThan(2)
+      expect(out.split('\n')[0]?.split(/ {2,}/)).toEqual(columns.map(({ label }) => label))
+      expect(err).not.toContain('more columns')
+    },
+  )
 
   it('shades cohorts where colours are wanted, with the digits in it, and nowhere else', async () => {
     const columns = ['report', 'cohorts', '--weeks', '1,2', '--columns', 'cohort,w1,w2']
