@@ -92,10 +92,16 @@ describe('gaps between groups', () => {
 
   it('have the ratio and the error of the delta vector', () => {
     const parts = [1, 0, 2, 0, 5].map((part, n) => ({ part, whole: [10, 8, 20, 4, 25][n] ?? 0 }))
-    const rest = parts.map(({ whole }) => ({ part: 0.1 * whole, whole }))
-    const { value, p } = compareRatios(parts, rest, { least: 2 })
+    // The same users twice: the same ratio, so no difference.
+    const rest = [...parts, ...parts]
+    const { value, restValue, p } = compareRatios(parts, rest, { least: 2 })
     expect(value).toBeCloseTo(0.1194029851, 10)
-    expect(p).toBeCloseTo(normalTwoSided((0.11940298507 - 0.1) / 0.0387367638), 7)
+    expect([restValue, p]).toEqual([value, 1])
+    const others = rest.map(({ whole }, n) => ({ part: n % 5 === 2 ? 4 : 0, whole }))
+    const ofOthers = others.reduce((sum, { part }) => sum + part, 0) / 134
+    const spread = others.reduce((sum, { part, whole }) => sum + (part - 0.8 - ofOthers * (whole - 13.4)) ** 2, 0) / 9
+    const z = (0.11940298507 - ofOthers) / Math.hypot(0.0387367638, Math.sqrt(spread / 10) / 13.4)
+    expect(compareRatios(parts, others, { least: 2 }).p).toBeCloseTo(normalTwoSided(z), 7)
   })
 
   it('are not sure of a rate that nobody has had yet', () => {
