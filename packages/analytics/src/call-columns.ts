@@ -107,6 +107,6 @@ export function isReadApart(need: Need): boolean {
 
 /** Whether a source can give a need. */
 export function gives(source: Source, need: Need): boolean {
-  if (need === 'latency' || need === 'ttft' || need === 'feedback' || need === 'nps' || need === 'goals') return true
+  if (need === 'latency' || need === 'ttft' || need === 'feedback' || need === 'nps' || need === 'goals' || need === 'revenue') return true
   return needColumns[need][source] !== undefined
 }

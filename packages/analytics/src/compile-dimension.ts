@@ -17,12 +17,12 @@ interface Dictionary {
 const users: Dictionary = {
   table: 'users',
   id: 'user_id',
-  pointers: { calls: 'c.user_id', feedback: 'c.user_id', nps: 'c.user_id', goals: 'c.user_id', users: 'r.user_id' },
+  pointers: { calls: 'c.user_id', feedback: 'c.user_id', nps: 'c.user_id', goals: 'c.user_id', revenue: 'c.user_id', users: 'r.user_id' },
 }
 const sessions: Dictionary = {
   table: 'sessions',
   id: 'session_id',
-  pointers: { calls: 'c.session_id', feedback: 'c.session_id', nps: 'c.session_id', goals: 'c.session_id' },
+  pointers: { calls: 'c.session_id', feedback: 'c.session_id', nps: 'c.session_id', goals: 'c.session_id', revenue: 'c.session_id' },
 }
 const models: Dictionary = { table: 'models', id: 'model_id', pointers: { calls: 'c.model_id', models: 'r.model_id', days: 'r.id' } }
 const kinds: Dictionary = { table: 'kinds', id: 'kind_id', pointers: { calls: 'c.kind_id', days: 'r.id' } }

@@ -196,7 +196,7 @@ function fromSql({ source, dimensions, scope, packed, isOfHits }: From): { table
       period: sql`c.counted = 1 AND c.start_ms >= ${fromMs} AND c.start_ms < ${toMs}`,
     }
   }
-  if (source === 'feedback' || source === 'nps' || source === 'goals')
+  if (source === 'feedback' || source === 'nps' || source === 'goals' || source === 'revenue')
     return { tables: sql`FROM ${latestEvents(source, scope)} AS c`, period: raw('1') }
   if (source === 'days') {
     if (scope.days === undefined) return undefined

@@ -28,8 +28,8 @@ export const sumNames = [
 ] as const
 export type SumName = (typeof sumNames)[number]
 
-/** What is said beside calls: ratings and thumbs of people; how likely they recommend the app; the goals that an app tells of. */
-export const saidKinds = ['feedback', 'nps', 'goals'] as const
+/** What is said beside calls: ratings and thumbs of people; how likely they recommend the app; goals and payments that an app tells of. */
+export const saidKinds = ['feedback', 'nps', 'goals', 'revenue'] as const
 export type Said = (typeof saidKinds)[number]
 
 /** What needs more than sums. */
@@ -54,6 +54,7 @@ export interface Group {
   readonly feedback?: { readonly count: number; readonly positive: number; readonly scored: number; readonly satisfaction: number | null }
   readonly nps?: { readonly answers: number; readonly promoters: number; readonly detractors: number }
   readonly goals?: { readonly told: number; readonly reached: number }
+  readonly revenue?: { readonly payments: number; readonly nanoUsd: bigint }
   readonly saved?: Saved
   readonly reported?: Reported
 }

@@ -17,6 +17,7 @@ const replacing: Readonly<Record<Said, { only: string; same: string }>> = {
   },
   nps: { only: "s.kind = 'nps' AND e.value IS NOT NULL AND e.user_id <> 0", same: 'e.user_id' },
   goals: { only: "s.kind = 'goal' AND e.outcome IS NOT NULL AND e.step IS NULL", same: `e.user_id, s.name, ${target}` },
+  revenue: { only: "s.kind = 'revenue' AND e.amount_nano_usd IS NOT NULL", same: `e.user_id, s.name, ${target}` },
 }
 
 /** What the outer statements read of an event: where its user, session and properties stand, when it was, what it says. */
@@ -36,6 +37,7 @@ const columns = [
   'p8',
   'value',
   'outcome',
+  'amount_nano_usd',
 ]
 
 /**

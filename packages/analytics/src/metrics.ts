@@ -39,6 +39,14 @@ const cost = (group: Group): bigint | null => {
   return requests > 0 && count('unpriced_requests')(group) === requests ? null : group.costNanoUsd
 }
 
+/** Nothing told is unknown, not nothing earned. */
+const revenue = ({ revenue: told }: Group): bigint | null => (told === undefined || told.payments === 0 ? null : told.nanoUsd)
+
+const margin = (group: Group): bigint | null => {
+  const [earned, spent] = [revenue(group), cost(group)]
+  return earned === null || spent === null ? null : earned - spent
+}
+
 const ratio = (part: Amount, whole: Amount): number | null =>
   part === null || whole === null || Number(whole) === 0 ? null : Number(part) / Number(whole)
 
@@ -346,6 +354,36 @@ const metrics = {
     says: 'goals_reached / goals_told',
     needs: ['goals'],
     of: ({ goals }) => (goals === undefined ? null : ratio(goals.reached, goals.told)),
+  },
+  payments: {
+    label: 'Payments',
+    type: 'int',
+    says: 'payments and refunds that the app told of (track.revenue), of each payment id the latest amount',
+    needs: ['revenue'],
+    of: (g) => g.revenue?.payments ?? null,
+  },
+  revenue_usd: {
+    label: 'Revenue',
+    type: 'usd',
+    says: 'what was paid, less what was given back; null where no payment was told',
+    needs: ['revenue'],
+    of: revenue,
+  },
+  margin_usd: {
+    label: 'Margin',
+    type: 'usd',
+    says: 'revenue_usd - cost_usd',
+    sums: costSums,
+    needs: ['revenue'],
+    of: margin,
+  },
+  margin_rate: {
+    label: 'Margin %',
+    type: 'rate',
+    says: 'margin_usd / revenue_usd',
+    sums: costSums,
+    needs: ['revenue'],
+    of: (g) => ratio(margin(g), revenue(g)),
   },
   feedback_count: {
     label: 'Feedback',

@@ -19,6 +19,7 @@ export const nothingSaid: Required<Pick<Group, Said>> = {
   feedback: { count: 0, positive: 0, scored: 0, satisfaction: null },
   nps: { answers: 0, promoters: 0, detractors: 0 },
   goals: { told: 0, reached: 0 },
+  revenue: { payments: 0, nanoUsd: 0n },
 }
 
 /** Four of five stars, on a scale from 0 to 10. */
@@ -32,6 +33,7 @@ const ofUser: Readonly<Record<Said, string>> = {
     iif(c.user_id = 0, NULL, avg(c.satisfaction)) AS m`,
   nps: 'count(*) AS a, sum(c.value >= 9) AS b, sum(c.value <= 6) AS d, NULL AS m',
   goals: "count(*) AS a, sum(c.outcome = 'success') AS b, 0 AS d, NULL AS m",
+  revenue: 'count(*) AS a, sum(c.amount_nano_usd) AS b, 0 AS d, NULL AS m',
 }
 
 /**
@@ -56,7 +58,10 @@ function compileSaid(kind: Said, dimensions: readonly Dimension[], scope: Scope)
   const base = compileBase({ source: kind, dimensions, sums: [], needs: [] }, scope)
   if (base === undefined) return undefined
   const aliases = base.dimensions.map((_, n) => `k${n}`)
-  const outer = [...base.dimensions.flatMap(({ label }, n) => [raw(`k${n}`), label(`k${n}`)]), ...['a', 'b', 'd', 'm'].map(raw)]
+  const outer = [
+    ...base.dimensions.flatMap(({ label }, n) => [raw(`k${n}`), label(`k${n}`)]),
+    ...['a', 'CAST(b AS TEXT)', 'd', 'm'].map(raw),
+  ]
   const inner = sql`SELECT ${join([...base.keys, raw('c.user_id'), raw(ofUser[kind])], ', ')} ${base.from}
     ${base.groupBy([...aliases, 'c.user_id'])}`
   const sums = raw(['sum(a) AS a', 'sum(b) AS b', 'sum(d) AS d', 'avg(m) AS m'].join(', '))
@@ -68,6 +73,7 @@ function toGroup(kind: Said, row: readonly Key[]): Pick<Group, Said> {
   const [a = 0, b = 0, d = 0] = row.map(Number)
   if (kind === 'nps') return { nps: { answers: a, promoters: b, detractors: d } }
   if (kind === 'goals') return { goals: { told: a, reached: b } }
+  if (kind === 'revenue') return { revenue: { payments: a, nanoUsd: BigInt(row[1] ?? 0) } }
   const mean = row[3]
   // Whose answers are added up first is not the same in every ledger; the last bits of a double would tell.
   return {

@@ -67,6 +67,8 @@ const columnKeys = [
   'ttft_p50_ms',
   'feedback_count',
   'satisfaction',
+  'revenue_usd',
+  'margin_usd',
   'models',
   'top_model',
   'top_feature',

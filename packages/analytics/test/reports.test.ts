@@ -102,6 +102,8 @@ describe('the users report', () => {
       ttft_p50_ms: 199.6,
       feedback_count: 0,
       satisfaction: null,
+      revenue_usd: null,
+      margin_usd: null,
       models: 2,
       top_model: 'gpt-4o/openai',
       top_feature: 'chat',

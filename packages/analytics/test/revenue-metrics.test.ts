@@ -1,0 +1,64 @@
+import type { Store } from '@spanledger/store'
+import { afterEach, expect, it } from 'vitest'
+
+import { openAnalytics, type Row } from '../src/index.ts'
+import { eventOf } from './ledger-events.ts'
+import { ledgerOf, type CallWords } from './ledger.ts'
+
+const open: Store[] = []
+afterEach(async () => {
+  for (const store of open.splice(0)) await store.close()
+})
+
+const AT = '2026-01-05T10:00:00Z'
+const USD = 1_000_000_000
+
+async function rowsOf(name: string, params = {}): Promise<{ rows: readonly Row[]; totals: Row }> {
+  const call = (user: string, plan: string, costNanoUsd: number | undefined): CallWords => ({
+    at: AT,
+    user,
+    costNanoUsd,
+    properties: { plan },
+  })
+  const store = await ledgerOf([call('ada', 'pro', 2 * USD), call('ben', 'free', 3 * USD), call('cyd', 'pro', undefined)])
+  open.push(store)
+  const pay = (user: string, amount: number, id: string, at = AT) =>
+    eventOf('revenue', { at, user, name: 'plan', amountNanoUsd: amount * USD, target: { kind: 'entry', id }, properties: { plan: 'pro' } })
+  await store.write({
+    calls: [],
+    // The first payment of ada is corrected; cyd's is given back; ada pays more than a double holds to the nano-dollar.
+    events: [
+      pay('ada', 10, 'a1'),
+      pay('ada', 12, 'a1', '2026-01-06T10:00:00Z'),
+      pay('ada', 9_000_000, 'a2'),
+      pay('ada', 9_000_000, 'a3'),
+      pay('cyd', 20, 'c1'),
+      pay('cyd', -20, 'c2'),
+    ],
+  })
+  const { rows, totals } = await openAnalytics(store, { now: () => Date.parse('2026-02-01T00:00:00Z') }).report(name, params)
+  return { rows, totals }
+}
+
+it('users have what they paid and what is left of it, unknown where nothing was told or no call has a price', async () => {
+  const { rows, totals } = await rowsOf('users', { order_by: [['user', 'asc']] })
+  expect(rows.map(({ user, revenue_usd, margin_usd }) => [user, revenue_usd, margin_usd])).toEqual([
+    ['ada', '18000012.000000000', '18000010.000000000'],
+    ['ben', null, null],
+    ['cyd', '0.000000000', null],
+  ])
+  expect([totals['revenue_usd'], totals['margin_usd']]).toEqual(['18000012.000000000', '18000007.000000000'])
+})
+
+it('users are ranked by what is left of what they paid, which finds those who cost more than they pay', async () => {
+  const { rows } = await rowsOf('users', { order_by: [['margin_usd', 'desc']] })
+  expect(rows[0]?.['user']).toBe('ada')
+})
+
+it('plans have revenue too, as far as payments carry the property', async () => {
+  const { rows } = await rowsOf('properties', { by: ['property:plan'], more_metrics: ['payments', 'revenue_usd', 'margin_rate'] })
+  expect(rows.map(({ plan, payments, revenue_usd, margin_rate }) => [plan, payments, revenue_usd, margin_rate])).toEqual([
+    ['free', 0, null, null],
+    ['pro', 5, '18000012.000000000', expect.closeTo(1 - 2 / 18_000_012, 9)],
+  ])
+})
