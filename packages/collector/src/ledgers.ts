@@ -20,7 +20,7 @@ export class Ledgers {
   readonly #limits: BodyLimits
   /** By tenant, the one used last at the end. */
   readonly #ledgers = new Map<string | undefined, Ledger>()
-  readonly #closing = new Set<Promise<void>>()
+  readonly #closing = new Map<string | undefined, Promise<void>>()
 
   constructor(options: StoreOptions, limits: BodyLimits) {
     this.#options = options
@@ -48,13 +48,17 @@ export class Ledgers {
   async close(): Promise<void> {
     const ledgers = [...this.#ledgers.values()]
     this.#ledgers.clear()
-    const outcomes = await Promise.allSettled([...this.#closing, ...ledgers.map(closeLedger)])
+    const outcomes = await Promise.allSettled([...this.#closing.values(), ...ledgers.map(closeLedger)])
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   }
 
   #open(tenant: string | undefined): Ledger {
     const path = tenant === undefined ? this.#options.path : pathOfTenant(this.#options.path, tenant)
-    const opened = openStore({ ...this.#options, path }).then((store) => ({ store, queue: new LedgerQueue(store, this.#limits) }))
+    // Who opens a file that is being closed waits for its lock on one of the threads that closing it may need.
+    const closed = this.#closing.get(tenant) ?? Promise.resolve()
+    const opened = closed
+      .then(() => openStore({ ...this.#options, path }))
+      .then((store) => ({ store, queue: new LedgerQueue(store, this.#limits) }))
     const ledger: Ledger = { opened, users: 0 }
     // The next request tries again.
     opened.catch(() => {
@@ -70,9 +74,12 @@ export class Ledgers {
     for (const [tenant, ledger] of unused.slice(0, Math.max(unused.length - MAX_UNUSED_OPEN, 0))) {
       this.#ledgers.delete(tenant)
       // All that was answered is committed, whatever becomes of the file.
-      const closing = closeLedger(ledger).catch(() => undefined)
-      this.#closing.add(closing)
-      void closing.then(() => this.#closing.delete(closing))
+      const closing = closeLedger(ledger)
+        .catch(() => undefined)
+        .finally(() => {
+          if (this.#closing.get(tenant) === closing) this.#closing.delete(tenant)
+        })
+      this.#closing.set(tenant, closing)
     }
   }
 }

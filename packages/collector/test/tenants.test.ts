@@ -77,10 +77,12 @@ describe('a file of tokens', () => {
     const tokenFile = join(dirname(path), 'tokens')
     const token = addToken(tokenFile, 'acme')
     const faults: unknown[] = []
-    const store = { path, timeZone: 'Nowhere/Atlantis' }
-    const { httpUrl } = await startCollector({ path, store, tokenFile, onFault: (fault) => faults.push(fault) })
+    const pricesPath = join(dirname(path), 'prices.json')
+    writeFileSync(pricesPath, '{"prices":[]}')
+    const { httpUrl } = await startCollector({ path, store: { path, pricesPath }, tokenFile, onFault: (fault) => faults.push(fault) })
+    writeFileSync(pricesPath, 'no JSON')
     expect((await post(httpUrl, body('ada'), withToken(token))).status).toBe(503)
-    expect(faults).toEqual([expect.objectContaining({ message: expect.stringContaining('Nowhere/Atlantis') as string })])
+    expect(faults).toEqual([expect.objectContaining({ message: expect.stringContaining('prices.json') as string })])
   })
 
   it('holds hashes, not tokens, and only its owner may read it', () => {
