@@ -3,25 +3,24 @@ import { closeSync, openSync, statSync, type Stats } from 'node:fs'
 import { readId } from '@spanledger/conventions'
 import { openPriceBook } from '@spanledger/pricing'
 
-import { applyAliases, makeAlias, readAliases, undoAlias, type AliasContext, type AliasOutcome } from './aliases.ts'
-import { closeDay, daysToClose, firstOpenDay, readClosedDays, refillDays } from './closed-days.ts'
+import { applyAliases, makeAlias, readAliases, undoAlias, type AliasOutcome } from './aliases.ts'
+import type { Batch, WriteOutcome } from './batch.ts'
+import { openConnections } from './connections.ts'
 import { redecideNamedEvents } from './events.ts'
 import { openInterning } from './interning.ts'
-import { clearKept, keepNext, keepUntil } from './keep-sessions.ts'
 import { readMark, readMarks, writeMarks } from './marks.ts'
 import { checkReadable, migrate } from './migrate.ts'
 import { readRepricings } from './reprice-log.ts'
 import { undoRepricing } from './reprice-undo.ts'
 import { repriceCalls, type RepriceContext } from './reprice.ts'
-import { clearRollups, fillRollups } from './rollups.ts'
 import { writeRepeats } from './repeats.ts'
 import { withoutSaved, writeSaved } from './saved.ts'
-import { openSqlite, type Sqlite, type SqliteValue } from './sqlite.ts'
-import { rereadSessions } from './sessions.ts'
+import { openSqlite, type Sqlite } from './sqlite.ts'
 import { StoreError, toStoreError } from './store-error.ts'
 import type { Store, StoreOptions } from './store.ts'
 import { forgetOldTraces } from './trace-spans.ts'
 import { readTraits, writeTraits } from './traits.ts'
+import { closeDays, moveToZone, rebuild } from './upkeep.ts'
 import { verifyLedger } from './verify.ts'
 import { addCounters, writeBatch, type WriteContext } from './write.ts'
 import { openZone, type Zone } from './zone.ts'
@@ -109,80 +108,45 @@ async function settleZone(db: Sqlite, asked: Zone, readOnly: boolean): Promise<Z
 }
 
 function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
-  const { path, readOnly = false } = options
+  const { path, readOnly } = options
   const interning = openInterning(db)
+  const readingPragmas = pragmas({ ...options, readOnly: true })
+  const connections = openConnections(db, { path, readOnly, readingPragmas, rolledBack: () => interning.forget() })
+  const { inTurn, afterwards, all } = connections
   let zone = firstZone
   let context: WriteContext | undefined
-  let tail: Promise<unknown> = Promise.resolve()
-  let closed: Promise<void> | undefined
   let forgottenMs = 0
   let daysClosedMs = 0
-  let reader: Promise<Sqlite> | undefined
 
-  /** Queries get a connection of their own, so that they see committed calls only and writes do not wait for them. */
-  const reading = (): Promise<Sqlite> => {
-    if (readOnly || path === ':memory:') return Promise.resolve(db)
-    reader ??= openSqlite(path, 'read').then(async (opened) => {
-      await opened.exec(pragmas({ ...options, readOnly: true }))
-      return opened
-    })
-    return reader
-  }
-  const closeAll = async (lastWrite: Promise<unknown>): Promise<void> => {
-    await lastWrite
-    await (await reader)?.close()
-    await db.close()
-  }
   const writing = (): WriteContext => {
     context ??= { db, interning, priceBook: options.priceBook ?? openPriceBook(), zone, nowMs: Date.now }
     return context
   }
-  /** One transaction at a time: they share the connection. */
-  const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
-    if (closed !== undefined) return Promise.reject(new StoreError('closed', `Ledger "${path}" is closed.`))
-    if (readOnly) return Promise.reject(new StoreError('read_only', `Ledger "${path}" was opened for reading only.`))
-    const turn = tail.then(() =>
-      db.transaction(work).catch((error: unknown) => {
-        throw toStoreError(error, path)
-      }),
-    )
-    tail = turn.catch(() => interning.forget())
-    return turn
-  }
-  const all: Store['all'] = async <Row>(sql: string, ...values: SqliteValue[]) => {
-    if (closed !== undefined) throw new StoreError('closed', `Ledger "${path}" is closed.`)
-    // A file in memory has one connection only, so there a query waits its turn.
-    if (path === ':memory:') {
-      const turn = tail.then(() => db.all<Row>(sql, ...values))
-      tail = turn.catch(() => undefined)
-      return turn
+  const writeInTurn = async (batch: Batch): Promise<WriteOutcome> => {
+    const nowMs = Date.now()
+    if (nowMs - forgottenMs > FORGET_EVERY_MS) {
+      forgottenMs = nowMs
+      await forgetOldTraces(db, nowMs)
     }
-    return (await reading()).all<Row>(sql, ...values)
-  }
-  /** Each day in a transaction of its own: writes come between. */
-  const closeDays = async (): Promise<number> => {
-    let closedDays = 0
-    for (const day of await inTurn(() => daysToClose(db, zone, Date.now()))) if (await inTurn(() => closeDay(db, zone, day))) closedDays++
-    // After the days: they are closed the latest first, sessions go on from the day before.
-    while (await inTurn(() => keepNext(db, zone, firstOpenDay(zone, Date.now()))));
-    return closedDays
+    const { outcome, ...before } = await writeBatch(writing(), { ...batch, calls: withoutSaved(batch.calls) })
+    await writeSaved(db, batch.calls, writing().priceBook)
+    await writeRepeats(db, batch.calls)
+    await applyAliases({ db, zone }, batch, before)
+    if (batch.marks !== undefined) await writeMarks(db, batch.marks(outcome))
+    return outcome
   }
   const closeDaysNowAndThen = (): void => {
     // A ledger in memory has one connection, on which this would come between the readings of one answer.
     if (path === ':memory:' || Date.now() - daysClosedMs < CLOSE_EVERY_MS) return
     daysClosedMs = Date.now()
     // Nobody waits for it. What fails is tried again; until then reports read those days from the calls.
-    closeDays().catch(() => undefined)
+    closeDays(connections, () => zone).catch(() => undefined)
   }
-  const aliasing = (): AliasContext => ({ db, zone, nowMs: Date.now })
   const changeAlias = async (change: typeof makeAlias, pair: { from: string; to: string }): Promise<AliasOutcome> => {
-    const outcome = await change(aliasing(), pair)
-    if (outcome.changed)
-      await applyAliases(
-        { db, zone },
-        { calls: [] },
-        { revised: [], revisedEvents: await redecideNamedEvents(writing(), [readId(pair.from).id ?? '', readId(pair.to).id ?? '']) },
-      )
+    const outcome = await change({ db, zone, nowMs: Date.now }, pair)
+    if (!outcome.changed) return outcome
+    const revisedEvents = await redecideNamedEvents(writing(), [readId(pair.from).id ?? '', readId(pair.to).id ?? ''])
+    await applyAliases({ db, zone }, { calls: [] }, { revised: [], revisedEvents })
     return outcome
   }
   const repricing: RepriceContext = {
@@ -198,20 +162,8 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
       return zone.name
     },
     write: async (batch) => {
-      const outcome = await inTurn(async () => {
-        const nowMs = Date.now()
-        if (nowMs - forgottenMs > FORGET_EVERY_MS) {
-          forgottenMs = nowMs
-          await forgetOldTraces(db, nowMs)
-        }
-        const { outcome: written, ...before } = await writeBatch(writing(), { ...batch, calls: withoutSaved(batch.calls) })
-        await writeSaved(db, batch.calls, writing().priceBook)
-        await writeRepeats(db, batch.calls)
-        await applyAliases({ db, zone }, batch, before)
-        if (batch.marks !== undefined) await writeMarks(db, batch.marks(written))
-        return written
-      })
-      if (walBytes(path) > MAX_WAL_BYTES) tail = tail.then(() => cutWal(db))
+      const outcome = await inTurn(() => writeInTurn(batch))
+      if (walBytes(path) > MAX_WAL_BYTES) void afterwards(() => cutWal(db))
       closeDaysNowAndThen()
       return outcome
     },
@@ -219,31 +171,16 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
     mark: (name) => readMark(db, name),
     marks: (beginning) => readMarks(db, beginning),
     count: (counts) => inTurn(() => addCounters(db, counts)),
-    counters: async () => {
-      const rows = await db.all<{ name: string; count: number }>('SELECT name, count FROM counters ORDER BY name')
-      return new Map(rows.map(({ name, count }) => [name, count]))
-    },
-    rebuildRollups: () =>
-      inTurn(async () => {
-        const closedDays = await readClosedDays(db)
-        const keptUntil = await clearKept(db)
-        await clearRollups(db)
-        await fillRollups(db, zone, 'main')
-        await rereadSessions(db)
-        await refillDays(db, zone, closedDays)
-        if (keptUntil !== undefined) await keepUntil(db, zone, keptUntil)
-      }),
+    counters: () => readCounters(db),
+    rebuildRollups: () => inTurn(() => rebuild(db, zone)),
     setTimeZone: (name) =>
       inTurn(async () => {
         const next = openZone(name)
-        await db.run("UPDATE meta SET value = ? WHERE key = 'time_zone'", next.name)
-        await clearKept(db)
-        await clearRollups(db)
-        await fillRollups(db, next, 'main')
+        await moveToZone(db, next)
         zone = next
         context = undefined
       }),
-    closeDays,
+    closeDays: () => closeDays(connections, () => zone),
     reprice: (asked = {}) => repriceCalls(repricing, asked),
     undoRepricing: (id, asked) => undoRepricing(repricing, id, asked),
     repricings: () => readRepricings(all),
@@ -252,16 +189,14 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
     aliases: () => readAliases(all),
     traits: () => readTraits(all),
     writeTraits: (traits) => inTurn(() => writeTraits(db, traits, Date.now())),
-    verify: () => {
-      const turn = tail.then(() => verifyLedger(db, zone))
-      tail = turn.catch(() => undefined)
-      return turn
-    },
-    close: () => {
-      closed ??= closeAll(tail)
-      return closed
-    },
+    verify: () => afterwards(() => verifyLedger(db, zone)),
+    close: connections.close,
   }
+}
+
+async function readCounters(db: Sqlite): Promise<ReadonlyMap<string, number>> {
+  const rows = await db.all<{ name: string; count: number }>('SELECT name, count FROM counters ORDER BY name')
+  return new Map(rows.map(({ name, count }) => [name, count]))
 }
 
 function walBytes(path: string): number {
