@@ -64,7 +64,7 @@ function readsCalls(scope: Scope, asked: Counted): boolean {
   if (compileGroups({ source: 'days', dimensions, sums, needs: [] }, { ...scope, days: [] }) === undefined) return false
   if (counts && scope.userIds !== undefined) return false
   if (mainSource(scope, asked) === 'calls') return true
-  if (users && compileGroups({ source: 'users', dimensions, sums: [], needs: [] }, scope) === undefined) return true
+  if (users && onlyCallsKnowUsers(scope, asked)) return true
   return durations.length > 0 && packedFrom(scope, { columns: durations, dimensions }) === undefined
 }
 
@@ -86,7 +86,14 @@ async function readCounted(
   const together = wanted.filter((need) => gives(source, need) && !isReadApart(need))
   const found = await readMain(store, scope, { source, dimensions, sums, needs: together })
   if (durations.length > 0) await readHistograms(store, scope, { columns: durations, dimensions, found })
-  return { found, read: together }
+  if (!asked.users || together.includes('users') || !onlyCallsKnowUsers(scope, asked)) return { found, read: together }
+  const users = await readCallGroups(store, scope, { dimensions, sums: [], users: true, durations: [] })
+  for (const [name, { group }] of found) group.users = users.get(name)?.group.userSet?.size ?? 0
+  return { found, read: [...together, 'users'] }
+}
+
+function onlyCallsKnowUsers(scope: Scope, { dimensions }: Counted): boolean {
+  return scope.attribution === undefined && compileGroups({ source: 'users', dimensions, sums: [], needs: [] }, scope) === undefined
 }
 
 /** Most ledgers have no cache hits, and then there is nothing to join. */
