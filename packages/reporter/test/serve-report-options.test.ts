@@ -80,6 +80,24 @@ describe('a report over HTTP', () => {
     expect(await asked(post('tiers', { options: { tiers: JSON.stringify(tiers) } }))).toEqual(told)
   })
 
+  it('is told as of the moment and in the zone that it is asked for, as the command tells it', async () => {
+    for (const [as_of, tz] of [
+      ['2026-03-05', 'Asia/Tokyo'],
+      ['2026-02-20T10:30:00Z', undefined],
+      [undefined, 'America/New_York'],
+    ] as const) {
+      const clock = { ...(as_of === undefined ? {} : { as_of }), ...(tz === undefined ? {} : { tz }) }
+      const flags = ['--as-of', as_of ?? AS_OF, ...(tz === undefined ? [] : ['--tz', tz])]
+      const { out } = await run(['report', 'users', ...flags, '--store', path, '--format', 'json'])
+      const { params: _, ...told } = JSON.parse(out) as Answer
+      expect(told.meta.tz).toBe(tz ?? 'UTC')
+      expect(await asked(get('users', new URLSearchParams(clock).toString()))).toEqual(told)
+      expect(await asked(post('users', clock))).toEqual(told)
+    }
+    const weekly = (await (await get('weekly', 'as_of=2026-03-05')).json()) as Answer
+    expect(weekly.meta.to).toBe('2026-03-02T00:00:00.000Z')
+  })
+
   it('has the nested object of shape=seed beside the columns', async () => {
     const answer = await asked(post('evolution', { shape: 'seed', weeks: [1] }))
     expect(answer.seed).toMatchObject({ user_evolution: { week_1: {} } })
@@ -130,6 +148,10 @@ describe('a report over HTTP', () => {
       ['tiers', { tiers: { free: { where: 'a'.repeat(270_000) } } }, 'at most 262144 are taken'],
       ['tiers', { tiers: { free: { monthly_request_limits: 1 } } }, 'Did you mean "monthly_request_limit"?'],
       ['tiers', { tiers: 'no json' }, 'Tiers are no JSON'],
+      ['users', { as_of: 'soon' }, 'Cannot read as-of "soon". Write a date'],
+      ['users', { as_of: 5 }, 'as_of must be a text.'],
+      ['users', { tz: 'Mars' }, 'Unknown time zone "Mars"'],
+      ['weekly', { tz: 'Mars' }, 'Unknown time zone "Mars"'],
       ['cohort', {}, 'Did you mean "cohorts"?'],
     ]
     for (const [report, body, says] of wrong) {

@@ -15,7 +15,7 @@ import { liveCalls, type LiveCalls } from '../demo/live-calls.ts'
 import { sampleHistory } from '../demo/sample-history.ts'
 import { writeAnswer } from './asking.ts'
 import { CommandFailure, exitCodes, usageFailure } from './failure.ts'
-import { analyticsOn, checkStorePath, optionsOf, withIo, type Globals } from './globals.ts'
+import { analyticsAtOn, analyticsOn, checkStorePath, optionsOf, withIo, type Globals } from './globals.ts'
 import type { Io } from './io.ts'
 import { DEFAULT_PORT, serveUntilStopped } from './serve.ts'
 
@@ -65,7 +65,7 @@ async function runDemo(options: Globals & DemoOptions): Promise<void> {
       await printReports(io, store, options)
       await checkAgainstBill(io, store, live)
       await checkLedger(io, store)
-      if (options.once !== true) await serveUntilStopped(io, analyticsOn(store, options), { host: '127.0.0.1', port: options.port })
+      if (options.once !== true) await serveUntilStopped(io, analyticsAtOn(store, options), { host: '127.0.0.1', port: options.port })
     } finally {
       await store.close()
     }

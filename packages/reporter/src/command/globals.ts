@@ -114,14 +114,27 @@ export function checkStorePath(path: string): void {
   }
 }
 
-export function analyticsOn(store: Store, { tz, asOf, segments }: Pick<Globals, 'tz' | 'asOf' | 'segments'>): Analytics {
-  const asOfMs = asOf === undefined ? undefined : parseAsOf(asOf, tz ?? store.timeZone)
-  return openAnalytics(store, {
-    timeZone: tz,
-    now: asOfMs === undefined ? undefined : () => asOfMs,
-    // What is wrong inside is said by analytics.
-    segments: segments === undefined ? undefined : (readJsonFile('--segments', segments) as SegmentsWords),
-  })
+/** The moment and the zone that questions are asked for, in words; those of the command where none are given. */
+export interface ClockWords {
+  readonly asOf?: string | undefined
+  readonly tz?: string | undefined
+}
+
+/** @throws QueryError for what is no moment, or no zone */
+export type AnalyticsAt = (words: ClockWords) => Analytics
+
+export function analyticsOn(store: Store, globals: Pick<Globals, 'tz' | 'asOf' | 'segments'>): Analytics {
+  return analyticsAtOn(store, globals)({})
+}
+
+/** Analytics for whoever asks as of different moments; the segments are read once. */
+export function analyticsAtOn(store: Store, globals: Pick<Globals, 'tz' | 'asOf' | 'segments'>): AnalyticsAt {
+  // What is wrong inside is said by analytics.
+  const segments = globals.segments === undefined ? undefined : (readJsonFile('--segments', globals.segments) as SegmentsWords)
+  return ({ asOf = globals.asOf, tz = globals.tz }) => {
+    const asOfMs = asOf === undefined ? undefined : parseAsOf(asOf, tz ?? store.timeZone)
+    return openAnalytics(store, { timeZone: tz, now: asOfMs === undefined ? undefined : () => asOfMs, segments })
+  }
 }
 
 /** `a,b , c` as a list; undefined stays so. */

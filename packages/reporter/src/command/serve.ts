@@ -1,12 +1,11 @@
 import type { AddressInfo } from 'node:net'
 
-import type { Analytics } from '@spanledger/analytics'
 import type { Command } from 'commander'
 
 import { hostsFor, isLoopback } from '../page/guard.ts'
 import { openServer } from '../page/server.ts'
 import { CommandFailure, exitCodes } from './failure.ts'
-import { listOf, notAllowed, optionsOf, wholeNumber, withLedger } from './globals.ts'
+import { analyticsAtOn, listOf, notAllowed, optionsOf, wholeNumber, withLedger, type AnalyticsAt } from './globals.ts'
 import type { Io } from './io.ts'
 
 export interface ServeOptions {
@@ -39,7 +38,7 @@ Examples:
     )
     .action(async () => {
       const options = optionsOf<ServeOptions>(command)
-      await withLedger(options, ({ io, analytics }) => serveUntilStopped(io, analytics, options))
+      await withLedger(options, ({ io, store }) => serveUntilStopped(io, analyticsAtOn(store, options), options))
     })
 }
 
@@ -47,7 +46,7 @@ Examples:
  * Serves until SIGTERM or SIGINT.
  * @throws CommandFailure when the address may not be served without a token, or is in use
  */
-export async function serveUntilStopped(io: Io, analytics: Analytics, options: ServeOptions): Promise<void> {
+export async function serveUntilStopped(io: Io, analyticsAt: AnalyticsAt, options: ServeOptions): Promise<void> {
   const token = options.token ?? process.env['SPANLEDGER_TOKEN']
   const port = wholeNumber('--port', options.port, { from: 0, to: 65_535 })
   if (token !== undefined && token.length < MIN_TOKEN_LENGTH) {
@@ -58,7 +57,7 @@ export async function serveUntilStopped(io: Io, analytics: Analytics, options: S
       `--host ${options.host} is open to other machines: give a --token of at least ${MIN_TOKEN_LENGTH} characters, or leave out --host.`,
     )
   }
-  const server = openServer(analytics, { hosts: hostsFor(options.host, listOf(options.allowHost) ?? []), token })
+  const server = openServer(analyticsAt, { hosts: hostsFor(options.host, listOf(options.allowHost) ?? []), token })
   const stopped = stopSignal()
   try {
     await server.listen({ host: options.host, port })

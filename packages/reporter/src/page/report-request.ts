@@ -1,7 +1,7 @@
 import { QueryError, reportOptions, unknownName, type GivenOptions, type Order, type ReportParams } from '@spanledger/analytics'
 
 import { parseSort } from '../command/asking.ts'
-import { listOf } from '../command/globals.ts'
+import { listOf, type ClockWords } from '../command/globals.ts'
 
 /** Rows that one request may ask for. */
 export const MAX_ROWS = 10_000
@@ -10,6 +10,8 @@ export const DEFAULT_ROWS = 1000
 const MAX_TEXT = 16_384
 const MAX_TIERS_TEXT = 262_144
 
+/** When and where it is asked: of the analytics, not of a report. */
+const clockNames = ['as_of', 'tz'] as const
 const textNames = [
   'since',
   'until',
@@ -26,22 +28,39 @@ const textNames = [
 const listNames = ['by', 'metrics', 'more_metrics'] as const
 const filterNames = ['where', 'having'] as const
 const flagNames = ['other', 'explain'] as const
-const paramNames: readonly string[] = [...textNames, ...listNames, ...filterNames, ...flagNames, 'sort', 'order_by', 'limit', 'options']
+const paramNames: readonly string[] = [
+  ...textNames,
+  ...clockNames,
+  ...listNames,
+  ...filterNames,
+  ...flagNames,
+  'sort',
+  'order_by',
+  'limit',
+  'options',
+]
 const optionNames: readonly string[] = Object.keys(reportOptions)
+
+/** A report with the moment and the zone that it is asked for. */
+export interface ReportRequest {
+  readonly clock: ClockWords
+  readonly params: ReportParams
+}
 
 /**
  * What a request asks of a report, by the names of the command line: text of a query string, or JSON of a body. The options
  * that only some reports take stand beside the others, or in `options`, where the `params` of an answer have them.
  * @throws QueryError that names the parameter, what it holds and what it may hold
  */
-export function readReportRequest(given: Readonly<Record<string, unknown>>): ReportParams {
+export function readReportRequest(given: Readonly<Record<string, unknown>>): ReportRequest {
   for (const name of Object.keys(given)) {
     if (!paramNames.includes(name) && !optionNames.includes(name))
       throw unknownName('parameter', name, { allowed: [...paramNames, ...optionNames] })
   }
   const of = <Name extends string, Value>(names: readonly Name[], read: (name: Name, value: unknown) => Value) =>
     Object.fromEntries(names.filter((name) => isGiven(given[name])).map((name) => [name, read(name, given[name])]))
-  return {
+  const { as_of: asOf, tz } = of(clockNames, textOf)
+  const params = {
     ...of(textNames, textOf),
     ...of(listNames, readList),
     ...of(filterNames, (name, value) => (typeof value === 'string' ? filterText(name, value) : value)),
@@ -50,6 +69,7 @@ export function readReportRequest(given: Readonly<Record<string, unknown>>): Rep
     limit: readLimit(given['limit']),
     options: readOptions(given),
   } as ReportParams
+  return { clock: { asOf, tz }, params }
 }
 
 function isGiven(value: unknown): boolean {

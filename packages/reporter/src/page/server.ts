@@ -1,7 +1,8 @@
-import { isComposite, QueryError, type Analytics, type Answer, type Composite, type Query, type ReportParams } from '@spanledger/analytics'
+import { isComposite, QueryError, type Answer, type Composite, type Query } from '@spanledger/analytics'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 
 import { CommandFailure, exitCodes } from '../command/failure.ts'
+import type { AnalyticsAt } from '../command/globals.ts'
 import { pageStyle } from '../format/html.ts'
 import { refusal, type GuardOptions } from './guard.ts'
 import { renderMistake, renderOverview, type OverviewQuery } from './overview.ts'
@@ -17,7 +18,8 @@ const headers = {
 }
 
 /** The page and the HTTP API over one ledger; not yet listening. */
-export function openServer(analytics: Analytics, guard: GuardOptions): FastifyInstance {
+export function openServer(analyticsAt: AnalyticsAt, guard: GuardOptions): FastifyInstance {
+  const analytics = analyticsAt({})
   const server = Fastify({ bodyLimit: 1_048_576, requestTimeout: 30_000, connectionTimeout: 60_000, logger: false })
   // A form of another site can send text/plain without asking the browser first.
   server.removeContentTypeParser('text/plain')
@@ -54,7 +56,7 @@ export function openServer(analytics: Analytics, guard: GuardOptions): FastifyIn
   })
   server.get('/style.css', (_request, reply) => reply.type('text/css; charset=utf-8').send(pageStyle))
   server.get('/healthz', () => ({ ok: true }))
-  addReportRoutes(server, analytics)
+  addReportRoutes(server, analyticsAt)
   server.post('/api/query', (request) => {
     const query = request.body as Query
     const limit = typeof query === 'object' && query !== null ? (query.limit ?? DEFAULT_ROWS) : undefined
@@ -66,15 +68,15 @@ export function openServer(analytics: Analytics, guard: GuardOptions): FastifyIn
 }
 
 /** A report is asked for by a query string, or by a JSON body: filters and tiers may be longer than an address. */
-function addReportRoutes(server: FastifyInstance, analytics: Analytics): void {
+function addReportRoutes(server: FastifyInstance, analyticsAt: AnalyticsAt): void {
   server.get<{ Params: { name: string } }>('/api/report/:name', (request) => {
     const query = request.query as Record<string, unknown>
     for (const name of Object.keys(query)) paramOf(query, name)
-    return answerTo(analytics, request.params.name, readReportRequest(query))
+    return answerTo(analyticsAt, request.params.name, query)
   })
   server.post<{ Params: { name: string } }>('/api/report/:name', (request) => {
     refuseBothWays(request.query)
-    return answerTo(analytics, request.params.name, readReportRequest(objectOf(request.body)))
+    return answerTo(analyticsAt, request.params.name, objectOf(request.body))
   })
 }
 
@@ -100,7 +102,9 @@ function paramOf(query: Record<string, unknown>, name: string): string | undefin
   return textOf(query[name])
 }
 
-function answerTo(analytics: Analytics, name: string, params: ReportParams): Promise<Answer | Composite> {
+function answerTo(analyticsAt: AnalyticsAt, name: string, given: Readonly<Record<string, unknown>>): Promise<Answer | Composite> {
+  const { clock, params } = readReportRequest(given)
+  const analytics = analyticsAt(clock)
   return isComposite(name) && params.options?.['section'] === undefined ? analytics.composite(name, params) : analytics.report(name, params)
 }
 
