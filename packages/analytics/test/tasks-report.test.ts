@@ -185,6 +185,40 @@ it('goals without a task have a row each: by the latest word, with the requests 
   ])
 })
 
+it('requests per goal are of the tasks and goals whose session is known, and null where none was reached', async () => {
+  const goal = (session: string | undefined, success: boolean, name = 'solved'): EventWords => ({
+    at: BEGIN + HOUR,
+    kind: 'goal',
+    user: session === undefined ? 'bob' : 'ann',
+    session,
+    says: { 'event.name': name, 'goal.success': success },
+  })
+  const store = await ledger(
+    [
+      word('1', 0, 'completed', { session: 'a' }),
+      word('2', 0, 'completed'),
+      // Told of with a session only in part.
+      word('3', 0, 'started', { name: 'note' }),
+      word('3', 1, 'completed', { name: 'note', session: 'a' }),
+      word('4', 0, 'completed', { name: 'note' }),
+      word('5', 0, 'failed', { name: 'lost', session: 'a' }),
+      word('6', 0, 'completed', { name: 'lost' }),
+      goal('a', true),
+      goal(undefined, true),
+      goal('a', false, 'missed'),
+      goal(undefined, true, 'missed'),
+    ],
+    [{ at: BEGIN, user: 'ann', session: 'a' }],
+  )
+  expect(lines((await ask(store)).rows, 'name', 'completed', 'requests_per_goal')).toEqual([
+    'import 2 1',
+    'lost 1 null',
+    'note 2 1',
+    'missed 1 null',
+    'solved 2 1',
+  ])
+})
+
 it('nothing told is no row and a hint; options that cannot be meant are refused', async () => {
   const store = await ledger([])
   const { rows, totals, meta } = await ask(store)

@@ -15,9 +15,11 @@ export async function tellTasks({ frame, options, interval, isBegun }: PeopleAsk
   const sessions = new Set([...tasks.flatMap((task) => [...task.sessions]), ...goals.map(({ session }) => session)])
   sessions.delete(0)
   const requestsOf = sessions.size === 0 ? new Map<number, number>() : await readRequestsOf(frame, sessions)
-  const perGoal = (of: Iterable<number>, reached: number): number | null => {
-    const known = [...new Set(of)].filter((session) => session !== 0)
-    return known.length === 0 ? null : ratio(sum(known.map((session) => requestsOf.get(session) ?? 0)), reached)
+  const perGoal: PerGoal = (told) => {
+    // What took calls nobody knows of is no goal that took none.
+    const known = told.filter((one) => one.sessions.length > 0)
+    const requests = [...new Set(known.flatMap((one) => one.sessions))].map((session) => requestsOf.get(session) ?? 0)
+    return ratio(sum(requests), known.filter(({ isReached }) => isReached).length)
   }
   const dayOf = (one: Task | Goal): number => timeKeyOfDay('day', frame.zone.day(isGoal(one) ? one.ms : one.startMs))
   const rows = byCohort<Task | Goal, Cells>([...tasks, ...goals], { interval, dayOf }, (own) => [
@@ -55,7 +57,7 @@ export async function tellTasks({ frame, options, interval, isBegun }: PeopleAsk
       requests_per_goal: [
         'Requests/goal',
         'number',
-        'calls in the sessions in which it was told / completed; null where no session was named',
+        'calls in the sessions in which it was told / completed, of those that name a session; null where no such one is completed',
       ],
       reason: ['Why unknown', 'string', 'censored: all began too lately'],
     },
@@ -80,15 +82,15 @@ function totalsOf(tasks: readonly Task[], rows: readonly Cells[]): Cells {
   return all === undefined ? {} : countCells({ ...all, inChain: chains.length === 0 ? null : sum(chains) })
 }
 
-type PerGoal = (sessions: Iterable<number>, reached: number) => number | null
+type PerGoal = (told: readonly { readonly sessions: readonly number[]; readonly isReached: boolean }[]) => number | null
 
 function taskRows(tasks: readonly Task[], perGoal: PerGoal): Cells[] {
   const byName = [...groupBy(tasks, ({ name }) => name)].sort(([a], [b]) => (a < b ? -1 : 1))
   return byName.flatMap(([name, own]) => {
     const closed = own.filter(({ state }) => state !== 'open')
-    const sessions = closed.flatMap((task) => [...task.sessions])
+    const requestsPerGoal = perGoal(closed.map(({ sessions, state }) => ({ sessions: [...sessions], isReached: state === 'completed' })))
     const reason = closed.length === 0 ? 'censored' : null
-    return countTasks(own).map((count) => taskCells(count, { name, requestsPerGoal: perGoal(sessions, count.completed), reason }))
+    return countTasks(own).map((count) => taskCells(count, { name, requestsPerGoal, reason }))
   })
 }
 
@@ -133,10 +135,7 @@ function goalRows(goals: readonly Goal[], perGoal: PerGoal): Cells[] {
       drop_off: null,
       duration_p50_s: null,
       duration_p90_s: null,
-      requests_per_goal: perGoal(
-        own.map(({ session }) => session),
-        reached,
-      ),
+      requests_per_goal: perGoal(own.map(({ session, isReached }) => ({ sessions: session === 0 ? [] : [session], isReached }))),
       reason: null,
     }
   })
