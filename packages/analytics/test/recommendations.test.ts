@@ -6,7 +6,7 @@ import type { LedgerEvent } from '@spanledger/conventions'
 import type { Store } from '@spanledger/store'
 
 import { nearLimitsOf } from '../src/composite/rules-of-sections.ts'
-import { openAnalytics, parseWhere, type CompositeName, type Recommendation, type ReportParams } from '../src/index.ts'
+import { openAnalytics, parseWhere, type CompositeName, type Recommendation, type ReportParams, type SegmentsWords } from '../src/index.ts'
 import { eventOf } from './ledger-events.ts'
 import { callOf, ledgerOf, type CallWords } from './ledger.ts'
 
@@ -19,14 +19,18 @@ afterEach(async () => {
   for (const store of opened.splice(0)) await store.close()
 })
 
-async function recommended(
-  name: CompositeName,
-  { calls, events = [], params = {} }: { calls: readonly CallWords[]; events?: readonly LedgerEvent[]; params?: ReportParams },
-): Promise<Recommendation[]> {
+interface Asked {
+  readonly calls: readonly CallWords[]
+  readonly events?: readonly LedgerEvent[]
+  readonly params?: ReportParams
+  readonly segments?: SegmentsWords
+}
+
+async function recommended(name: CompositeName, { calls, events = [], params = {}, segments }: Asked): Promise<Recommendation[]> {
   const store = await ledgerOf(calls)
   opened.push(store)
   await store.write({ calls: [], events: [...events] })
-  const { recommendations } = await openAnalytics(store, { now: () => AS_OF }).composite(name, params)
+  const { recommendations } = await openAnalytics(store, { now: () => AS_OF, segments }).composite(name, params)
   return [...recommendations]
 }
 
@@ -132,6 +136,14 @@ describe('recommendations', () => {
     expect(found?.says).toBe('33.3 % of the 30 users that have not left are at risk, against 0.0 % of 30 at the begin of the period')
     expect(found?.ci_low).toBeGreaterThan(0.05)
     expect(await rule('R3', 'monthly', { calls: times(30, (n) => steady(`u${n}`, [...often, ...rest])).flat() })).toEqual([])
+    // Who is in a segment of the app's own is at risk as before; who left is not counted there either.
+    const left = steady('gone', [62, 61])
+    for (const mode of ['exclusive', 'multi'] as const) {
+      const segments = { mode, segments: { known: { where: 'operation = chat' } } }
+      expect(await rule('R3', 'monthly', { calls: [...calls, ...left], segments })).toMatchObject([
+        { value: 10 / 30, against: 0, n: 30, says: found?.says.replace('of 30 at', 'of 31 at') },
+      ])
+    }
   })
 
   it('R4: name a model that takes twice as long as another for the same, and fails no less', async () => {

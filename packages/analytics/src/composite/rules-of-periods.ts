@@ -1,16 +1,16 @@
-import { segments, type Segment } from '../automatic-segments.ts'
 import { groupBy } from '../behavior/user-call.ts'
-import { scopeOf } from '../frame.ts'
+import { openFrame, scopeOf } from '../frame.ts'
 import { metricTable } from '../metrics.ts'
 import { previousPeriod, type Period } from '../period.ts'
+import { readUserSums } from '../population.ts'
 import { readGroups } from '../read-groups.ts'
+import { parseReportParams, wholeWhere } from '../report-params.ts'
 import { runReport } from '../reports.ts'
 import { compareMeans, meanFacts } from '../statistics/means.ts'
 import { compareProportions, newcombeInterval, type Share } from '../statistics/proportions.ts'
 import { mean } from '../statistics/quantiles.ts'
-import type { Answer } from '../answer.ts'
 import type { Recommendation } from './recommendation.ts'
-import { frameOf, numberIn, percent, recommendation, type Rule, type RuleAsked } from './rule.ts'
+import { frameOf, percent, recommendation, type Rule, type RuleAsked } from './rule.ts'
 import { nearLimitsOf } from './rules-of-sections.ts'
 
 /** R2: the section has those who are near or over a limit; how many there are beside them is asked here. */
@@ -26,11 +26,9 @@ export const nearLimits: Rule = async ({ store, clock, sections }) => {
 const RISK_POINTS = 0.05
 
 /** R3: the share of users at risk has grown since the begin of the period. */
-export const growingRisk: Rule = async ({ store, clock, period, params, sections }) => {
-  const now = sections.get('segments')
-  if (now === undefined) return []
-  const before = await runReport(store, { ...clock, asOfMs: period.fromMs }, 'segments', params)
-  const [shareNow, shareBefore] = [riskOf(now), riskOf(before)]
+export const growingRisk: Rule = async (asked) => {
+  if (!asked.sections.has('segments')) return []
+  const [shareNow, shareBefore] = [await riskAt(asked, asked.clock.asOfMs), await riskAt(asked, asked.period.fromMs)]
   if (shareNow.n === 0 || shareBefore.n === 0) return []
   const [value, against] = [shareNow.successes / shareNow.n, shareBefore.successes / shareBefore.n]
   if (value - against < RISK_POINTS) return []
@@ -49,14 +47,15 @@ export const growingRisk: Rule = async ({ store, clock, period, params, sections
   ]
 }
 
-function riskOf({ rows }: Answer): Share {
-  const users = (segment: Segment): number =>
-    numberIn(
-      rows.find((row) => row['segment'] === segment),
-      'users',
-    ) ?? 0
-  const stayed = segments.filter((segment) => segment !== 'churned').reduce((sum, segment) => sum + users(segment), 0)
-  return { successes: users('at_risk'), n: stayed }
+/** How many of the users that have not left are at risk, whatever segments of the app's own they are in. */
+async function riskAt({ store, clock, params }: RuleAsked, asOfMs: number): Promise<Share> {
+  const query = parseReportParams(params, clock.segmentation)
+  const frame = await openFrame(store, { ...clock, asOfMs }, { ...query, where: wholeWhere(query) })
+  const { ids } = await readUserSums(store, await scopeOf(frame, frame.period), { sums: ['requests'], activeDays: false })
+  const [{ standingOf }, firstSeen] = [await frame.segments(), await frame.firstSeen()]
+  const users = [...new Set(ids)].filter((userId) => userId !== 0)
+  const stayed = users.map((userId) => standingOf(userId, firstSeen.get(userId) ?? asOfMs)).filter(({ segment }) => segment !== 'churned')
+  return { successes: stayed.filter(({ isAtRisk }) => isAtRisk).length, n: stayed.length }
 }
 
 const MIN_MODEL_REQUESTS = 50
