@@ -196,6 +196,11 @@ describe('recommendations', () => {
     expect(await rule('R5', 'weekly', { calls: [...spent(12, 10, 1), ...spent(5, 12, 1.5)] })).toEqual([])
     expect(await rule('R5', 'weekly', { calls: [...spent(12, 10, 1), ...spent(5, 10, 1.2)] })).toEqual([])
     expect(await rule('R5', 'weekly', { calls: spent(5, 10, 1.5) })).toEqual([])
+    // What users without a price cost is not known: that more calls have one is no growth, and they hide none.
+    const unpriced = (daysAgo: number, users: number): CallWords[] =>
+      times(users * 10, (n) => ({ at: inWeek(n, daysAgo), user: `x${n % users}`, costNanoUsd: undefined }))
+    expect(await rule('R5', 'weekly', { calls: [...spent(12, 10, 1), ...unpriced(12, 20), ...spent(5, 10, 1)] })).toEqual([])
+    expect(await rule('R5', 'weekly', { calls: [...spent(12, 10, 1), ...spent(5, 10, 1.5), ...unpriced(5, 20)] })).toEqual([found])
   })
 
   it('R6: name the step on the way to activation that most do not take', async () => {

@@ -167,7 +167,10 @@ async function usersIn(asked: RuleAsked, period: Period): Promise<UserCost[]> {
     dimensions: [{ kind: 'column', name: 'user' }],
     metrics: ['requests', 'cost_usd'],
   })
-  return found
-    .filter(({ keys }) => Number(keys[0]) !== 0)
-    .map(({ group }) => ({ requests: group.sums.get('requests') ?? 0, costUsd: Number(group.costNanoUsd) / 1e9 }))
+  return found.flatMap(({ keys, group }) => {
+    const costNanoUsd = metricTable.cost_usd.of(group)
+    // Without any price it is not known what a user costs, which is not nothing.
+    if (Number(keys[0]) === 0 || costNanoUsd === null) return []
+    return [{ requests: group.sums.get('requests') ?? 0, costUsd: Number(costNanoUsd) / 1e9 }]
+  })
 }
