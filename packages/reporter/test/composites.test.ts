@@ -274,6 +274,16 @@ describe('a report of several sections', () => {
     expect((await ask('weekly', '--section', 'active', '--columns', 'dau')).out).toMatch(/^DAU\n/)
   })
 
+  it('writes recommendations as a table with all their words', async () => {
+    const { rows } = JSON.parse((await ask('monthly', '--section', 'recommendations', '--format', 'json')).out) as Answer
+    const { out } = await ask('monthly', '--section', 'recommendations')
+    expect(rows.length).toBeGreaterThan(0)
+    for (const { says, advice } of rows) {
+      expect(out).toContain(String(says))
+      expect(out).toContain(String(advice))
+    }
+  })
+
   it('refuses what it cannot mean with code 2 and the nearest name', async () => {
     const wrong: readonly (readonly [says: string, args: readonly string[]])[] = [
       ['Did you mean "weekly"?', ['weekley']],

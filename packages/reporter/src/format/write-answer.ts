@@ -25,7 +25,8 @@ export function formatAnswer(answer: Answer, format: Format, style: TableStyle, 
       more,
     },
     format,
-    style,
+    // Their words are all there is to them.
+    reportOf(answer) === 'recommendations' ? { ...style, maxText: Number.POSITIVE_INFINITY } : style,
   )
 }
 
