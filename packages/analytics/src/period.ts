@@ -91,13 +91,17 @@ function addMonths(day: number, n: number): number {
 
 /** @throws QueryError where the text is neither a date nor an instant with its offset */
 export function parseInstant(what: 'since' | 'until' | 'as-of', text: string, zone: Zone): number {
-  const ms = readInstant(what, text, zone)
+  return checkReach(what, text, readInstant(what, text, zone))
+}
+
+/** @throws QueryError for what no ledger holds a call of */
+export function checkReach(what: string, text: string, ms: number): number {
   if (ms >= FIRST_MS && ms <= LAST_MS) return ms
   throw new QueryError(`${what} ${JSON.stringify(text)} is out of reach. A ledger holds calls from 1970 to 2199.`, { given: text })
 }
 
 /** The bounds between which a call may start (store), with a day on either side for zones. */
-const FIRST_MS = -86_400_000
+export const FIRST_MS = -86_400_000
 const LAST_MS = Date.UTC(2200, 0, 2)
 
 function readInstant(what: 'since' | 'until' | 'as-of', text: string, zone: Zone): number {

@@ -230,6 +230,13 @@ describe('the period of a composite', () => {
     await expect(periodOf('monthly', on('2026-05-01'))).rejects.toThrow('has not begun')
     for (const date of ['2026-02-30', 'today', '2026-1-1', ''])
       await expect(periodOf('daily', on(date))).rejects.toThrow('Cannot read date')
+    for (const date of ['0000-01-01', '0070-06-01', '1969-12-30']) {
+      await expect(periodOf('daily', on(date))).rejects.toThrow(`date "${date}" is out of reach. A ledger holds calls from 1970 to 2199.`)
+    }
+    // What they are held against is before there were any ledgers.
+    for (const name of ['daily', 'weekly', 'monthly', 'quarterly'] as const) {
+      expect((await periodOf(name, on('1970-01-01')))[0]).toMatch(/^19(69-12-|70-01-01)/)
+    }
     await expect(periodOf('weekly', { last: '7d' })).rejects.toThrow('choose it with date')
   })
 

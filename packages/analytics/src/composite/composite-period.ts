@@ -1,6 +1,6 @@
 import { zoneOf } from '../buckets.ts'
 import type { Clock } from '../frame.ts'
-import { resolvePeriod, type Period } from '../period.ts'
+import { checkReach, FIRST_MS, resolvePeriod, type Period } from '../period.ts'
 import { QueryError } from '../query-error.ts'
 import { dateOf, dayOf, shiftInterval, startOfInterval } from '../retention/user-history.ts'
 import { timeKeyOfDay } from '../time-bucket.ts'
@@ -42,6 +42,7 @@ export function compositePeriod(step: CompositeStep | undefined, words: Words, {
     if (words[name] !== undefined)
       throw new QueryError(`This report is about one ${step}: choose it with date (--date 2026-01-31), not with ${name}.`, { given: name })
   }
+  if (words.date !== undefined) checkReach('date', words.date, dayOfDate(words.date) * 86_400_000)
   const current = startOfStep(step, words.date === undefined ? today : dayOfDate(words.date))
   const start = words.date === undefined ? shiftStep(step, current, -1) : current
   const period = { fromMs: startMs(start), toMs: startMs(shiftStep(step, start, 1)) }
@@ -64,8 +65,9 @@ function wordsOf(period: Period, asOfMs: number, beforeMs: (steps: number) => nu
   }
 }
 
+/** As the reports of the sections take it: before there can be calls there is nothing to ask for. */
 function instant(ms: number): string {
-  return new Date(ms).toISOString()
+  return new Date(Math.max(ms, FIRST_MS)).toISOString()
 }
 
 function dayOfDate(text: string): number {
