@@ -65,7 +65,7 @@ it('prices import adds what is new to the user’s file, for its owner only, onc
 })
 
 it.each([
-  [['diff', 'bundled', 'nowhere.json'], 1, 'Cannot read the price overrides in nowhere.json'],
+  [['diff', 'bundled', 'nowhere.json'], 2, 'Cannot read the price overrides in nowhere.json'],
   [['diff', 'bundled', half, '--at', 'soon'], 2, '--at "soon": give a date'],
   [['import', 'nowhere.json'], 2, 'Cannot read "nowhere.json"'],
   [['import', list, '--from', '2026-13-01'], 2, '--from "2026-13-01": give a date'],
@@ -75,4 +75,14 @@ it.each([
   expect(ran.code).toBe(code)
   expect(ran.err).toContain(words)
   expect(existsSync(join(folder, 'prices.json'))).toBe(false)
+})
+
+it('a file of prices that cannot be used is wrong usage, as files of segments and tiers are', async () => {
+  for (const [prices, words] of [
+    ['nowhere.json', 'Cannot read the price overrides in nowhere.json'],
+    [list, 'must hold { "prices": [ … ] }'],
+  ] as const) {
+    const { code, err } = await run(['import', 'helicone', list, '--prices', prices, '--dry-run'], { cwd: folder })
+    expect([prices, code, err]).toEqual([prices, 2, expect.stringContaining(words)])
+  }
 })

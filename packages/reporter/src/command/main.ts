@@ -122,7 +122,7 @@ function explain(error: unknown, verbose: boolean): number {
   process.stderr.write(`spanledger: ${message}${known || verbose ? '' : '\nRun again with --verbose to see where.'}\n`)
   if (verbose && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`)
   if (error instanceof CommandFailure) return error.exitCode
-  if (error instanceof QueryError) return exitCodes.usage
+  if (error instanceof QueryError || error instanceof PriceBookError) return exitCodes.usage
   if (error instanceof StoreError && error.kind === 'read_only') return exitCodes.notAllowed
   if (error instanceof StoreError && error.kind === 'refused') return exitCodes.usage
   return exitCodes.failed
