@@ -13,10 +13,13 @@ export class QueryError extends Error {
   }
 }
 
+/** Lists of our own are shorter, and said whole. */
+const MAX_NAMED = 100
+
 /** An error for a name that stands in no table, with the nearest one that does. */
 export function unknownName(what: string, given: string, { allowed, advice }: { allowed: readonly string[]; advice?: string }): QueryError {
   const near = nearest(given, allowed)
-  const list = allowed.length > 40 ? `${allowed.slice(0, 40).join(', ')}, …` : allowed.join(', ')
+  const list = allowed.length > MAX_NAMED ? `${allowed.slice(0, MAX_NAMED).join(', ')}, …` : allowed.join(', ')
   const message = [
     `Unknown ${what} ${JSON.stringify(given)}.`,
     near === undefined ? '' : ` Did you mean ${JSON.stringify(near)}?`,

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 
 import type { Store } from '@spanledger/store'
 
-import { openAnalytics, QueryError, type Analytics } from '../src/index.ts'
+import { openAnalytics, QueryError, reportList, type Analytics } from '../src/index.ts'
 import { ledgerOf, type CallWords } from './ledger.ts'
 
 const open: Store[] = []
@@ -18,6 +18,12 @@ async function analyticsOf(
   open.push(store)
   return openAnalytics(store, { now: () => Date.parse(options.asOf), timeZone: options.timeZone })
 }
+
+it('an unknown report is answered with the names of all there are', async () => {
+  const analytics = await analyticsOf([], { asOf: '2026-02-01T00:00:00Z' })
+  const all = reportList.map(({ name }) => name).join(', ')
+  await expect(analytics.report('nothing_like_it')).rejects.toThrow(`Allowed: ${all}.`)
+})
 
 const january: CallWords[] = [
   {
