@@ -80,8 +80,9 @@ const columns = {
   q: ['q', 'number', 'false discovery rate over all rows that are tested (Benjamini and Hochberg)'],
   mix_explains: [
     'Mix explains',
-    'rate',
-    'how much of the difference comes from the group using other models and features (Kitagawa); below 0 where it hides some; null for goals and satisfaction',
+    // No rate: it may leave 0 to 1.
+    'number',
+    'share of the difference that comes from the group using other models and features (Kitagawa): 1 is all of it; below 0 where it hides some, above 1 where the group fares better within the same; null for goals and satisfaction',
   ],
   adjusted_ratio: ['Adjusted ratio', 'number', 'the ratio within the same model and feature (Mantel and Haenszel); rates of requests only'],
   reads: ['Reads', 'string', 'the row in words'],
