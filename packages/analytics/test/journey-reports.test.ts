@@ -105,6 +105,16 @@ describe('over twelve users', () => {
     expect(meta.warnings.join()).toContain('no sign-up is known')
   })
 
+  it('onboarding: says why it is not known how first sessions went', async () => {
+    const success = async (calls: readonly CallWords[], asOf: string): Promise<unknown> => {
+      const rows = await rowsAt(await ledger({ calls }), asOf, 'onboarding', { options: { outcomes: 'strict' } })
+      return lines(rows, 'step', 'users', 'of', 'rate', 'reason')[5]
+    }
+    const calls: CallWords[] = [{ at: '2024-03-01T12:00:00Z', user: 'ann', session: 's' }]
+    expect(await success(calls, '2024-03-20T00:00:00Z')).toBe('first_session_success 0 0 null no_outcomes')
+    expect(await success(calls, '2024-03-01T12:05:00Z')).toBe('first_session_success 0 0 null censored')
+  })
+
   it('are split by when users came, and chosen by filters, which never change who was first', async () => {
     const rows = await rowsOf('milestones', { by: ['time:month'] })
     expect(lines(rows, 'cohort', 'milestone', 'users', 'of').filter((line) => line.includes('multi_turn'))).toEqual([

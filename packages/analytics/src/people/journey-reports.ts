@@ -52,12 +52,10 @@ export async function tellOnboarding({ frame, options, interval, isBegun }: Peop
       reason: [
         'Why unknown',
         'string',
-        'no_users; censored: the days of all who came are still running; no_sign_up: only the times are unknown',
+        'no_users; censored: the days, or first sessions, of all who came are still running; no_outcomes: nothing was said of a first session (--outcomes strict); no_sign_up: only the times are unknown',
       ],
     },
-    rows: byCohort(ways, { interval, dayOf: beginDay }, (own) =>
-      onboarding(own, { time, saidOf, mode, featureName }).map((step) => onboardingCells(step, own.length)),
-    ),
+    rows: byCohort(ways, { interval, dayOf: beginDay }, (own) => stepsOf(onboarding(own, { time, saidOf, mode, featureName }), own.length)),
     warnings: [...warnings, ...withoutSignUps(ways)],
   }
 }
@@ -67,10 +65,23 @@ const beginDay = ({ person }: Way): number => person.beginDay
 
 const timedBySignUp: ReadonlySet<string> = new Set(['first_request', 'first_success', 'value'])
 
-function onboardingCells({ step, users, of, rate, dropOff, seconds, timed, ...row }: OnboardingStep, came: number) {
+function stepsOf(steps: readonly OnboardingStep[], came: number) {
+  const sessions = steps.find(({ step }) => step === 'first_session')
+  return steps.map((step) => onboardingCells(step, whyUnknown(step, { came, sessions })))
+}
+
+function whyUnknown(
+  { step, users, rate, timed }: OnboardingStep,
+  { came, sessions }: { came: number; sessions: OnboardingStep | undefined },
+): string | null {
   const isOfDays = timedBySignUp.has(step)
-  const reason =
-    rate === null ? (isOfDays && came > 0 ? 'censored' : 'no_users') : isOfDays && users > 0 && timed === 0 ? 'no_sign_up' : null
+  if (rate !== null) return isOfDays && users > 0 && timed === 0 ? 'no_sign_up' : null
+  if (isOfDays) return came > 0 ? 'censored' : 'no_users'
+  if (step !== 'first_session_success' || sessions === undefined || sessions.of === 0) return 'no_users'
+  return sessions.users === 0 ? 'censored' : 'no_outcomes'
+}
+
+function onboardingCells({ step, users, of, rate, dropOff, seconds, timed, ...row }: OnboardingStep, reason: string | null) {
   return {
     step,
     users,
