@@ -133,6 +133,24 @@ describe('tasks', () => {
     expect(await at(HOUR / 2, BEGIN + HOUR, '30m')).toBe('1 0 1 0 0 null')
   })
 
+  it('of nobody belong to their session, where they name one: equal ids of two visitors are two tasks', async () => {
+    const visitor = (session: string | undefined, hours: number, state: State): EventWords =>
+      word('1', hours, state, { user: undefined, ...(session === undefined ? {} : { session }) })
+    const store = await ledger([
+      visitor('a', 0, 'started'),
+      visitor('b', 1, 'started'),
+      visitor('a', 2, 'completed'),
+      visitor('b', 3, 'failed'),
+      // Of a program that knows neither user nor session the id is all there is.
+      visitor(undefined, 0, 'started'),
+      visitor(undefined, 4, 'completed'),
+    ])
+    expect((await ask(store)).totals).toMatchObject({ tasks: 3, completed: 2, failed: 1, timed_out: 0 })
+    // A user is known: the same task may go on in another session.
+    const known = await ledger([word('1', 0, 'started', { session: 'a' }), word('1', 1, 'completed', { session: 'b' })])
+    expect((await ask(known)).totals).toMatchObject({ tasks: 1, completed: 1 })
+  })
+
   it('belong to their user, and to the period in which they began', async () => {
     const store = await ledger(
       [
@@ -235,8 +253,9 @@ it('nothing told is no row and a hint; options that cannot be meant are refused'
 function slowTasks(words: readonly EventWords[], asOf: number) {
   const known = words.filter(({ at }) => Number(at) < asOf)
   const counts = { tasks: 0, completed: 0, failed: 0, timed_out: 0, open: 0 }
-  for (const key of new Set(known.map(({ user, says }) => `${user} ${says?.['task.id']}`))) {
-    const own = known.filter(({ user, says }) => `${user} ${says?.['task.id']}` === key).toSorted((a, b) => Number(a.at) - Number(b.at))
+  const keyOf = ({ user, session, says }: EventWords): string => `${user ?? `of ${session}`} ${says?.['task.id']}`
+  for (const key of new Set(known.map(keyOf))) {
+    const own = known.filter((one) => keyOf(one) === key).toSorted((a, b) => Number(a.at) - Number(b.at))
     const deadline = Number(own[0]?.at) + DAY
     if (deadline > asOf) {
       counts.open++
@@ -259,13 +278,16 @@ it('any tasks in any order, with repeats, are as looking at them one by one find
         minute: fc.integer({ min: 0, max: 4 * 1440 }),
         task: fc.constantFrom('1', '2'),
         user: fc.constantFrom('ann', 'bob', undefined),
+        session: fc.constantFrom('s', 't', undefined),
         step: fc.constantFrom(undefined, 'a', 'b', 'c'),
         state: fc.constantFrom<State>('started', 'completed', 'failed'),
       }),
       { selector: ({ minute }) => minute, maxLength: 40 },
     )
     .map((list) =>
-      list.map(({ minute, task, state, user, step }) => word(task, minute / 60, state, { user, ...(step === undefined ? {} : { step }) })),
+      list.map(({ minute, task, state, user, session, step }) =>
+        word(task, minute / 60, state, { user, ...(session === undefined ? {} : { session }), ...(step === undefined ? {} : { step }) }),
+      ),
     )
   await fc.assert(
     fc.asyncProperty(words, fc.integer({ min: 1, max: 120 }), async (told, hours) => {

@@ -47,19 +47,18 @@ async function whereSql(frame: Frame) {
   })
 }
 
-/** What was said of one task after the other. */
+/** What was said of one task after the other. Where no user is known, a session tells one visitor's ids from another's. */
 async function* readWords(frame: Frame): AsyncGenerator<TaskWord[]> {
-  const columns = ['user_id', 'task', 'kind', 'name', 'step', 'outcome', 'start_ms', 'session_id']
-  const [userIds = [], ids = [], kinds = [], names = [], steps = [], outcomes = [], starts = [], sessions = []] = await readColumns<
-    string | number | null
-  >(
-    frame.store,
-    sql`SELECT ${raw(columns.map((name) => `json_group_array(${name}) AS ${name}`).join(', '))} FROM (
-      SELECT c.user_id, c.task, s.kind, s.name, c.step, c.outcome, c.start_ms, c.session_id
+  const columns = ['user_id', 'visitor', 'task', 'kind', 'name', 'step', 'outcome', 'start_ms', 'session_id']
+  const [userIds = [], visitors = [], ids = [], kinds = [], names = [], steps = [], outcomes = [], starts = [], sessions = []] =
+    await readColumns<string | number | null>(
+      frame.store,
+      sql`SELECT ${raw(columns.map((name) => `json_group_array(${name}) AS ${name}`).join(', '))} FROM (
+      SELECT c.user_id, iif(c.user_id = 0, c.session_id, 0) AS visitor, c.task, s.kind, s.name, c.step, c.outcome, c.start_ms, c.session_id
       FROM event_subjects AS s CROSS JOIN events AS c ON c.subject_id = s.subject_id
       WHERE s.kind IN ('task', 'goal') AND c.task IS NOT NULL AND c.outcome IS NOT NULL AND c.start_ms < ${frame.clock.asOfMs} AND ${await whereSql(frame)}
-      ORDER BY c.user_id, c.task, c.start_ms, c.start_fraction, c.span_id, c.trace_id)`,
-  )
+      ORDER BY c.user_id, visitor, c.task, c.start_ms, c.start_fraction, c.span_id, c.trace_id)`,
+    )
   let words: TaskWord[] = []
   let named: string | undefined
   for (let n = 0; n < userIds.length; n++) {
@@ -73,7 +72,7 @@ async function* readWords(frame: Frame): AsyncGenerator<TaskWord[]> {
       ms: Number(starts[n]),
       session: Number(sessions[n]),
     })
-    if (userIds[n + 1] === userIds[n] && ids[n + 1] === ids[n]) continue
+    if (userIds[n + 1] === userIds[n] && visitors[n + 1] === visitors[n] && ids[n + 1] === ids[n]) continue
     const [first] = words
     if (first !== undefined && named !== undefined) words[0] = { ...first, name: named }
     yield words
