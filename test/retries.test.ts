@@ -116,6 +116,7 @@ describe('a day of requests with fingerprints, from spans to reports', () => {
     ])
     expect(totals).toEqual({
       requests: 18,
+      fingerprinted: 18,
       retries: 3,
       retry_rate: 3 / 18,
       retried_request_rate: 2 / 15,
@@ -159,6 +160,7 @@ describe('without a key', () => {
     const { totals, meta } = await analytics.report('retries')
     expect(totals).toMatchObject({
       requests: 18,
+      fingerprinted: 0,
       retries: null,
       retry_rate: null,
       retried_request_rate: null,

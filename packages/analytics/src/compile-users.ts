@@ -88,14 +88,14 @@ export function compileAskedCalls(scope: Scope): Fragment {
         OR (c.span_id, c.trace_id) IN (SELECT of_span_id, of_trace_id FROM retried_calls)))`
 }
 
-/** One JSON text of rows `[key, feature, requests, those that programs tried again]` of users' calls. */
+/** One JSON text of rows `[key, feature, requests, those with a fingerprint, those that programs tried again]` of users' calls. */
 export function compileTriedAgain(scope: Scope): Fragment {
   const base = compileBase({ source: 'calls', dimensions: [{ kind: 'property', key: 'feature' }], sums: ['errors'], needs: [] }, scope)
   // The calls know every dimension and filter.
   if (base === undefined) throw new Error('The calls cannot answer this reading.')
   const [feature] = base.dimensions
-  return sql`SELECT json_group_array(json_array(k0, ${feature?.label('k0') ?? raw('k0')}, n, tried)) AS rows FROM (
-    SELECT ${join(base.keys, ', ')}, count(*) AS n, sum(kinds.auto_retry <> '') AS tried ${base.from} AND c.user_id <> 0 GROUP BY k0)`
+  return sql`SELECT json_group_array(json_array(k0, ${feature?.label('k0') ?? raw('k0')}, n, asked, tried)) AS rows FROM (
+    SELECT ${join(base.keys, ', ')}, count(*) AS n, count(c.fingerprint) AS asked, sum(kinds.auto_retry <> '') AS tried ${base.from} AND c.user_id <> 0 GROUP BY k0)`
 }
 
 /** One JSON list: the users whom a rate limit refused a call, from rollups; undefined where they cannot tell. */

@@ -83,6 +83,11 @@ describe('recommendations', () => {
     expect(recommendations.filter((one) => one.rule === 'R1')).toMatchObject([
       { section: 'retries', value: 50 / 60, against: 50 / 360, n: 60, interval_of: 'its share of retries' },
     ])
+    // Of the calls that say nothing of what was asked, nobody knows whether they repeat anything.
+    await store.write({ calls: feature('code', 40, 0).map((words) => callOf(words)), events: [] })
+    const { rows, totals } = await openAnalytics(store, { now: () => AS_OF }).report('retries')
+    expect(rows[0]).toMatchObject({ feature: 'code', requests: 100, fingerprinted: 60, retries: 50, retry_rate: 0.5 })
+    expect(totals).toMatchObject({ requests: 400, fingerprinted: 360 })
     expect(recommendations[0]?.says).toMatch(
       /^83\.3 % of the 60 requests of feature code asked the same again, against 13\.9 % of all; what was repeated: /,
     )

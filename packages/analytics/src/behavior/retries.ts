@@ -61,6 +61,8 @@ export interface RequestsOfFeature {
   /** Undefined for calls without one. */
   readonly feature: string | undefined
   readonly requests: number
+  /** Of these, how many say what was asked: among them retries are found. */
+  readonly fingerprinted: number
   /** What each retry among them repeats. */
   readonly repeated: readonly UserCall[]
   /** Requests that are no retries and were repeated. */
@@ -75,6 +77,7 @@ export function requestsByFeature(calls: readonly UserCall[], retries: ReadonlyM
   return [...groupBy(calls, ({ feature }) => feature)].map(([feature, own]) => ({
     feature,
     requests: own.length,
+    fingerprinted: own.filter(({ fingerprint }) => fingerprint !== undefined).length,
     repeated: own.flatMap(({ id }) => retries.get(id) ?? []),
     retriedOriginals: own.filter(({ id }) => isRetried.has(id) && !retries.has(id)).length,
     autoRetried: own.filter(({ autoRetry }) => autoRetry !== undefined).length,
@@ -105,6 +108,7 @@ export function issuesOf(repeated: readonly UserCall[]): string[] {
 /** How often requests are repeated. Rates are null where nothing can be told, as long as no call has a fingerprint. */
 export interface RetryRates {
   readonly requests: number
+  readonly fingerprinted: number
   readonly retries: number
   readonly retryRate: number | null
   /** Requests that were repeated, of those that are no retries. */
@@ -120,6 +124,7 @@ export function retryRates(features: readonly RequestsOfFeature[], { isTold }: {
   const retries = sum(({ repeated }) => repeated.length)
   return {
     requests,
+    fingerprinted: sum(({ fingerprinted }) => fingerprinted),
     retries,
     retryRate: isTold ? ratio(retries, requests) : null,
     retriedRequestRate: isTold

@@ -58,20 +58,20 @@ async function readAsked(frame: Frame, period: Period): Promise<UserCall[]> {
 
 /** The requests of users in the period by feature, and those that ask something once more; `isTold`: whether that can be known. */
 export async function readRequestsByFeature(frame: Frame): Promise<{ features: readonly RequestsOfFeature[]; isTold: boolean }> {
-  const rows = await readRows<[key: string | number | null, feature: string | null, requests: number, tried: number]>(
-    frame.store,
-    compileTriedAgain(await scopeOf(frame, frame.period)),
-  )
+  const rows = await readRows<
+    [key: string | number | null, feature: string | null, requests: number, fingerprinted: number, tried: number]
+  >(frame.store, compileTriedAgain(await scopeOf(frame, frame.period)))
   const retries = await readRetries(frame, frame.period)
   const asked = retries === undefined ? [] : await readAsked(frame, frame.period)
   const isRetried = new Set([...(retries ?? new Map<string, UserCall>()).values()].map(({ id }) => id))
   const byFeature = groupBy(asked, ({ feature }) => feature)
   return {
-    features: rows.map(([key, feature, requests, tried]): RequestsOfFeature => {
+    features: rows.map(([key, feature, requests, fingerprinted, tried]): RequestsOfFeature => {
       const own = byFeature.get(key === null ? undefined : String(key)) ?? []
       return {
         feature: feature ?? undefined,
         requests,
+        fingerprinted,
         repeated: own.flatMap(({ id }) => retries?.get(id) ?? []),
         retriedOriginals: own.filter(({ id }) => isRetried.has(id) && retries?.has(id) !== true).length,
         autoRetried: tried,

@@ -10,6 +10,11 @@ export async function tellRetries({ frame }: PeopleAsked): Promise<Told> {
     columns: {
       feature: ['Feature', 'string', 'property "feature"'],
       requests: ['Requests', 'int', 'calls of users'],
+      fingerprinted: [
+        'Fingerprinted',
+        'int',
+        'of these, which have a fingerprint of what was asked; retries are found among them only, so with fewer than all retry_rate is at least so high',
+      ],
       retries: [
         'Retries',
         'int',
@@ -38,9 +43,10 @@ export const withoutFingerprints =
   'repeated requests are not told: no call has a fingerprint of what was asked (fingerprintKey of LlmInstrumentation, SPANLEDGER_FINGERPRINT_KEY)'
 
 function cellsOf(features: readonly RequestsOfFeature[], isTold: boolean) {
-  const { requests, retries, retryRate, retriedRequestRate, afterError, autoRetryRate } = retryRates(features, { isTold })
+  const { requests, fingerprinted, retries, retryRate, retriedRequestRate, afterError, autoRetryRate } = retryRates(features, { isTold })
   return {
     requests,
+    fingerprinted,
     // Where nothing says what was asked, nobody knows of none.
     retries: isTold ? retries : null,
     retry_rate: retryRate,

@@ -116,6 +116,7 @@ describe('retries', () => {
     const features = requestsByFeature(day, retries)
     expect(retryRates(features, { isTold: true })).toEqual({
       requests: 18,
+      fingerprinted: day.filter(({ fingerprint }) => fingerprint !== undefined).length,
       retries: 3,
       retryRate: 3 / 18,
       retriedRequestRate: 2 / 15,
