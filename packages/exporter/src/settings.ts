@@ -62,8 +62,11 @@ export const storeSetting = { env: 'SPANLEDGER_STORE', default: 'spanledger.db' 
 
 /** How a store named by its path is opened. */
 export function storeOptions(path: string, pricesPath: string): StoreOptions {
-  return pricesPath === '' ? { path } : { path, pricesPath }
+  return { path, cacheMiB: CACHE_MIB, ...(pricesPath !== '' && { pricesPath }) }
 }
+
+/** Memory is the app's: half of what a store takes by itself. What it reads again the system's own cache has. */
+const CACHE_MIB = 4
 
 /** A value for each row of the table. */
 export type Settings = { readonly [Name in keyof typeof settings]: Widened<(typeof settings)[Name]['default']> }

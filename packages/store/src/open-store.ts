@@ -33,6 +33,8 @@ const PAGE_KIB = 4
 const FORGET_EVERY_MS = 3_600_000
 /** How often a store that is written to looks for days that can be closed. */
 const CLOSE_EVERY_MS = 600_000
+/** Not at once: who writes the calls of many days, as an import does, would have each day closed and opened again while it writes. */
+const FIRST_CLOSE_AFTER_MS = 30_000
 
 /**
  * Opens a ledger file, creating it where it does not exist.
@@ -116,7 +118,7 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
   let zone = firstZone
   let context: WriteContext | undefined
   let forgottenMs = 0
-  let daysClosedMs = 0
+  let daysClosedMs = Date.now() - CLOSE_EVERY_MS + FIRST_CLOSE_AFTER_MS
 
   const writing = (): WriteContext => {
     context ??= { db, interning, priceBook: options.priceBook ?? openPriceBook(), zone, nowMs: Date.now }

@@ -54,7 +54,7 @@ export interface Store {
   setTimeZone(timeZone: string): Promise<void>
   /**
    * Computes what is kept of days that are over, of those that lack it, and of their sessions, so that reports need not read their calls. A store that is
-   * written to does so by itself every ten minutes; worth asking for after an import. Answers are the same without.
+   * written to does so by itself half a minute after it was opened and then every ten minutes; worth asking for after an import. Answers are the same without.
    * @returns how many days were closed
    */
   closeDays(): Promise<number>
