@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import type { PriceBook } from '@spanledger/pricing'
 import fc from 'fast-check'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 
 import { decodeCounts, openStore, type Batch, type Store } from '../src/index.ts'
 import { call, flatPrices, properties } from './calls.ts'
@@ -60,11 +60,18 @@ describe('a day that is over', () => {
     await store.close()
   })
 
-  it('is closed by itself, by a store that is written to', async () => {
+  it('is closed by itself, by a store that is written to half a minute after it was opened, and not at once', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    onTestFinished(() => void vi.useRealTimers())
+    vi.setSystemTime('2026-11-26T12:00:00Z')
     const path = join(folder, 'by-itself.db')
     const store = await openStore({ path, priceBook: flatPrices })
     await store.write({ calls })
     // Behind what the write asked for.
+    await store.count(new Map())
+    expect(await closedDays(store)).toEqual([])
+    vi.setSystemTime('2026-11-26T12:00:31Z')
+    await store.write({ calls: calls.slice(0, 1) })
     await store.count(new Map())
     await store.close()
     const read = await openStore({ path, readOnly: true })
