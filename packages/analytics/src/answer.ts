@@ -1,6 +1,6 @@
 import { formatUsd } from '@spanledger/conventions'
 
-import type { Amount, ColumnType } from './metrics.ts'
+import type { Amount, ColumnType } from './metric.ts'
 
 /** What a report or query answers; the JSON that people script against. */
 export interface Answer {

@@ -3,7 +3,7 @@ import { parseUsd } from '@spanledger/conventions'
 import type { Column } from './answer.ts'
 import { NONE } from './dimensions.ts'
 import { namesIn, type FilterNode, type NumberOperator } from './filter.ts'
-import type { Amount, ColumnType } from './metrics.ts'
+import type { Amount, ColumnType } from './metric.ts'
 import { QueryError, unknownName } from './query-error.ts'
 
 /** The value of a column in one row, null for unknown. */

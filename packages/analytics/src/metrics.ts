@@ -2,27 +2,8 @@ import { divideHalfEven } from '@spanledger/conventions'
 
 import type { Durations } from './durations.ts'
 import { sumNames, type Group, type Need, type SumName } from './group.ts'
-import { normalQuantile } from './statistics/distributions.ts'
-
-/** How a column's values are to be read and shown. `usd` is decimal text, `rate` 0..1, `date` and `time` ISO 8601, `counts` a list. */
-export type ColumnType = 'string' | 'int' | 'number' | 'rate' | 'usd' | 'ms' | 's' | 'date' | 'time' | 'bool' | 'counts'
-
-/** A number of a group, before it is written: money is nano-USD as bigint, times are ms. Null is unknown. */
-export type Amount = number | bigint | null
-
-interface Metric {
-  readonly label: string
-  readonly type: ColumnType
-  readonly says: string
-  readonly sums?: readonly SumName[]
-  readonly needs?: readonly Need[]
-  readonly of: (group: Group) => Amount
-}
-
-const count =
-  (name: SumName) =>
-  ({ sums }: Group): number =>
-    sums.get(name) ?? 0
+import { cost, costSums, count, ratio, type Metric } from './metric.ts'
+import { saidMetrics } from './said-metrics.ts'
 
 /** Tokens are unknown where no call of the group reported any usage. */
 const tokens =
@@ -32,23 +13,6 @@ const tokens =
     if (requests > 0 && count('missing_usage_requests')(group) === requests) return null
     return names.reduce((sum, name) => sum + count(name)(group), 0)
   }
-
-/** Cost is unknown where no call of the group has a price. */
-const cost = (group: Group): bigint | null => {
-  const requests = count('requests')(group)
-  return requests > 0 && count('unpriced_requests')(group) === requests ? null : group.costNanoUsd
-}
-
-/** Nothing told is unknown, not nothing earned. */
-const revenue = ({ revenue: told }: Group): bigint | null => (told === undefined || told.payments === 0 ? null : told.nanoUsd)
-
-const margin = (group: Group): bigint | null => {
-  const [earned, spent] = [revenue(group), cost(group)]
-  return earned === null || spent === null ? null : earned - spent
-}
-
-const ratio = (part: Amount, whole: Amount): number | null =>
-  part === null || whole === null || Number(whole) === 0 ? null : Number(part) / Number(whole)
 
 const share = (nanoUsd: bigint | null, by: number): bigint | null =>
   nanoUsd === null || by === 0 ? null : divideHalfEven(nanoUsd, BigInt(by))
@@ -65,7 +29,6 @@ const cacheReadSums = ['cache_read_tokens', 'audio_cache_read_tokens'] as const
 const cacheWriteSums = ['cache_write_5m_tokens', 'cache_write_1h_tokens'] as const
 const outputSums = ['output_tokens', 'audio_output_tokens', 'image_output_tokens'] as const
 const missing = 'missing_usage_requests' as const
-const costSums = ['cost_nano_usd', 'unpriced_requests'] as const
 
 const metrics = {
   requests: {
@@ -334,115 +297,8 @@ const metrics = {
     needs: ['extent'],
     of: (g) => (g.firstStartMs === undefined || g.lastEndMs === undefined ? null : g.lastEndMs - g.firstStartMs),
   },
-  goals_told: {
-    label: 'Goals told',
-    type: 'int',
-    says: 'goals of which the app said how they went (track.goal), of each user, goal and target the latest',
-    needs: ['goals'],
-    of: (g) => g.goals?.told ?? null,
-  },
-  goals_reached: {
-    label: 'Goals',
-    type: 'int',
-    says: 'of those, the ones that were reached',
-    needs: ['goals'],
-    of: (g) => g.goals?.reached ?? null,
-  },
-  goal_success: {
-    label: 'Goal %',
-    type: 'rate',
-    says: 'goals_reached / goals_told',
-    needs: ['goals'],
-    of: ({ goals }) => (goals === undefined ? null : ratio(goals.reached, goals.told)),
-  },
-  payments: {
-    label: 'Payments',
-    type: 'int',
-    says: 'payments and refunds that the app told of (track.revenue), of each payment id the latest amount',
-    needs: ['revenue'],
-    of: (g) => g.revenue?.payments ?? null,
-  },
-  revenue_usd: {
-    label: 'Revenue',
-    type: 'usd',
-    says: 'what was paid, less what was given back; null where no payment was told',
-    needs: ['revenue'],
-    of: revenue,
-  },
-  margin_usd: {
-    label: 'Margin',
-    type: 'usd',
-    says: 'revenue_usd - cost_usd',
-    sums: costSums,
-    needs: ['revenue'],
-    of: margin,
-  },
-  margin_rate: {
-    label: 'Margin %',
-    type: 'rate',
-    says: 'margin_usd / revenue_usd',
-    sums: costSums,
-    needs: ['revenue'],
-    of: (g) => ratio(margin(g), revenue(g)),
-  },
-  feedback_count: {
-    label: 'Feedback',
-    type: 'int',
-    says: 'ratings and thumbs by people; of each user, name and target the latest',
-    needs: ['feedback'],
-    of: (g) => g.feedback?.count ?? null,
-  },
-  feedback_positive: {
-    label: 'Positive',
-    type: 'int',
-    says: 'of the feedback, thumbs up and ratings of at least 4 of 5, or their like on another scale',
-    needs: ['feedback'],
-    of: (g) => g.feedback?.positive ?? null,
-  },
-  csat: {
-    label: 'CSAT',
-    type: 'rate',
-    says: 'feedback_positive / feedback with a score on a scale',
-    needs: ['feedback'],
-    of: (g) => (g.feedback === undefined ? null : ratio(g.feedback.positive, g.feedback.scored)),
-  },
-  satisfaction: {
-    label: 'Satisfaction',
-    type: 'number',
-    says: 'feedback from 0 to 10: the mean over users of the mean of each',
-    needs: ['feedback'],
-    of: (g) => g.feedback?.satisfaction ?? null,
-  },
-  nps: {
-    label: 'NPS',
-    type: 'number',
-    says: 'share of answers 9 and 10 minus share of 0 to 6, times 100; the latest answer of each user',
-    needs: ['nps'],
-    of: ({ nps }) => (nps === undefined || nps.answers === 0 ? null : ((nps.promoters - nps.detractors) / nps.answers) * 100),
-  },
-  nps_low: {
-    label: 'NPS from',
-    type: 'number',
-    says: 'the 95 % interval of nps, from the spread of the answers; null of fewer than two',
-    needs: ['nps'],
-    of: ({ nps }) => npsBound(nps, -1),
-  },
-  nps_high: { label: 'NPS to', type: 'number', says: 'its upper end', needs: ['nps'], of: ({ nps }) => npsBound(nps, 1) },
-  nps_answers: {
-    label: 'NPS answers',
-    type: 'int',
-    says: 'users who answered how likely they recommend the app',
-    needs: ['nps'],
-    of: (g) => g.nps?.answers ?? null,
-  },
+  ...saidMetrics,
 } as const satisfies Record<string, Metric>
-
-/** (p + d - (p - d)^2) / n is the variance of the mean of answers worth 1, 0 and -1. */
-function npsBound(nps: Group['nps'], sign: 1 | -1): number | null {
-  if (nps === undefined || nps.answers < 2) return null
-  const [p, d] = [nps.promoters / nps.answers, nps.detractors / nps.answers]
-  return (p - d + sign * normalQuantile(0.975) * Math.sqrt((p + d - (p - d) ** 2) / nps.answers)) * 100
-}
 
 export type MetricName = keyof typeof metrics
 

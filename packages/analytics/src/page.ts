@@ -1,5 +1,5 @@
 import { compareCells } from './answer.ts'
-import type { Amount } from './metrics.ts'
+import type { Amount } from './metric.ts'
 import type { Order } from './query.ts'
 import { QueryError } from './query-error.ts'
 
