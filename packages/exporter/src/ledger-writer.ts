@@ -104,7 +104,7 @@ export class LedgerWriter {
 
   /** Ends work in the background and closes the store, if it was opened here. Never throws. */
   async close(): Promise<void> {
-    await this.noteSetup()
+    await this.noteSetup(true)
     this.#closed = true
     clearTimeout(this.#retryTimer)
     await this.#replaying
@@ -125,17 +125,17 @@ export class LedgerWriter {
   }
 
   /** Notes how the app is set up, also where no call ever came: opens the store for it. Never throws. */
-  async noteSetup(): Promise<void> {
+  async noteSetup(isLast = false): Promise<void> {
     if (this.#closed || this.#down || appSetup() === undefined) return
     try {
-      await this.#noteSetup(await this.#open())
+      await this.#noteSetup(await this.#open(), isLast)
     } catch (error) {
       this.#goDown(error)
     }
   }
 
-  async #noteSetup(store: Store): Promise<void> {
-    const marks = this.setup.next(Date.now())
+  async #noteSetup(store: Store, isLast = false): Promise<void> {
+    const marks = this.setup.next(Date.now(), isLast)
     if (marks === undefined) return
     try {
       await store.write({ calls: [], marks: () => marks })

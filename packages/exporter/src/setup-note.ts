@@ -25,10 +25,10 @@ export class SetupNote {
     if (typeof name === 'string' && name !== '') this.#service = name
   }
 
-  /** @returns undefined where there is nothing new to note */
-  next(nowMs: number): Marks | undefined {
+  /** `isLast`: the app ends, so what changed since the last note is noted however short ago that was. @returns undefined where there is nothing new to note */
+  next(nowMs: number, isLast = false): Marks | undefined {
     const setup = appSetup()
-    if (setup === undefined || nowMs < this.#writtenMs + AT_MOST_EVERY_MS) return undefined
+    if (setup === undefined || (!isLast && nowMs < this.#writtenMs + AT_MOST_EVERY_MS)) return undefined
     const text = JSON.stringify(setup)
     if (text === this.#written) return undefined
     this.#written = text

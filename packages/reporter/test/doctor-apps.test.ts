@@ -70,6 +70,24 @@ describe('doctor tells from the ledger alone', () => {
     ])
   })
 
+  it('of calls that came after the first note too, when the app ends', async () => {
+    const store = join(folder, 'two-notes.db')
+    runApp(
+      store,
+      `const sdk = await start({ sampler: { shouldSample: () => ({ decision: left-- > 0 ? 2 : 0 }) } })
+       let left = 2
+       const { OpenAI } = require('openai')
+       for (let call = 0; call < 2; call++) await ask(OpenAI)
+       const { setTimeout } = require('node:timers/promises')
+       await setTimeout(1500) // The first batch is written, and the first note with it.
+       for (let call = 0; call < 3; call++) await ask(OpenAI)
+       await sdk.shutdown()`,
+    )
+    expect(await findingsOfApp(store)).toEqual([
+      { state: 'problem', detail: expect.stringMatching(/^3 of 5 calls were left out by a sampler/) },
+    ])
+  })
+
   it('that an ES module was imported before the instrumentation, which then records nothing', async () => {
     const store = join(folder, 'module.db')
     runApp(
