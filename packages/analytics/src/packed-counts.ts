@@ -27,34 +27,31 @@ function digit(code: number): number {
 
 /** Packed counts as SQLite keeps them, in two lists. */
 export function unpackCounts(bytes: Uint8Array): { readonly keys: Int32Array; readonly counts: Float64Array } {
-  let numbers = 0
-  for (let at = 0; at < bytes.length; at++) if ((bytes[at] ?? 0) < 128) numbers++
-  const keys = new Int32Array(numbers / 2)
-  const counts = new Float64Array(numbers / 2)
+  const numbers = readVarints(bytes)
+  const keys = new Int32Array(numbers.length / 2)
+  const counts = new Float64Array(numbers.length / 2)
   let key = 0
-  let value = 0
-  let scale = 1
-  let n = 0
-  for (let at = 0; at < bytes.length; at++) {
-    const byte = bytes[at] ?? 0
-    value += (byte & 127) * scale
-    scale *= 128
-    if (byte >= 128) continue
-    if (n % 2 === 0) keys[n >> 1] = key += value
-    else counts[n >> 1] = value
-    n++
-    value = 0
-    scale = 1
+  for (let n = 0; n < keys.length; n++) {
+    keys[n] = key += numbers[2 * n] ?? 0
+    counts[n] = numbers[2 * n + 1] ?? 0
   }
   return { keys, counts }
 }
 
 /** Packed ids, as the store keeps the users of a group. */
 export function unpackIds(bytes: Uint8Array): Int32Array {
-  let count = 0
-  for (let at = 0; at < bytes.length; at++) if ((bytes[at] ?? 0) < 128) count++
-  const ids = new Int32Array(count)
+  const numbers = readVarints(bytes)
+  const ids = new Int32Array(numbers.length)
   let id = 0
+  for (let n = 0; n < ids.length; n++) ids[n] = id += numbers[n] ?? 0
+  return ids
+}
+
+/** All numbers of a row of base-128 varints. */
+function readVarints(bytes: Uint8Array): Float64Array {
+  let length = 0
+  for (let at = 0; at < bytes.length; at++) if ((bytes[at] ?? 0) < 128) length++
+  const numbers = new Float64Array(length)
   let value = 0
   let scale = 1
   let n = 0
@@ -63,11 +60,11 @@ export function unpackIds(bytes: Uint8Array): Int32Array {
     value += (byte & 127) * scale
     scale *= 128
     if (byte >= 128) continue
-    ids[n++] = id += value
+    numbers[n++] = value
     value = 0
     scale = 1
   }
-  return ids
+  return numbers
 }
 
 /** Reads packed counts a pair at a time, where a list of each would only be gone through once. */
