@@ -77,6 +77,28 @@ describe.each(rooms)('$folder', (room) => {
   })
 })
 
+describe('the folders of analytics', () => {
+  const top = 'packages/analytics/src/'
+  const files = sourcesOf('analytics').filter((file) => file.slice(top.length).includes('/'))
+  const folders = [...read('packages/analytics/README.md').matchAll(/^\| `([a-z]+)\/` \|/gm)].map(([, folder = '']) => folder)
+  const folderOf = (file: string) => file.slice(top.length).split('/', 1)[0] ?? ''
+
+  it('are those that its README tells', () => {
+    expect([...new Set(files.map(folderOf))].sort()).toEqual([...folders].sort())
+  })
+
+  it('import only from folders that its README has further down', () => {
+    const upward = files.flatMap((file) =>
+      importsOf(file)
+        .filter(isRelative)
+        .map((specifier) => resolve(file, specifier))
+        .filter((imported) => folders.includes(folderOf(imported)) && folders.indexOf(folderOf(imported)) < folders.indexOf(folderOf(file)))
+        .map((imported) => ({ file, imported })),
+    )
+    expect(upward).toEqual([])
+  })
+})
+
 it('an app that only makes spans does not install SQLite: instrumentation does not reach store by any way', () => {
   expect(reachableFrom('@spanledger/instrumentation')).toEqual(new Set(['@spanledger/instrumentation', '@spanledger/conventions']))
 })

@@ -1,11 +1,11 @@
 import type { Store } from '@spanledger/store'
 
-import type { Answer, Asked } from './answer.ts'
-import type { Clock } from './frame.ts'
-import type { MetricName } from './metrics.ts'
-import type { ReportOptionName } from './people/report-options.ts'
-import { QueryError } from './query-error.ts'
-import { parseMetricNames } from './query.ts'
+import type { Answer, Asked } from './query/answer.ts'
+import type { Clock } from './read/frame.ts'
+import type { MetricName } from './query/metrics.ts'
+import type { ReportOptionName } from './report-options.ts'
+import { QueryError } from './query/query-error.ts'
+import { parseMetricNames } from './query/query.ts'
 import { wholeWhere, type ReportQuery } from './report-params.ts'
 import { runQuery } from './run-query.ts'
 

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 
 import { openAnalytics, type Row } from '../src/index.ts'
-import { dayOf } from '../src/retention/user-history.ts'
+import { dayOf } from '../src/behavior/user-history.ts'
 import { localIn, twelveUsers } from './behavior/histories.ts'
 import { eventOf, type EventWords } from './events.ts'
 import { callOf, ledgerOf, type CallWords } from './ledger.ts'

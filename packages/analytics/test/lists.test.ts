@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Store } from '@spanledger/store'
 
 import { openAnalytics, type Analytics, type Answer, type Row } from '../src/index.ts'
-import { listedValues } from '../src/list-values.ts'
+import { listedValues } from '../src/query/list-values.ts'
 import { ledgerOf, type CallWords } from './ledger.ts'
 import { figuresOf, readPlainCalls, type PlainCall } from './naive.ts'
 

@@ -1,6 +1,6 @@
 import type { Store } from '@spanledger/store'
 
-import type { Filter } from '../src/filter.ts'
+import type { Filter } from '../src/query/filter.ts'
 
 /** A call as plain text and numbers, read with joins and nothing clever. */
 export interface PlainCall {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 
-import { nthSmallest } from '../src/nth-smallest.ts'
+import { nthSmallest } from '../src/sums/nth-smallest.ts'
 
 it('finds what sorting would put at that place', () => {
   fc.assert(

@@ -2,8 +2,8 @@ import { decodeCounts, quantileMs } from '@spanledger/store'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 
-import { Durations } from '../src/durations.ts'
-import { readPackedCounts } from '../src/packed-counts.ts'
+import { Durations } from '../src/sums/durations.ts'
+import { readPackedCounts } from '../src/sums/packed-counts.ts'
 
 it('reads packed counts as the store does, whatever they are', () => {
   fc.assert(

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 
-import { comparePlaces, decodeCursor, pageOf, type Place } from '../src/page.ts'
-import type { Order } from '../src/query.ts'
+import { comparePlaces, decodeCursor, pageOf, type Place } from '../src/query/page.ts'
+import type { Order } from '../src/query/query.ts'
 
 const places = fc.uniqueArray(
   fc.record({ values: fc.tuple(fc.option(fc.nat(5)), fc.constantFrom('a', 'b')), names: fc.tuple(fc.nat(500).map(String)) }),

@@ -7,7 +7,7 @@ import { openAnalytics, QueryError, type Analytics, type Cell, type Row } from '
 import { activeUsers } from '../src/retention/active-users.ts'
 import { cohorts } from '../src/retention/cohorts.ts'
 import { growth } from '../src/retention/growth.ts'
-import { dateOf, dayOf, type UserHistory } from '../src/retention/user-history.ts'
+import { dateOf, dayOf, type UserHistory } from '../src/behavior/user-history.ts'
 import { localIn, twelveUsers } from './behavior/histories.ts'
 import { ledgerOf, type CallWords } from './ledger.ts'
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openZone, type Store } from '@spanledger/store'
 
 import { openAnalytics, type Filter, type ReportParams, type Row, type SegmentsWords } from '../src/index.ts'
-import { readSegments, readStandingsAt } from '../src/read-segments.ts'
+import { readSegments, readStandingsAt } from '../src/segments/read-segments.ts'
 import { twelveUsers } from './behavior/histories.ts'
 import { ledgerOf, type CallWords } from './ledger.ts'
 import { figuresOf, numberOf, passes, readPlainCalls, valueOf, type PlainCall } from './naive.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { binomialTail, powerThreshold, standingOf } from '../src/automatic-segments.ts'
+import { binomialTail, powerThreshold, standingOf } from '../src/segments/automatic-segments.ts'
 import { openAnalytics } from '../src/index.ts'
 import { ledgerOf, type CallWords } from './ledger.ts'
 

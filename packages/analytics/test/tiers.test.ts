@@ -4,7 +4,7 @@ import type { Store } from '@spanledger/store'
 
 import { openAnalytics, QueryError, type Cell } from '../src/index.ts'
 import { isOver } from '../src/people/tiers-report.ts'
-import { parseTiers, useOfLimit } from '../src/people/tiers.ts'
+import { parseTiers, useOfLimit } from '../src/segments/tiers.ts'
 import { ledgerOf, type CallWords } from './ledger.ts'
 
 const AS_OF = Date.parse('2026-03-20T12:00:00Z')

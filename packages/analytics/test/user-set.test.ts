@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 
-import { UserSet } from '../src/user-set.ts'
+import { UserSet } from '../src/sums/user-set.ts'
 
 const ids = fc.uniqueArray(fc.oneof(fc.integer({ min: 1, max: 5000 }), fc.integer({ min: 1, max: 2_000_000 })), {
   maxLength: 3000,

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import { parseFilter } from '../src/filter.ts'
-import { parseQuery } from '../src/query.ts'
+import { parseFilter } from '../src/query/filter.ts'
+import { parseQuery } from '../src/query/query.ts'
 import { parseWhere, QueryError, type Filter } from '../src/index.ts'
 
 describe('a filter in text', () => {

@@ -1,4 +1,4 @@
-import { activeDays, type UserHistory } from '../retention/user-history.ts'
+import { activeDays, type UserHistory } from './user-history.ts'
 import { drift, robustZ } from '../statistics/outliers.ts'
 
 /** Fewer requests on a day are no anomaly, however unusual. */

@@ -1,4 +1,4 @@
-import { nthSmallest } from '../nth-smallest.ts'
+import { nthSmallest } from '../sums/nth-smallest.ts'
 
 /** Smaller numbers are counted in an array. */
 const DENSE = 65_536

@@ -1,4 +1,4 @@
-import type { Definition } from '../answer.ts'
+import type { Definition } from '../query/answer.ts'
 
 /** Something that stands out, with the numbers behind it. Numbers go together with what is recommended; they do not prove it. */
 export interface Recommendation {

@@ -1,8 +1,8 @@
 import type { Store } from '@spanledger/store'
 
-import type { Answer, Cell, Row } from '../answer.ts'
-import { openFrame, type Clock, type Frame } from '../frame.ts'
-import type { Period } from '../period.ts'
+import type { Answer, Cell, Row } from '../query/answer.ts'
+import { openFrame, type Clock, type Frame } from '../read/frame.ts'
+import type { Period } from '../query/period.ts'
 import { parseReportParams, wholeWhere, type ReportParams } from '../report-params.ts'
 import type { Interval } from '../statistics/proportions.ts'
 import type { Recommendation } from './recommendation.ts'

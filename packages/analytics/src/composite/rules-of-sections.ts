@@ -1,4 +1,4 @@
-import type { Answer, Row } from '../answer.ts'
+import type { Answer, Row } from '../query/answer.ts'
 import { groupBy } from '../behavior/user-call.ts'
 import { wilsonInterval } from '../statistics/proportions.ts'
 import { filterWord } from './filter-word.ts'

@@ -1,5 +1,5 @@
-import type { Filter } from '../filter.ts'
-import type { ReportOptionName } from '../people/report-options.ts'
+import type { Filter } from '../query/filter.ts'
+import type { ReportOptionName } from '../report-options.ts'
 import type { ReportParams } from '../report-params.ts'
 
 /** When a section is asked about, as instants. */

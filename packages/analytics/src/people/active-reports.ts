@@ -1,9 +1,9 @@
 import { activeUsers, daysActive } from '../retention/active-users.ts'
 import { growth } from '../retention/growth.ts'
-import { dateOf } from '../retention/user-history.ts'
+import { dateOf } from '../behavior/user-history.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readHistories } from './read-histories.ts'
-import { choiceOf } from './report-options.ts'
+import { choiceOf } from '../report-options.ts'
 
 const DAYS_OF_STICKINESS = 28
 

@@ -9,10 +9,10 @@ import {
   NEW_ACCOUNT_DAYS,
   NEW_ACCOUNT_REQUESTS,
 } from '../behavior/abuse.ts'
-import { activeDays, dateOf, type UserHistory } from '../retention/user-history.ts'
-import { compileAskedDays } from '../compile-users.ts'
-import { scopeOf, type Frame } from '../frame.ts'
-import { readRows } from '../snapshot.ts'
+import { activeDays, dateOf, type UserHistory } from '../behavior/user-history.ts'
+import { compileAskedDays } from '../plan/compile-users.ts'
+import { scopeOf, type Frame } from '../read/frame.ts'
+import { readRows } from '../ledger/snapshot.ts'
 import { median } from '../statistics/quantiles.ts'
 import { robustZ } from '../statistics/outliers.ts'
 import type { PeopleAsked, Told } from './people-report.ts'

@@ -3,7 +3,7 @@ import { isOver, SessionFold, type SessionFacts } from '@spanledger/store'
 import { countUp, noCounts, UserDays, waitsOf, type CallCounts } from '../behavior/call-counts.ts'
 import { addSession, noSessions, type Ending, type SessionTotals } from '../behavior/session-totals.ts'
 import type { SaidOfSession } from '../behavior/outcomes.ts'
-import type { Frame } from '../frame.ts'
+import type { Frame } from '../read/frame.ts'
 import type { BehaviorCall, CallWords } from './user-calls.ts'
 
 /** What is asked of how users behaved, beside their sessions. */

@@ -1,15 +1,15 @@
 import { benchmark, MIN_PEERS, type BenchmarkUser } from '../behavior/benchmark.ts'
-import { columnKey, type Dimension } from '../dimensions.ts'
-import { scopeOf, type Frame } from '../frame.ts'
-import { metricTable } from '../metrics.ts'
-import { readSaid } from '../read-said.ts'
-import { readGroups } from '../read-groups.ts'
-import { readFirstSeen } from '../seen-users.ts'
-import { timeKeyOfDay } from '../time-bucket.ts'
+import { columnKey, type Dimension } from '../query/dimensions.ts'
+import { scopeOf, type Frame } from '../read/frame.ts'
+import { metricTable } from '../query/metrics.ts'
+import { readSaid } from '../read/read-said.ts'
+import { readGroups } from '../read/read-groups.ts'
+import { readFirstSeen } from '../ledger/seen-users.ts'
+import { timeKeyOfDay } from '../query/time-bucket.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readTiers } from './read-tier-use.ts'
 import { tierKeys } from './tier-keys.ts'
-import { parseTiersText } from './tiers.ts'
+import { parseTiersText } from '../segments/tiers.ts'
 
 const USER: Dimension = { kind: 'column', name: 'user' }
 

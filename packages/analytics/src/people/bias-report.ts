@@ -1,6 +1,6 @@
 import { findGaps, measureNames, measures, MIN_TESTED, type BiasCell, type JudgedGap } from '../behavior/bias.ts'
-import { columnKey } from '../dimensions.ts'
-import { QueryError } from '../query-error.ts'
+import { columnKey } from '../query/dimensions.ts'
+import { QueryError } from '../query/query-error.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readBias } from './read-bias.ts'
 

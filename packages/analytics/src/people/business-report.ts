@@ -1,13 +1,13 @@
 import { divideHalfEven } from '@spanledger/conventions'
 
-import { scopeOf } from '../frame.ts'
-import { metricTable } from '../metrics.ts'
-import { readGroups } from '../read-groups.ts'
+import { scopeOf } from '../read/frame.ts'
+import { metricTable } from '../query/metrics.ts'
+import { readGroups } from '../read/read-groups.ts'
 import { lifetimeValue } from '../statistics/scores.ts'
-import { startOfInterval, intervalLabel, shiftInterval } from '../retention/user-history.ts'
-import { readRows } from '../snapshot.ts'
-import { timeKeyOfDay } from '../time-bucket.ts'
-import type { Frame } from '../frame.ts'
+import { startOfInterval, intervalLabel, shiftInterval } from '../behavior/user-history.ts'
+import { readRows } from '../ledger/snapshot.ts'
+import { timeKeyOfDay } from '../query/time-bucket.ts'
+import type { Frame } from '../read/frame.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 
 /** A lifetime is counted to three years: nobody knows what comes after. */

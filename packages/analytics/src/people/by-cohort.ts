@@ -1,5 +1,5 @@
 import { groupBy } from '../behavior/user-call.ts'
-import { intervalLabel, startOfInterval, type Interval } from '../retention/user-history.ts'
+import { intervalLabel, startOfInterval, type Interval } from '../behavior/user-history.ts'
 import type { ColumnTable } from './people-report.ts'
 
 /** The column in front where rows are split by when users came. */

@@ -3,10 +3,10 @@ import { adjustByBefore, compareMeans, meanFacts, ratioOfSums } from '../statist
 import { compareProportions, around, type Interval } from '../statistics/proportions.ts'
 import { normalCdf, normalQuantile, normalTwoSided } from '../statistics/distributions.ts'
 import { alwaysValid } from '../statistics/sequential.ts'
-import { QueryError, unknownName } from '../query-error.ts'
+import { QueryError, unknownName } from '../query/query-error.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readExperiments, readExposed, type ExposedUser } from './read-experiment.ts'
-import { choiceOf } from './report-options.ts'
+import { choiceOf } from '../report-options.ts'
 
 const HOUR_MS = 3_600_000
 const WINDOW_MS = 72 * HOUR_MS

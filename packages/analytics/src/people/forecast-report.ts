@@ -1,12 +1,12 @@
-import { readGroups } from '../read-groups.ts'
-import { scopeOf } from '../frame.ts'
-import { metricTable } from '../metrics.ts'
-import { dateOf, shiftInterval, startOfInterval } from '../retention/user-history.ts'
+import { readGroups } from '../read/read-groups.ts'
+import { scopeOf } from '../read/frame.ts'
+import { metricTable } from '../query/metrics.ts'
+import { dateOf, shiftInterval, startOfInterval } from '../behavior/user-history.ts'
 import { normalQuantile } from '../statistics/distributions.ts'
 import { mean } from '../statistics/quantiles.ts'
-import { timeKeyOfDay } from '../time-bucket.ts'
+import { timeKeyOfDay } from '../query/time-bucket.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
-import { choiceOf } from './report-options.ts'
+import { choiceOf } from '../report-options.ts'
 
 const WEEK = 7
 /** A day is expected to be as the same weekday was in so many weeks before, on average. */

@@ -1,11 +1,11 @@
 import { funnel, type FunnelStep, type Path } from '../journey/funnel.ts'
-import { timeKeyOfDay } from '../time-bucket.ts'
-import { QueryError } from '../query-error.ts'
+import { timeKeyOfDay } from '../query/time-bucket.ts'
+import { QueryError } from '../query/query-error.ts'
 import { byCohort, cohortColumn } from './by-cohort.ts'
 import { parseSteps, type FunnelStepWords } from './funnel-steps.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readFunnel } from './read-funnel.ts'
-import { daysWithin, namesOf } from './report-options.ts'
+import { daysWithin, namesOf } from '../report-options.ts'
 
 const DAY_MS = 86_400_000
 

@@ -1,6 +1,6 @@
-import type { FilterNode } from '../filter.ts'
-import { QueryError, unknownName } from '../query-error.ts'
-import { parseWhereField } from '../query.ts'
+import type { FilterNode } from '../query/filter.ts'
+import { QueryError, unknownName } from '../query/query-error.ts'
+import { parseWhereField } from '../query/query.ts'
 
 /** What a step of a funnel is taken by. */
 export type FunnelStepWords =

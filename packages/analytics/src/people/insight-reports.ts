@@ -4,7 +4,7 @@ import { churnIndicators } from '../retention/churn.ts'
 import { CHURN_WINDOW_DAYS, OBSERVED_DAYS, readChurnUsers } from './read-churn.ts'
 import type { ColumnTable, PeopleAsked, Told } from './people-report.ts'
 import { readHistories } from './read-histories.ts'
-import { choiceOf } from './report-options.ts'
+import { choiceOf } from '../report-options.ts'
 
 const noCauses = 'associations are no causes: who uses more stays longer, and uses more of everything'
 

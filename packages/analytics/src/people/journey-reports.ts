@@ -6,7 +6,7 @@ import type { PeopleAsked, Told } from './people-report.ts'
 import { journeyTime } from './read-persons.ts'
 import { readSessionOutcomes } from './read-session-outcomes.ts'
 import { readWays } from './read-ways.ts'
-import { choiceOf, daysWithin, namesOf } from './report-options.ts'
+import { choiceOf, daysWithin, namesOf } from '../report-options.ts'
 
 /** How users begin: from the sign-up to the first request and the first that was worth it, and their first session. */
 export async function tellOnboarding({ frame, options, interval, isBegun }: PeopleAsked): Promise<Told> {

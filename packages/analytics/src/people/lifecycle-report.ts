@@ -1,12 +1,12 @@
 import { countStages, type Stage } from '../journey/stages.ts'
 import { milestoneSteps, toldStep, type Step } from '../journey/way.ts'
-import { QueryError, unknownName } from '../query-error.ts'
+import { QueryError, unknownName } from '../query/query-error.ts'
 import { tellAcquisition, tellActivation } from './lifecycle-begin.ts'
 import { stageMetricCells, stageMetricColumns, type StageAsked, type StageMetric } from './lifecycle-rows.ts'
 import { tellGrowth, tellRetention } from './lifecycle-stay.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readLifecycle } from './read-lifecycle.ts'
-import { choiceOf, namesOf, type GivenOptions } from './report-options.ts'
+import { choiceOf, namesOf, type GivenOptions } from '../report-options.ts'
 
 const tellers: Readonly<Record<Stage, (asked: StageAsked) => Promise<StageMetric[]>>> = {
   acquisition: tellAcquisition,

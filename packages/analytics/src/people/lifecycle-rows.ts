@@ -1,5 +1,5 @@
 import { ratio } from '../behavior/session-metrics.ts'
-import type { Frame } from '../frame.ts'
+import type { Frame } from '../read/frame.ts'
 import type { ColumnTable } from './people-report.ts'
 import type { Lifecycle, LifecycleOptions } from './read-lifecycle.ts'
 

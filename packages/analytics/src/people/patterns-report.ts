@@ -1,6 +1,6 @@
 import { COMPLEX, MODERATE } from '../behavior/complexity.ts'
-import { columnKey, NONE } from '../dimensions.ts'
-import type { Durations } from '../durations.ts'
+import { columnKey, NONE } from '../query/dimensions.ts'
+import type { Durations } from '../sums/durations.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readPatterns, type Patterns } from './read-patterns.ts'
 

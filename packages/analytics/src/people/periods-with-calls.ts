@@ -1,12 +1,12 @@
 import { addDays } from '@spanledger/store'
 
-import { zoneOf } from '../buckets.ts'
-import { filterSql } from '../compile-filter.ts'
-import { sql } from '../fragment.ts'
-import type { Frame } from '../frame.ts'
-import type { Period } from '../period.ts'
-import type { Scope } from '../scope.ts'
-import { readRows } from '../snapshot.ts'
+import { zoneOf } from '../query/buckets.ts'
+import { filterSql } from '../plan/compile-filter.ts'
+import { sql } from '../ledger/fragment.ts'
+import type { Frame } from '../read/frame.ts'
+import type { Period } from '../query/period.ts'
+import type { Scope } from '../plan/scope.ts'
+import { readRows } from '../ledger/snapshot.ts'
 
 /** Of more users than this most days have calls. */
 const FEW_USERS = 100

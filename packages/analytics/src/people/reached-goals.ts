@@ -1,4 +1,4 @@
-import { sql, type Fragment } from '../fragment.ts'
+import { sql, type Fragment } from '../ledger/fragment.ts'
 
 /**
  * SQL of rows `user_id, name, ms`: goals of users that were reached before an instant, each about one thing (a session, the user, itself)

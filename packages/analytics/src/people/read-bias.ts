@@ -1,12 +1,12 @@
 import type { BiasCell, Measure } from '../behavior/bias.ts'
-import { compileBase } from '../compile.ts'
-import { NONE, type Dimension } from '../dimensions.ts'
-import { join, raw, sql } from '../fragment.ts'
-import { scopeOf, type Frame } from '../frame.ts'
-import { readSaid } from '../read-said.ts'
-import { readGroups } from '../read-groups.ts'
-import type { Key, Scope } from '../scope.ts'
-import { readRows } from '../snapshot.ts'
+import { compileBase } from '../plan/compile.ts'
+import { NONE, type Dimension } from '../query/dimensions.ts'
+import { join, raw, sql } from '../ledger/fragment.ts'
+import { scopeOf, type Frame } from '../read/frame.ts'
+import { readSaid } from '../read/read-said.ts'
+import { readGroups } from '../read/read-groups.ts'
+import type { Key, Scope } from '../plan/scope.ts'
+import { readRows } from '../ledger/snapshot.ts'
 
 const USER: Dimension = { kind: 'column', name: 'user' }
 const MODEL: Dimension = { kind: 'column', name: 'model' }

@@ -1,8 +1,8 @@
-import { compileBase } from '../compile.ts'
+import { compileBase } from '../plan/compile.ts'
 import { MIN_REQUESTS, type BusyDay } from '../behavior/abuse.ts'
-import { join, raw, sql } from '../fragment.ts'
-import { scopeOf, type Frame } from '../frame.ts'
-import { readRows } from '../snapshot.ts'
+import { join, raw, sql } from '../ledger/fragment.ts'
+import { scopeOf, type Frame } from '../read/frame.ts'
+import { readRows } from '../ledger/snapshot.ts'
 
 /** The days on which users made many calls: hours with a call, the busiest minute, errors. Users by id; nobody is no user. */
 export async function readBusyDays(frame: Frame): Promise<BusyDay[]> {

@@ -1,9 +1,9 @@
 import { addDays } from '@spanledger/store'
 
-import type { Dimension } from '../dimensions.ts'
-import { scopeOf, type Frame } from '../frame.ts'
-import { metricTable } from '../metrics.ts'
-import { readGroups } from '../read-groups.ts'
+import type { Dimension } from '../query/dimensions.ts'
+import { scopeOf, type Frame } from '../read/frame.ts'
+import { metricTable } from '../query/metrics.ts'
+import { readGroups } from '../read/read-groups.ts'
 import type { ChurnUser } from '../retention/churn.ts'
 
 /** Who has no call in so many whole days before `as_of` has left. */

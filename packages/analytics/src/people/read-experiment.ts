@@ -1,5 +1,5 @@
-import type { Frame } from '../frame.ts'
-import { readRows } from '../snapshot.ts'
+import type { Frame } from '../read/frame.ts'
+import { readRows } from '../ledger/snapshot.ts'
 
 /** A user who was shown a variant, and what the user did in the time that counts. */
 export interface ExposedUser {

@@ -1,5 +1,5 @@
-import type { Frame } from '../frame.ts'
-import { readRows } from '../snapshot.ts'
+import type { Frame } from '../read/frame.ts'
+import { readRows } from '../ledger/snapshot.ts'
 
 /** Users whom the app says that it showed a feature to, by feature, before `as_of`; ids as in histories. */
 export async function readExposures({ store, clock }: Frame): Promise<ReadonlyMap<string, ReadonlySet<string>>> {

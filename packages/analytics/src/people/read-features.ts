@@ -1,9 +1,9 @@
 import { addDays } from '@spanledger/store'
 
-import { compileBase } from '../compile.ts'
-import { raw, sql, type Fragment } from '../fragment.ts'
-import { scopeOf, type Frame } from '../frame.ts'
-import { readColumns, readRows } from '../snapshot.ts'
+import { compileBase } from '../plan/compile.ts'
+import { raw, sql, type Fragment } from '../ledger/fragment.ts'
+import { scopeOf, type Frame } from '../read/frame.ts'
+import { readColumns, readRows } from '../ledger/snapshot.ts'
 
 /** When each user first used each feature, by user, in ms; calls before `as_of`. */
 export async function readTried(frame: Frame): Promise<ReadonlyMap<number, readonly number[]>> {

@@ -1,13 +1,13 @@
-import type { Period } from '../period.ts'
-import { compileUserDays } from '../compile-users.ts'
-import { scopeOf, type Frame } from '../frame.ts'
-import { readGroups } from '../read-groups.ts'
-import type { Scope } from '../scope.ts'
-import { readColumns } from '../snapshot.ts'
-import { readFirstSeen } from '../seen-users.ts'
-import { readUserDays } from '../user-days.ts'
-import { timeKeyOfDay } from '../time-bucket.ts'
-import type { ActiveDay, UserHistory } from '../retention/user-history.ts'
+import type { Period } from '../query/period.ts'
+import { compileUserDays } from '../plan/compile-users.ts'
+import { scopeOf, type Frame } from '../read/frame.ts'
+import { readGroups } from '../read/read-groups.ts'
+import type { Scope } from '../plan/scope.ts'
+import { readColumns } from '../ledger/snapshot.ts'
+import { readFirstSeen } from '../ledger/seen-users.ts'
+import { readUserDays } from '../segments/user-days.ts'
+import { timeKeyOfDay } from '../query/time-bucket.ts'
+import type { ActiveDay, UserHistory } from '../behavior/user-history.ts'
 
 /** The local days of everybody's calls up to `as_of`, as far as the filter lets them through; users by id, without the anonymous. */
 export interface Histories {

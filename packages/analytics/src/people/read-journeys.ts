@@ -1,8 +1,8 @@
 import type { CallKind } from '../behavior/user-call.ts'
-import type { Frame } from '../frame.ts'
+import type { Frame } from '../read/frame.ts'
 import { Journeys, type Journey, type JourneyKind } from '../journey/journeys.ts'
 import type { Person } from '../journey/person.ts'
-import { readRows } from '../snapshot.ts'
+import { readRows } from '../ledger/snapshot.ts'
 import { readRetries } from './read-retries.ts'
 import { eachCall, openCallWords, type CallWords } from './user-calls.ts'
 

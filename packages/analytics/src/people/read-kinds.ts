@@ -1,7 +1,7 @@
 import type { Store } from '@spanledger/store'
 
 import type { CallKind } from '../behavior/user-call.ts'
-import { readRows } from '../snapshot.ts'
+import { readRows } from '../ledger/snapshot.ts'
 
 /** The kinds of a ledger's calls, by id. */
 export async function readKinds(store: Store): Promise<ReadonlyMap<number, CallKind>> {

@@ -1,11 +1,11 @@
-import { compileBase, durationBucketSql } from '../compile.ts'
+import { compileBase, durationBucketSql } from '../plan/compile.ts'
 import { COMPLEX, complexitySql, MODERATE } from '../behavior/complexity.ts'
-import type { Dimension } from '../dimensions.ts'
-import { Durations } from '../durations.ts'
-import { join, raw, sql, type Fragment } from '../fragment.ts'
-import { scopeOf, type Frame } from '../frame.ts'
-import type { Key } from '../scope.ts'
-import { readRows } from '../snapshot.ts'
+import type { Dimension } from '../query/dimensions.ts'
+import { Durations } from '../sums/durations.ts'
+import { join, raw, sql, type Fragment } from '../ledger/fragment.ts'
+import { scopeOf, type Frame } from '../read/frame.ts'
+import type { Key } from '../plan/scope.ts'
+import { readRows } from '../ledger/snapshot.ts'
 
 /** Calls further apart are of two sessions. */
 const IDLE_MS = 30 * 60_000

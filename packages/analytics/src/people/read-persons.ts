@@ -1,9 +1,9 @@
 import { addDays } from '@spanledger/store'
 
-import { scopeOf, type Frame } from '../frame.ts'
+import { scopeOf, type Frame } from '../read/frame.ts'
 import { mayBeSignUpOf, type JourneyTime, type Person } from '../journey/person.ts'
-import { readGroups } from '../read-groups.ts'
-import { timeKeyOfDay } from '../time-bucket.ts'
+import { readGroups } from '../read/read-groups.ts'
+import { timeKeyOfDay } from '../query/time-bucket.ts'
 import { readSignUps } from './read-sign-ups.ts'
 
 /** Who came in a period, by id. */

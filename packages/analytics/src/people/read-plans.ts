@@ -1,5 +1,5 @@
-import type { Frame } from '../frame.ts'
-import { readRows } from '../snapshot.ts'
+import type { Frame } from '../read/frame.ts'
+import { readRows } from '../ledger/snapshot.ts'
 import { readUserValues } from './read-user-values.ts'
 import { tierKeys } from './tier-keys.ts'
 

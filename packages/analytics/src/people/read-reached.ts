@@ -1,6 +1,6 @@
-import { sql } from '../fragment.ts'
-import type { Frame } from '../frame.ts'
-import { readRows } from '../snapshot.ts'
+import { sql } from '../ledger/fragment.ts'
+import type { Frame } from '../read/frame.ts'
+import { readRows } from '../ledger/snapshot.ts'
 import { reachedGoals } from './reached-goals.ts'
 import { signUpMilestones } from './read-sign-ups.ts'
 

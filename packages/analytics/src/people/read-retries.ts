@@ -2,10 +2,10 @@ import { SESSION_DAY_MS } from '@spanledger/store'
 
 import { findRetries, type RequestsOfFeature } from '../behavior/retries.ts'
 import { groupBy, type UserCall } from '../behavior/user-call.ts'
-import { compileAskedCalls, compileTriedAgain } from '../compile-users.ts'
-import { scopeOf, type Frame } from '../frame.ts'
-import type { Period } from '../period.ts'
-import { readColumns, readRows } from '../snapshot.ts'
+import { compileAskedCalls, compileTriedAgain } from '../plan/compile-users.ts'
+import { scopeOf, type Frame } from '../read/frame.ts'
+import type { Period } from '../query/period.ts'
+import { readColumns, readRows } from '../ledger/snapshot.ts'
 import { readKinds } from './read-kinds.ts'
 
 /** What each retry repeats, by its id: the hex of trace and span. */

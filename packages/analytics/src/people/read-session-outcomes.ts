@@ -1,6 +1,6 @@
 import type { SaidOfSession } from '../behavior/outcomes.ts'
-import type { Frame } from '../frame.ts'
-import { readRows } from '../snapshot.ts'
+import type { Frame } from '../read/frame.ts'
+import { readRows } from '../ledger/snapshot.ts'
 
 /** By session id of the ledger: the last end that the app told, else the last goal in it. */
 export async function readSessionOutcomes({ store, clock }: Frame): Promise<ReadonlyMap<number, SaidOfSession>> {

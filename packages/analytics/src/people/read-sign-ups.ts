@@ -1,9 +1,9 @@
 import { addDays, type Zone } from '@spanledger/store'
 
-import { sql, type Fragment } from '../fragment.ts'
-import type { Frame } from '../frame.ts'
+import { sql, type Fragment } from '../ledger/fragment.ts'
+import type { Frame } from '../read/frame.ts'
 import type { SignUp } from '../journey/person.ts'
-import { readRows } from '../snapshot.ts'
+import { readRows } from '../ledger/snapshot.ts'
 import { readUserValues } from './read-user-values.ts'
 
 /** When users signed up, by id, as far as anybody said; and of how many it cannot be read. */

@@ -1,9 +1,9 @@
-import { filterSql } from '../compile-filter.ts'
-import { raw, sql } from '../fragment.ts'
-import { scopeOf, type Frame } from '../frame.ts'
+import { filterSql } from '../plan/compile-filter.ts'
+import { raw, sql } from '../ledger/fragment.ts'
+import { scopeOf, type Frame } from '../read/frame.ts'
 import { taskOf, type Task, type TaskWord } from '../journey/tasks.ts'
-import { QueryError } from '../query-error.ts'
-import { readColumns, readRows } from '../snapshot.ts'
+import { QueryError } from '../query/query-error.ts'
+import { readColumns, readRows } from '../ledger/snapshot.ts'
 
 /** A goal that belongs to no task: whether it was reached, by the latest word on it. */
 export interface Goal {

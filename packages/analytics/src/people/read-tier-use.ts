@@ -1,11 +1,11 @@
-import { scopeOf, type Frame } from '../frame.ts'
-import { metricTable, type MetricName } from '../metrics.ts'
-import type { Period } from '../period.ts'
-import { readGroups } from '../read-groups.ts'
-import { namesIn, type FilterNode } from '../filter.ts'
-import { dateOf, shiftInterval, startOfInterval } from '../retention/user-history.ts'
-import { timeKeyOfDay } from '../time-bucket.ts'
-import type { Tier } from './tiers.ts'
+import { scopeOf, type Frame } from '../read/frame.ts'
+import { metricTable, type MetricName } from '../query/metrics.ts'
+import type { Period } from '../query/period.ts'
+import { readGroups } from '../read/read-groups.ts'
+import { namesIn, type FilterNode } from '../query/filter.ts'
+import { dateOf, shiftInterval, startOfInterval } from '../behavior/user-history.ts'
+import { timeKeyOfDay } from '../query/time-bucket.ts'
+import type { Tier } from '../segments/tiers.ts'
 
 /** What a user of a tier used in the running local month. */
 export interface UserOfTier {

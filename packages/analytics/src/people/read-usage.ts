@@ -1,8 +1,8 @@
 import type { CallCounts } from '../behavior/call-counts.ts'
 import { ratio } from '../behavior/session-metrics.ts'
 import { equals, type UsageCounts } from '../behavior/usage-patterns.ts'
-import { scopeOf, type Frame } from '../frame.ts'
-import { readGroups } from '../read-groups.ts'
+import { scopeOf, type Frame } from '../read/frame.ts'
+import { readGroups } from '../read/read-groups.ts'
 import { readBehavior } from './read-behavior.ts'
 
 /** What usage patterns are told from. */

@@ -1,7 +1,7 @@
-import { compileBase } from '../compile.ts'
-import { sql } from '../fragment.ts'
-import { scopeOf, type Frame } from '../frame.ts'
-import { readRows } from '../snapshot.ts'
+import { compileBase } from '../plan/compile.ts'
+import { sql } from '../ledger/fragment.ts'
+import { scopeOf, type Frame } from '../read/frame.ts'
+import { readRows } from '../ledger/snapshot.ts'
 
 /** Which of the values that a user had counts. */
 export interface WhichValue {

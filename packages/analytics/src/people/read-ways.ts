@@ -1,6 +1,6 @@
-import type { Frame } from '../frame.ts'
+import type { Frame } from '../read/frame.ts'
 import type { Way } from '../journey/way.ts'
-import { nearest } from '../query-error.ts'
+import { nearest } from '../query/query-error.ts'
 import { readJourneys } from './read-journeys.ts'
 import { readPersons } from './read-persons.ts'
 import { readReached } from './read-reached.ts'

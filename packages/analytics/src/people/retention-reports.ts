@@ -1,10 +1,10 @@
-import type { Frame } from '../frame.ts'
+import type { Frame } from '../read/frame.ts'
 import { cohorts } from '../retention/cohorts.ts'
-import type { UserHistory } from '../retention/user-history.ts'
+import type { UserHistory } from '../behavior/user-history.ts'
 import type { ColumnTable, PeopleAsked, Told } from './people-report.ts'
 import { readHistories } from './read-histories.ts'
 import { readPersons } from './read-persons.ts'
-import { choiceOf, weeksOf } from './report-options.ts'
+import { choiceOf, weeksOf } from '../report-options.ts'
 
 const defaultWeeks = [1, 2, 4, 8, 12]
 

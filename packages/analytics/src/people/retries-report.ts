@@ -1,5 +1,5 @@
 import { issuesOf, retryRates, type RequestsOfFeature } from '../behavior/retries.ts'
-import { NONE } from '../dimensions.ts'
+import { NONE } from '../query/dimensions.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readRequestsByFeature } from './read-retries.ts'
 

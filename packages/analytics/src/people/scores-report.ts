@@ -1,9 +1,9 @@
-import { filterSql } from '../compile-filter.ts'
-import { raw, sql } from '../fragment.ts'
-import { scopeOf } from '../frame.ts'
-import { scoreEvents } from '../latest-events.ts'
-import { QueryError } from '../query-error.ts'
-import { readRows } from '../snapshot.ts'
+import { filterSql } from '../plan/compile-filter.ts'
+import { raw, sql } from '../ledger/fragment.ts'
+import { scopeOf } from '../read/frame.ts'
+import { scoreEvents } from '../plan/latest-events.ts'
+import { QueryError } from '../query/query-error.ts'
+import { readRows } from '../ledger/snapshot.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 
 type Row = [

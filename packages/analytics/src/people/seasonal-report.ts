@@ -1,5 +1,5 @@
 import { MIN_MONTHS, MIN_WEEKS, monthSeasons, weekdaySeasons } from '../retention/seasonal.ts'
-import { startOfInterval } from '../retention/user-history.ts'
+import { startOfInterval } from '../behavior/user-history.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readHistories } from './read-histories.ts'
 

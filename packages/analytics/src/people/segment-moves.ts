@@ -1,5 +1,5 @@
-import { NONE } from '../dimensions.ts'
-import type { Memberships } from '../memberships.ts'
+import { NONE } from '../query/dimensions.ts'
+import type { Memberships } from '../segments/memberships.ts'
 
 /** How many users are in a segment, and who came and left since an earlier instant. */
 export interface SegmentCount {

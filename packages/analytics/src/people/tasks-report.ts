@@ -2,11 +2,11 @@ import { groupBy } from '../behavior/user-call.ts'
 import { ratio } from '../behavior/session-metrics.ts'
 import { countTasks, type Task, type TaskCount } from '../journey/tasks.ts'
 import { sum } from '../statistics/quantiles.ts'
-import { timeKeyOfDay } from '../time-bucket.ts'
+import { timeKeyOfDay } from '../query/time-bucket.ts'
 import { byCohort, cohortColumn } from './by-cohort.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readRequestsOf, readTasks, type Goal } from './read-tasks.ts'
-import { durationOf } from './report-options.ts'
+import { durationOf } from '../report-options.ts'
 
 /** How many tasks and goals are completed, and at which steps the others stop. */
 export async function tellTasks({ frame, options, interval, isBegun }: PeopleAsked): Promise<Told> {

@@ -1,9 +1,9 @@
-import { QueryError } from '../query-error.ts'
-import { dateOf } from '../retention/user-history.ts'
-import { timeKeyOfDay } from '../time-bucket.ts'
+import { QueryError } from '../query/query-error.ts'
+import { dateOf } from '../behavior/user-history.ts'
+import { timeKeyOfDay } from '../query/time-bucket.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readTierUse } from './read-tier-use.ts'
-import { parseTiersText, useOfLimit } from './tiers.ts'
+import { parseTiersText, useOfLimit } from '../segments/tiers.ts'
 
 /** What each user used of the limits of its tier in the running month. */
 export async function tellTiers({ frame, options }: PeopleAsked): Promise<Told> {

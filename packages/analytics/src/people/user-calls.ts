@@ -1,11 +1,11 @@
 import { inSteps, isMessageOperation, type SessionCall, type Step } from '@spanledger/store'
 
 import type { CallKind } from '../behavior/user-call.ts'
-import { compileFeatureNames, compileUserCalls } from '../compile-users.ts'
-import { NONE } from '../dimensions.ts'
-import { scopeOf, type Frame } from '../frame.ts'
-import type { Period } from '../period.ts'
-import { readColumns, readRows } from '../snapshot.ts'
+import { compileFeatureNames, compileUserCalls } from '../plan/compile-users.ts'
+import { NONE } from '../query/dimensions.ts'
+import { scopeOf, type Frame } from '../read/frame.ts'
+import type { Period } from '../query/period.ts'
+import { readColumns, readRows } from '../ledger/snapshot.ts'
 import { periodsWithCalls } from './periods-with-calls.ts'
 import { readKinds } from './read-kinds.ts'
 

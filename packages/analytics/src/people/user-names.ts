@@ -1,6 +1,6 @@
 import type { Store } from '@spanledger/store'
 
-import { readRows } from '../snapshot.ts'
+import { readRows } from '../ledger/snapshot.ts'
 
 /** The ids of users as apps know them, by the ledger's own. */
 export async function readUserNames(store: Store, userIds: readonly number[]): Promise<ReadonlyMap<number, string>> {

@@ -1,4 +1,4 @@
-import type { UserHistory } from './user-history.ts'
+import type { UserHistory } from '../behavior/user-history.ts'
 
 /** Users who called on a day, in the 7 and in the 30 days that end with it. */
 export interface ActiveUsers {

@@ -1,5 +1,5 @@
 import { reachedOverTime, type ReachedStep } from '../statistics/survival.ts'
-import { isActive, startOfInterval, type UserHistory } from './user-history.ts'
+import { isActive, startOfInterval, type UserHistory } from '../behavior/user-history.ts'
 
 /** How far users have come with a feature; each stage is part of the one before. */
 export interface Adoption {

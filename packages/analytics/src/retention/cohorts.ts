@@ -1,5 +1,5 @@
 import { groupBy } from '../behavior/user-call.ts'
-import { intervalLabel, isActive, shiftInterval, startOfInterval, type Interval, type UserHistory } from './user-history.ts'
+import { intervalLabel, isActive, shiftInterval, startOfInterval, type Interval, type UserHistory } from '../behavior/user-history.ts'
 
 /** Users who began in one interval, and which share of them was active in their n-th week. */
 export interface Cohort {

@@ -1,6 +1,6 @@
 import { mean } from '../statistics/quantiles.ts'
 import { durationInWords } from '../behavior/in-words.ts'
-import { activeDays, type UserHistory } from './user-history.ts'
+import { activeDays, type UserHistory } from '../behavior/user-history.ts'
 
 /** How users of a tenure behave: their own week n after they first came. */
 export interface EvolutionWeek {

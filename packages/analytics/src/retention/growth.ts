@@ -1,4 +1,4 @@
-import { intervalLabel, isActive, shiftInterval, startOfInterval, type Interval, type UserHistory } from './user-history.ts'
+import { intervalLabel, isActive, shiftInterval, startOfInterval, type Interval, type UserHistory } from '../behavior/user-history.ts'
 
 /** Who came, stayed, returned and left in an interval; `active = active before + new + resurrected - dormant`. */
 export interface Growth {

@@ -1,6 +1,6 @@
 import { associations, type Association } from './associations.ts'
 import { phi, youden, type TwoByTwo } from '../statistics/two-by-two.ts'
-import { activeDays, isActive, type UserHistory } from './user-history.ts'
+import { activeDays, isActive, type UserHistory } from '../behavior/user-history.ts'
 
 /** The weeks that are compared: what was done in days 0 to 6, and whether the user was active in days 21 to 27. */
 const exposureDays = 7

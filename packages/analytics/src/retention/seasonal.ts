@@ -1,5 +1,5 @@
 import { ratio } from '../behavior/session-metrics.ts'
-import { activeDays, isActive, shiftInterval, startOfInterval, type UserHistory } from './user-history.ts'
+import { activeDays, isActive, shiftInterval, startOfInterval, type UserHistory } from '../behavior/user-history.ts'
 
 /** How a weekday compares with all days. */
 export interface WeekdaySeason {

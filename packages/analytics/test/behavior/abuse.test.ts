@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 
 import { beyondPeers, brokenByDays, drifting, type BusyDay } from '../../src/behavior/abuse.ts'
 import { openAnalytics } from '../../src/index.ts'
-import type { UserHistory } from '../../src/retention/user-history.ts'
+import type { UserHistory } from '../../src/behavior/user-history.ts'
 import { ledgerOf, type CallWords } from '../ledger.ts'
 
 const busy: BusyDay = { user: 'u', day: 10, requests: 100, errors: 0, hours: 8, perMinute: 5 }

@@ -6,7 +6,7 @@ import { inOrder, type UserCall } from '../../src/behavior/user-call.ts'
 import { openAnalytics } from '../../src/index.ts'
 import { Journeys } from '../../src/journey/journeys.ts'
 import type { Person } from '../../src/journey/person.ts'
-import { dayOf } from '../../src/retention/user-history.ts'
+import { dayOf } from '../../src/behavior/user-history.ts'
 import { localIn } from '../behavior/histories.ts'
 import { ledgerOf, type CallWords } from '../ledger.ts'
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { associations, type Observed } from '../../src/retention/associations.ts'
 import { churnIndicators, type ChurnUser } from '../../src/retention/churn.ts'
 import { activationThresholds, bestThreshold, bestThresholdInterval } from '../../src/retention/insights.ts'
-import { dayOf } from '../../src/retention/user-history.ts'
+import { dayOf } from '../../src/behavior/user-history.ts'
 import { twelveUsers } from '../behavior/histories.ts'
 import { historiesOf } from './user-histories.ts'
 

@@ -5,7 +5,7 @@ import { activeUsers } from '../../src/retention/active-users.ts'
 import { adoption } from '../../src/retention/adoption.ts'
 import { cohorts } from '../../src/retention/cohorts.ts'
 import { growth } from '../../src/retention/growth.ts'
-import { shiftInterval, startOfInterval, type Interval, type UserHistory } from '../../src/retention/user-history.ts'
+import { shiftInterval, startOfInterval, type Interval, type UserHistory } from '../../src/behavior/user-history.ts'
 
 const START = 19_700
 

@@ -7,7 +7,7 @@ import { cohorts, type Cohort, type CohortOptions } from '../../src/retention/co
 import { evolution, evolutionInWords } from '../../src/retention/evolution.ts'
 import { growth } from '../../src/retention/growth.ts'
 import { activationThresholds, bestThreshold, retentionInsights } from '../../src/retention/insights.ts'
-import { dateOf, dayOf } from '../../src/retention/user-history.ts'
+import { dateOf, dayOf } from '../../src/behavior/user-history.ts'
 import { twelveUsers } from '../behavior/histories.ts'
 import { historiesOf } from './user-histories.ts'
 

@@ -5,7 +5,7 @@ import type { Store } from '@spanledger/store'
 
 import { openAnalytics, type Cell } from '../../src/index.ts'
 import { monthSeasons, weekdaySeasons } from '../../src/retention/seasonal.ts'
-import { dateOf, dayOf, type UserHistory } from '../../src/retention/user-history.ts'
+import { dateOf, dayOf, type UserHistory } from '../../src/behavior/user-history.ts'
 import { ledgerOf, type CallWords } from '../ledger.ts'
 
 const MONDAY = dayOf('2024-01-01')

@@ -1,5 +1,5 @@
 import { groupBy, type UserCall } from '../../src/behavior/user-call.ts'
-import type { UserHistory } from '../../src/retention/user-history.ts'
+import type { UserHistory } from '../../src/behavior/user-history.ts'
 
 /** The histories that calls make, by UTC days. */
 export function historiesOf(calls: readonly UserCall[]): UserHistory[] {

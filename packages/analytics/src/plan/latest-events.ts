@@ -1,0 +1,66 @@
+import { raw, sql, type Fragment } from '../ledger/fragment.ts'
+import type { Said } from '../sums/group.ts'
+import type { Scope } from './scope.ts'
+
+/** What makes two events say the same thing anew, besides user and name: what they are about. */
+const target = `e.target_kind, CASE e.target_kind WHEN 'session' THEN e.session_id WHEN 'itself' THEN hex(e.span_id) || hex(e.trace_id)
+  ELSE e.target END`
+
+/**
+ * Which events replace each other. One user has one opinion of the app, however it was asked; nobody's answers are not told
+ * apart. Steps of a task are no goals of their own.
+ */
+const replacing: Readonly<Record<Said, { only: string; same: string }>> = {
+  feedback: {
+    only: "s.kind = 'feedback' AND s.source = 'human' AND (e.value IS NOT NULL OR e.outcome IS NOT NULL)",
+    same: `e.user_id, s.name, ${target}`,
+  },
+  nps: { only: "s.kind = 'nps' AND e.value IS NOT NULL AND e.user_id <> 0", same: 'e.user_id' },
+  goals: { only: "s.kind = 'goal' AND e.outcome IS NOT NULL AND e.step IS NULL", same: `e.user_id, s.name, ${target}` },
+  revenue: { only: "s.kind = 'revenue' AND e.amount_nano_usd IS NOT NULL", same: `e.user_id, s.name, ${target}` },
+}
+
+/** What the outer statements read of an event: where its user, session and properties stand, when it was, what it says. */
+const columns = [
+  'start_ms',
+  'user_id',
+  'session_id',
+  'segment_id',
+  'overflow',
+  'p1',
+  'p2',
+  'p3',
+  'p4',
+  'p5',
+  'p6',
+  'p7',
+  'p8',
+  'value',
+  'outcome',
+  'amount_nano_usd',
+]
+
+/**
+ * The events of a period that count: of each user, name and target the latest. Rows of events, with `satisfaction`: the
+ * value from 0 to 10, NULL where it was given without a scale.
+ */
+export function latestEvents(said: Said, scope: Scope): Fragment {
+  return latestOf(replacing[said], scope)
+}
+
+/** The same of scores by whomever: people, rules and judging models, with `name` and `source`. */
+export function scoreEvents(scope: Scope): Fragment {
+  const only = "s.kind = 'feedback' AND (e.value IS NOT NULL OR e.outcome IS NOT NULL)"
+  return latestOf({ only, same: `e.user_id, s.name, s.source, ${target}` }, scope)
+}
+
+function latestOf({ only, same }: { only: string; same: string }, { period, userIds }: Scope): Fragment {
+  // Who is asked for is known before: the answers of others replace none of theirs.
+  const asked = userIds === undefined ? raw('1') : sql`e.user_id IN (SELECT value FROM json_each(${JSON.stringify(userIds)}))`
+  // With one max() the other columns are those of its row (https://www.sqlite.org/lang_select.html#bareagg, read 2026-11-25): half
+  // of what a window function takes. The key is of one width and holds all that tells two events apart, so that no two are equal.
+  return sql`(SELECT ${raw(columns.map((column) => `e.${column}`).join(', '))}, s.name, s.source, (e.value - e.min) / (e.max - e.min) * 10 AS satisfaction,
+      max(printf('%019d', e.start_ms * 1024 + e.start_fraction) || hex(e.span_id) || hex(e.trace_id)) AS latest
+    FROM event_subjects AS s CROSS JOIN events AS e ON e.subject_id = s.subject_id
+    WHERE ${raw(only)} AND e.start_ms >= ${period.fromMs} AND e.start_ms < ${period.toMs} AND ${asked} GROUP BY ${raw(same)})`
+}

@@ -1,0 +1,123 @@
+import type { Group } from '../sums/group.ts'
+import { cost, costSums, ratio, type Metric } from './metric.ts'
+import { normalQuantile } from '../statistics/distributions.ts'
+
+/** Nothing told is unknown, not nothing earned. */
+const revenue = ({ revenue: told }: Group): bigint | null => (told === undefined || told.payments === 0 ? null : told.nanoUsd)
+
+const margin = (group: Group): bigint | null => {
+  const [earned, spent] = [revenue(group), cost(group)]
+  return earned === null || spent === null ? null : earned - spent
+}
+
+/** (p + d - (p - d)^2) / n is the variance of the mean of answers worth 1, 0 and -1. */
+function npsBound(nps: Group['nps'], sign: 1 | -1): number | null {
+  if (nps === undefined || nps.answers < 2) return null
+  const [p, d] = [nps.promoters / nps.answers, nps.detractors / nps.answers]
+  return (p - d + sign * normalQuantile(0.975) * Math.sqrt((p + d - (p - d) ** 2) / nps.answers)) * 100
+}
+
+/** Metrics of what is said beside calls: goals, payments, feedback, NPS. */
+export const saidMetrics = {
+  goals_told: {
+    label: 'Goals told',
+    type: 'int',
+    says: 'goals of which the app said how they went (track.goal), of each user, goal and target the latest',
+    needs: ['goals'],
+    of: (g) => g.goals?.told ?? null,
+  },
+  goals_reached: {
+    label: 'Goals',
+    type: 'int',
+    says: 'of those, the ones that were reached',
+    needs: ['goals'],
+    of: (g) => g.goals?.reached ?? null,
+  },
+  goal_success: {
+    label: 'Goal %',
+    type: 'rate',
+    says: 'goals_reached / goals_told',
+    needs: ['goals'],
+    of: ({ goals }) => (goals === undefined ? null : ratio(goals.reached, goals.told)),
+  },
+  payments: {
+    label: 'Payments',
+    type: 'int',
+    says: 'payments and refunds that the app told of (track.revenue), of each payment id the latest amount',
+    needs: ['revenue'],
+    of: (g) => g.revenue?.payments ?? null,
+  },
+  revenue_usd: {
+    label: 'Revenue',
+    type: 'usd',
+    says: 'what was paid, less what was given back; null where no payment was told',
+    needs: ['revenue'],
+    of: revenue,
+  },
+  margin_usd: {
+    label: 'Margin',
+    type: 'usd',
+    says: 'revenue_usd - cost_usd',
+    sums: costSums,
+    needs: ['revenue'],
+    of: margin,
+  },
+  margin_rate: {
+    label: 'Margin %',
+    type: 'rate',
+    says: 'margin_usd / revenue_usd',
+    sums: costSums,
+    needs: ['revenue'],
+    of: (g) => ratio(margin(g), revenue(g)),
+  },
+  feedback_count: {
+    label: 'Feedback',
+    type: 'int',
+    says: 'ratings and thumbs by people; of each user, name and target the latest',
+    needs: ['feedback'],
+    of: (g) => g.feedback?.count ?? null,
+  },
+  feedback_positive: {
+    label: 'Positive',
+    type: 'int',
+    says: 'of the feedback, thumbs up and ratings of at least 4 of 5, or their like on another scale',
+    needs: ['feedback'],
+    of: (g) => g.feedback?.positive ?? null,
+  },
+  csat: {
+    label: 'CSAT',
+    type: 'rate',
+    says: 'feedback_positive / feedback with a score on a scale',
+    needs: ['feedback'],
+    of: (g) => (g.feedback === undefined ? null : ratio(g.feedback.positive, g.feedback.scored)),
+  },
+  satisfaction: {
+    label: 'Satisfaction',
+    type: 'number',
+    says: 'feedback from 0 to 10: the mean over users of the mean of each',
+    needs: ['feedback'],
+    of: (g) => g.feedback?.satisfaction ?? null,
+  },
+  nps: {
+    label: 'NPS',
+    type: 'number',
+    says: 'share of answers 9 and 10 minus share of 0 to 6, times 100; the latest answer of each user',
+    needs: ['nps'],
+    of: ({ nps }) => (nps === undefined || nps.answers === 0 ? null : ((nps.promoters - nps.detractors) / nps.answers) * 100),
+  },
+  nps_low: {
+    label: 'NPS from',
+    type: 'number',
+    says: 'the 95 % interval of nps, from the spread of the answers; null of fewer than two',
+    needs: ['nps'],
+    of: ({ nps }) => npsBound(nps, -1),
+  },
+  nps_high: { label: 'NPS to', type: 'number', says: 'its upper end', needs: ['nps'], of: ({ nps }) => npsBound(nps, 1) },
+  nps_answers: {
+    label: 'NPS answers',
+    type: 'int',
+    says: 'users who answered how likely they recommend the app',
+    needs: ['nps'],
+    of: (g) => g.nps?.answers ?? null,
+  },
+} as const satisfies Record<string, Metric>
