@@ -197,7 +197,50 @@ describe('reports about people, over twelve users', () => {
     await expect(analytics.report('cohorts', { options: { weeks: '1,x' } })).rejects.toThrow(QueryError)
     await expect(analytics.report('active', { metrics: ['requests'] })).rejects.toThrow('takes no metrics')
     await expect(analytics.report('growth', { by: ['property:plan'] })).rejects.toThrow('split by one interval')
-    await expect(analytics.report('growth', { compare: 'previous' })).rejects.toThrow('cannot be compared')
+    await expect(analytics.report('growth', { compare: 'previous' })).rejects.toThrow('give one: since or last')
+  })
+
+  it('are compared with the period before: the n-th step of time with the n-th, each as it was then', async () => {
+    const march = await rowsOf('active', { since: '2024-03-25', until: '2024-03-31', compare: 'previous' })
+    const before = await rowsOf('active', { since: '2024-03-18', until: '2024-03-24' })
+    expect(march).toHaveLength(7)
+    expect(march.map((row) => [row['dau_previous'], row['wau_previous']])).toEqual(before.map(({ dau, wau }) => [dau, wau]))
+    expect(march.map((row) => row['dau_change'])).toEqual(
+      march.map(({ dau }, n) =>
+        before[n]?.['dau'] === 0 ? null : (Number(dau) - Number(before[n]?.['dau'])) / Number(before[n]?.['dau']),
+      ),
+    )
+    expect(Object.keys(march[0] ?? {}).filter((key) => key.startsWith('date'))).toEqual(['date'])
+  })
+
+  it('of one row, and of rows by name, are compared too', async () => {
+    const params = { since: '2024-03-01', until: '2024-03-31' }
+    const [now] = await rowsOf('session_metrics', { ...params, compare: 'previous' })
+    const ended = openAnalytics(store, { now: () => Date.parse('2024-03-01T00:00:00Z') })
+    const before = (await ended.report('session_metrics', { since: '2024-01-30', until: '2024-02-29' })).rows[0]
+    expect(now?.['sessions_previous']).toBe(before?.['sessions'])
+    expect(Number(now?.['sessions'])).toBeGreaterThan(0)
+    const days = await rowsOf('stickiness', { ...params, compare: 'previous' })
+    expect(Object.keys(days[0] ?? {})).toEqual([
+      'days',
+      'users',
+      'users_previous',
+      'users_change',
+      'share',
+      'share_previous',
+      'share_change',
+    ])
+    const { rows: then } = await ended.report('stickiness', {})
+    expect(days.map((row) => row['users_previous'])).toEqual(then.map(({ users }) => users))
+    const features = await rowsOf('behavior', { ...params, compare: 'previous' })
+    expect(features.length).toBeGreaterThan(0)
+  })
+
+  it('are not complete while a row of theirs is not', async () => {
+    const complete = async (name: string, params = {}): Promise<boolean> => (await analytics.report(name, params)).meta.complete
+    expect(await complete('growth')).toBe(false)
+    expect(await complete('growth', { since: '2024-01-01', until: '2024-03-31' })).toBe(true)
+    expect(await complete('active')).toBe(true)
   })
 
   it('say what each column is, where asked', async () => {

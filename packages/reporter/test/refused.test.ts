@@ -13,7 +13,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 const ask = (...args: string[]): ReturnType<typeof run> => run([...args, '--store', path])
 
 it.each([
-  ['a threshold on what every object has', ['--fail-on', '__proto__ > 1'], 'unknown total "__proto__"'],
+  ['a threshold on what every object has', ['--fail-on', '__proto__ > 1'], 'unknown number "__proto__"'],
   ['a threshold that is no comparison', ['--fail-on', 'cost_usd'], 'Cannot read --fail-on "cost_usd"'],
   ['an empty filter', ['--where', ''], '--where is empty'],
   ['an empty filter on rows', ['--having', ''], '--having is empty'],
@@ -27,10 +27,16 @@ it.each([
   expect(err).not.toMatch(/native code|\[object|\n\s+at /)
 })
 
-it('a threshold on rows that cannot be added up says what to do instead', async () => {
-  const { code, out, err } = await ask('report', 'seasonal', '--format', 'csv', '--fail-on', 'users_index > 2')
-  expect({ code, out }).toEqual({ code: 2, out: '' })
-  expect(err).toContain('This report has no totals')
+it('a threshold on rows that cannot be added up is that of any row, which is named', async () => {
+  const active = (...args: string[]): ReturnType<typeof run> =>
+    ask('report', 'active', '--since', '2026-01-04', '--until', '2026-01-06', '--format', 'csv', ...args)
+  const { code, err } = await active('--fail-on', 'dau > 0 and wau < 5')
+  expect([code, err]).toEqual([5, expect.stringContaining('Threshold tripped: dau is 1 and wau is 1 where date is 2026-01-05')])
+  expect((await active('--fail-on', 'dau > 1')).code).toBe(0)
+  expect((await active('--fail-on', 'not stickiness > 7')).code).toBe(5)
+  const unknown = await active('--fail-on', 'date > 1')
+  expect(unknown).toMatchObject({ code: 2, out: '' })
+  expect(unknown.err).toContain('unknown number "date". Allowed: of any listed row: dau, wau, mau, stickiness.')
 })
 
 it("a name with two letters in each other's place is near the one that was meant", async () => {

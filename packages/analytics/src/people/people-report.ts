@@ -2,7 +2,8 @@ import type { Store } from '@spanledger/store'
 
 import { buildAnswer, type Answer, type Asked, type DefinedColumn, type RawRow } from '../query/answer.ts'
 import type { Dimension } from '../query/dimensions.ts'
-import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame } from '../read/frame.ts'
+import { checkComparable } from '../read/compare-previous.ts'
+import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame, type FrameWords } from '../read/frame.ts'
 import type { Amount, ColumnType } from '../query/metric.ts'
 import { checkHaving, rowPasses } from '../query/having.ts'
 import { decodeCursor, pageOf, type Place } from '../query/page.ts'
@@ -13,11 +14,12 @@ import { wholeWhere, type ReportQuery } from '../report-params.ts'
 import { onSnapshot } from '../ledger/snapshot.ts'
 import type { Interval } from '../behavior/user-history.ts'
 import type { GivenOptions } from '../report-options.ts'
+import { besideBefore, frameBefore } from './compare-told.ts'
 
 /** Columns by key: what they are called, their type, and what they are. */
 export type ColumnTable = Readonly<Record<string, readonly [label: string, type: ColumnType, says: string]>>
 
-type Value = Amount | string | boolean
+export type Value = Amount | string | boolean
 
 /** The rows of a report, keyed by its columns. */
 export interface Told {
@@ -55,15 +57,11 @@ export async function peopleReport(
   refuseWhatIsNotTaken(query)
   const interval = splitBy === 'interval' ? intervalOf(query.by) : undefined
   if (splitBy === 'property') checkProperty(query.by)
-  return onSnapshot(store, async () => {
-    const frame = await openFrame(store, clock, { ...query, by: splitBy === 'property' ? query.by : [], where: wholeWhere(query) })
-    const {
-      columns: table,
-      rows: told,
-      totals = {},
-      warnings = [],
-      seed,
-    } = await tell({
+  const { compare } = query
+  if (compare !== undefined) checkComparable(query)
+  const words: FrameWords = { ...query, by: splitBy === 'property' ? query.by : [], where: wholeWhere(query) }
+  const tellOf = (frame: Frame): Promise<Told> =>
+    tell({
       frame,
       options: query.options,
       interval,
@@ -71,6 +69,11 @@ export async function peopleReport(
       everybody: { ...frame, where: query.where },
       isBegun: query.since !== undefined || query.last !== undefined,
     })
+  return onSnapshot(store, async () => {
+    const frame = await openFrame(store, clock, words)
+    const now = await tellOf(frame)
+    const both = compare === undefined ? now : besideBefore(now, await tellOf(await frameBefore(frame, words, compare)))
+    const { columns: table, rows: told, totals = {}, warnings = [], seed } = both
     const columns = Object.entries(table).map(([key, [label, type, says]]): DefinedColumn => ({ key, label, type, says }))
     checkOrder(query.orderBy, columns)
     const rows = told.map(rawRow)
@@ -84,9 +87,11 @@ export async function peopleReport(
     })
     const scope = await scopeOf(frame, frame.period)
     const total = await readTotals(frame, scope, ['requests', 'users'])
+    const meta = await metaOf(frame, scope, { total, rows: passing.length, next, warnings })
     return buildAnswer({
       asked,
-      meta: await metaOf(frame, scope, { total, rows: passing.length, next, warnings }),
+      // A row that says so is of a step of time that has not ended.
+      meta: { ...meta, complete: meta.complete && !told.some(({ complete }) => complete === false) },
       columns,
       rows: listed.map(([, row]) => row),
       totals: rawRow(totals),
@@ -109,13 +114,12 @@ function placeIn(order: readonly Order[], columns: readonly DefinedColumn[]): (r
   })
 }
 
-function refuseWhatIsNotTaken({ metrics, compare, weekStart }: ReportQuery): void {
+function refuseWhatIsNotTaken({ metrics, weekStart }: ReportQuery): void {
   if (weekStart === 'sunday') throw new QueryError('The weeks of this report begin on Monday.', { given: weekStart })
   if (metrics !== undefined)
     throw new QueryError('This report has columns of its own and takes no metrics. Choose among them with --columns.', {
       given: metrics.join(','),
     })
-  if (compare !== undefined) throw new QueryError('This report cannot be compared with the period before.', { given: compare })
 }
 
 /** @throws QueryError for a split by anything but one property */

@@ -66,7 +66,7 @@ export function addShowOptions(command: Command): Command {
     .option('--columns <list>', 'which columns to write, in this order; "all" for every one')
     .option('--explain', 'say what each column is')
     .option('--fail-empty', `exit with ${exitCodes.noData} where there are no rows`)
-    .option('--fail-on <expr>', `exit with ${exitCodes.thresholdTripped} where the totals fit: 'error_rate > 0.05'`)
+    .option('--fail-on <expr>', `exit with ${exitCodes.thresholdTripped} where the totals, or else any row, fit: 'error_rate > 0.05'`)
 }
 
 export function reportParams(options: AskOptions & Pick<Globals, 'format'>): ReportParams {
