@@ -40,6 +40,7 @@ export const reportOptions = {
   experiment: { says: 'compare the variants of this experiment' },
   metric: { says: 'what is compared between variants', values: ['requests', 'cost_usd', 'error_rate', 'active', 'goals'] },
   window: { says: 'how long after the first exposure counts: 72 hours, or all the time up to as_of', values: ['72h', 'end'] },
+  weights: { says: 'how users were to be split between variants, where exposures do not tell it or tell it wrong: control:0.8,b:0.2' },
   peeking: { says: 'intervals for one look at the end, or for any number of looks (wider)', values: ['once', 'allowed'] },
   history: {
     says: 'how many users each segment had by day, week or month, or who moved between which in the period (moves)',
@@ -119,6 +120,19 @@ export function namesOf(option: ReportOptionName, options: GivenOptions): string
     .filter((name) => name !== '')
   if (names.length > 0 && names.length <= 100) return [...new Set(names)]
   throw new QueryError(`${option} ${JSON.stringify(text)} must name from 1 to 100, separated by commas.`, { given: text })
+}
+
+/** `control:0.8,b:0.2` as weights by name; undefined where none were given. @throws QueryError for what is no such list */
+export function weightsOf({ weights }: GivenOptions): ReadonlyMap<string, number> | undefined {
+  if (weights === undefined) return undefined
+  const parts = weights.split(',').map((part) => /^(.+):\s*(\d{1,9}(?:\.\d{1,12})?)$/.exec(part.trim()))
+  const named = new Map(parts.map((part) => [part?.[1]?.trim() ?? '', Number(part?.[2])]))
+  const isOfAll = parts.every((part) => part !== null) && named.size === parts.length && !named.has('') && parts.length <= 100
+  if (isOfAll && [...named.values()].filter((weight) => weight > 0).length >= 2) return named
+  throw new QueryError(
+    `Cannot read weights ${JSON.stringify(weights)}. Write each variant once with its weight, at least two above 0: control:0.8,b:0.2.`,
+    { given: weights },
+  )
 }
 
 /** `1,2,4` as numbers. @throws QueryError for what is no list of whole numbers from 1 to 260 */

@@ -92,6 +92,7 @@ const reports: Readonly<Record<string, Report>> = {
     'experiment',
     'metric',
     'window',
+    'weights',
     'peeking',
     'adjust',
   ]),

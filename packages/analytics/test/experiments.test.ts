@@ -16,7 +16,7 @@ const requestsOf = (arm: string, n: number): number => (arm === 'control' ? 2 + 
 const users = ['control', 'variant_a'].flatMap((arm) => Array.from({ length: 160 }, (_, n) => ({ arm, n, user: `${arm}-${n}` })))
 
 let made = 0
-function event(kind: 'exposed' | 'goal', at: number, words: { user: string; name: string; outcome: string }): LedgerEvent {
+function event(kind: 'exposed' | 'goal', at: number, words: { user: string; name: string; outcome: string; value?: number }): LedgerEvent {
   const id = (made++).toString(16)
   return {
     traceId: id.padStart(32, 'd'),
@@ -30,7 +30,7 @@ function event(kind: 'exposed' | 'goal', at: number, words: { user: string; name
     target: undefined,
     outcome: words.outcome,
     previous: undefined,
-    value: undefined,
+    value: words.value,
     min: undefined,
     max: undefined,
     amountNanoUsd: undefined,
@@ -150,6 +150,108 @@ describe('experiments', () => {
     ])
     await small.close()
     await expect(analytics.report('experiments', { options: { experiment: 'new_chat' } })).rejects.toThrow(/Did you mean "new_chat_ui"/)
+  })
+
+  describe('whose arms have weights', () => {
+    /** The report of an experiment whose arms have so many users, each told the share of its arm. */
+    async function splitOf(
+      arms: readonly { arm: string; users: number; share?: number }[],
+      options: Record<string, string> = {},
+    ): Promise<{ rows: (readonly Cell[])[]; warnings: readonly string[] }> {
+      const ledger = await ledgerOf([{ at: START, user: 'x' }])
+      const events = arms.flatMap(({ arm, users: count, share }) =>
+        Array.from({ length: count }, (_, n) =>
+          event('exposed', START, {
+            user: `${arm}-${n}`,
+            name: 'e',
+            outcome: arm,
+            ...(share === undefined ? {} : { value: share }),
+          }),
+        ),
+      )
+      await ledger.write({ calls: [], events })
+      const { rows, meta } = await openAnalytics(ledger, { now: () => AS_OF })
+        .report('experiments', { options: { experiment: 'e', ...options } })
+        .finally(() => ledger.close())
+      return {
+        rows: rows.map(({ variant = null, users: count = null, planned_share: share = null, state = null }) => [
+          variant,
+          count,
+          share,
+          state,
+        ]),
+        warnings: meta.warnings.filter((warning) => warning.includes('split') || warning.includes('share')),
+      }
+    }
+    const fourToOne = [
+      { arm: 'control', users: 800, share: 0.8 },
+      { arm: 'b', users: 200, share: 0.2 },
+    ]
+
+    it('are tested against the shares that exposures tell', async () => {
+      expect(await splitOf(fourToOne)).toEqual({
+        rows: [
+          ['control', 800, 0.8, 'control'],
+          ['b', 200, 0.2, 'no_data'],
+        ],
+        warnings: [],
+      })
+      // Of 1,000 users 500 are 300 more than planned: chi-squared 300^2/800 + 300^2/200 = 562.5.
+      const { rows, warnings } = await splitOf(fourToOne.map(({ arm, share }) => ({ arm, share, users: 500 })))
+      expect(rows.map((row) => row[3])).toEqual(['srm_fail', 'srm_fail'])
+      expect(warnings).toEqual([
+        expect.stringMatching(/^users were not split as planned \(p = .*e-124\): .* Planned: control 80 %, b 20 %$/),
+      ])
+    })
+
+    it('are tested against stated weights instead, and against equal ones where nobody told any', async () => {
+      const untold = fourToOne.map(({ arm, users: count }) => ({ arm, users: count }))
+      expect(await splitOf(untold)).toEqual({
+        rows: [
+          ['control', 800, 0.5, 'srm_fail'],
+          ['b', 200, 0.5, 'srm_fail'],
+        ],
+        warnings: [expect.stringMatching(/Equal shares are assumed, because exposures tell none; state others with --weights$/)],
+      })
+      expect(await splitOf(untold, { weights: 'control:8, b:2' })).toEqual(await splitOf(fourToOne))
+      expect((await splitOf(fourToOne, { weights: 'control:1,b:1' })).rows.map((row) => row[3])).toEqual(['srm_fail', 'srm_fail'])
+    })
+
+    it('notice an arm that nobody saw', async () => {
+      const [control, b] = [
+        { arm: 'control', users: 500, share: 0.4 },
+        { arm: 'b', users: 500, share: 0.4 },
+      ]
+      expect((await splitOf([control, b])).rows.map((row) => row[3])).toEqual(['srm_fail', 'srm_fail'])
+      expect((await splitOf([control, b], { weights: 'control:1,b:1,c:0' })).warnings).toEqual([])
+    })
+
+    it('say so where shares changed, or are known of some arms only', async () => {
+      const changed = [...fourToOne, { arm: 'b', users: 1, share: 0.21 }]
+      expect((await splitOf(changed)).warnings).toEqual(['the shares of variants changed while it ran: the latest are tested'])
+      expect(
+        await splitOf([
+          { arm: 'control', users: 800, share: 0.8 },
+          { arm: 'b', users: 200 },
+        ]),
+      ).toEqual({
+        rows: [
+          ['control', 800, 0.8, 'control'],
+          ['b', 200, null, 'no_data'],
+        ],
+        warnings: ['the split is not tested: no share was told of b; state them with --weights'],
+      })
+    })
+
+    it('refuse weights that are none, or that leave out an arm', async () => {
+      const few = fourToOne.map(({ arm, share }) => ({ arm, share, users: 1 }))
+      for (const weights of ['control', 'control:1', 'control:-1,b:2', 'control:1,control:2', 'control:0,b:1', ':1,b:1', '']) {
+        await expect(splitOf(few, { weights })).rejects.toThrow('Cannot read weights')
+      }
+      await expect(splitOf(few, { weights: 'control:1,c:1' })).rejects.toThrow(
+        'weights must name every variant that users saw; b is missing.',
+      )
+    })
   })
 
   it('of equal arms are called different about as often as chance has it', async () => {

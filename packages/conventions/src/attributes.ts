@@ -114,6 +114,8 @@ export const eventAttributes = {
   featureName: 'spanledger.feature.name',
   experimentKey: 'spanledger.experiment.key',
   experimentVariant: 'spanledger.experiment.variant',
+  /** Of those who take part, the share that is meant to see this variant, 0 to 1. */
+  experimentShare: 'spanledger.experiment.share',
   /** A decimal string, or a number; negative for money given back. */
   revenueAmount: 'spanledger.revenue.amount',
   /** `USD`; anything else is refused. */

@@ -84,7 +84,12 @@ export const readFacts: Readonly<Record<EventKind, (attributes: Attributes, faul
     const experiment = keepText(attributes[ours.experimentKey], faults)
     if (experiment === undefined) return { ...nothing, name: nameOf(attributes[ours.featureName], undefined, faults) }
     // Without an outcome it would be a feature.
-    return { ...nothing, name: experiment, outcome: needed(keepText(attributes[ours.experimentVariant], faults), faults) ?? NO_NAME }
+    return {
+      ...nothing,
+      name: experiment,
+      outcome: needed(keepText(attributes[ours.experimentVariant], faults), faults) ?? NO_NAME,
+      value: readShare(attributes[ours.experimentShare], faults),
+    }
   },
   revenue: (attributes, faults) => {
     const id = keepText(attributes[ours.revenueId], faults)
@@ -183,6 +188,14 @@ function parseSignedUsd(value: unknown): number | undefined {
 function readWhole(value: unknown, { min, max }: { min: number; max: number }, faults: ReadingFault[]): number | undefined {
   const number = toNumber(value)
   if (number !== undefined && Number.isInteger(number) && number >= min && number <= max) return number
+  faults.push('event_value_refused')
+  return undefined
+}
+
+/** From 0 to 1; what is neither that nor missing is a fault. */
+function readShare(value: unknown, faults: ReadingFault[]): number | undefined {
+  const share = readNumber(value, faults)
+  if (share === undefined || (share >= 0 && share <= 1)) return share
   faults.push('event_value_refused')
   return undefined
 }

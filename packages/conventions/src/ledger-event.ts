@@ -41,7 +41,7 @@ export type EventKind = keyof typeof eventKinds
  * | goal | of the goal | `success` or `failure` | value; task, step |
  * | task | of the kind of task | `started`, `completed` or `failed` | task, step |
  * | milestone | of the milestone | | |
- * | exposed | of the feature or experiment | the variant, for an experiment | |
+ * | exposed | of the feature or experiment | the variant, for an experiment | value: the share of users meant for the variant |
  * | revenue | of the product | | amountNanoUsd; period |
  * | plan_change | `plan` | the new plan; the old one in `previous` | |
  * | session_end | `session` | `completed` or `abandoned` | |

@@ -161,6 +161,11 @@ describe('reading an event', () => {
       { kind: 'exposed', name: 'new_ui', outcome: '1', source: 'human' },
     ],
     [
+      'spanledger.exposed',
+      { 'spanledger.experiment.key': 'new_ui', 'spanledger.experiment.variant': 'b', 'spanledger.experiment.share': '0.2' },
+      { kind: 'exposed', name: 'new_ui', outcome: 'b', source: 'human', value: 0.2 },
+    ],
+    [
       'spanledger.revenue',
       { 'spanledger.revenue.amount': '19.99', 'spanledger.revenue.currency': 'usd', 'spanledger.revenue.period': 'month' },
       { kind: 'revenue', name: 'revenue', source: 'human', amountNanoUsd: 19_990_000_000, period: 'month' },
@@ -258,6 +263,12 @@ describe('a value that cannot be meant is left out and counted, and the event st
     ['spanledger.milestone', { 'spanledger.event.name': { a: 1 } }, ['event_name_refused'], { name: '(none)' }],
     ['spanledger.exposed', {}, ['event_name_refused'], { name: '(none)' }],
     ['spanledger.exposed', { 'spanledger.experiment.key': 'new_ui' }, ['event_value_refused'], { name: 'new_ui', outcome: '(none)' }],
+    [
+      'spanledger.exposed',
+      { 'spanledger.experiment.key': 'new_ui', 'spanledger.experiment.variant': 'b', 'spanledger.experiment.share': 20 },
+      ['event_value_refused'],
+      { name: 'new_ui', outcome: 'b', value: undefined },
+    ],
     ['spanledger.revenue', {}, ['event_amount_refused'], { amountNanoUsd: undefined }],
     ['spanledger.revenue', { 'spanledger.revenue.amount': '12,50' }, ['event_amount_refused'], { amountNanoUsd: undefined }],
     ['spanledger.revenue', { 'spanledger.revenue.amount': '10000000' }, ['event_amount_refused'], { amountNanoUsd: undefined }],
@@ -304,6 +315,7 @@ describe('a value that cannot be meant is left out and counted, and the event st
       'spanledger.goal.success',
       'spanledger.task.id',
       'spanledger.experiment.key',
+      'spanledger.experiment.share',
       'spanledger.revenue.amount',
       'spanledger.revenue.currency',
       'spanledger.plan.to',

@@ -74,7 +74,15 @@ export interface MilestoneEvent extends EventOptions {
 
 /** The user was shown a feature, or takes part in an experiment; the first time counts. */
 export type ExposedEvent = EventOptions &
-  ({ readonly feature: string } | { readonly experiment: string; readonly variant: string | number | boolean })
+  (
+    | { readonly feature: string }
+    | {
+        readonly experiment: string
+        readonly variant: string | number | boolean
+        /** Of those who take part, the share that is meant to see this variant, 0 to 1: what the split of users is tested against. */
+        readonly share?: number | undefined
+      }
+  )
 
 /** Money that came in, or (negative) went back. */
 export interface RevenueEvent extends EventOptions {

@@ -69,7 +69,7 @@ export const track: Track = {
   exposed: (event) =>
     emit('exposed', event, () =>
       'experiment' in event
-        ? { [ours.experimentKey]: event.experiment, [ours.experimentVariant]: event.variant }
+        ? { [ours.experimentKey]: event.experiment, [ours.experimentVariant]: event.variant, [ours.experimentShare]: event.share }
         : { [ours.featureName]: event.feature },
     ),
   revenue: (event) =>

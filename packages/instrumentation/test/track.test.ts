@@ -98,8 +98,8 @@ describe('an event is a span of no length that says', () => {
     ['spanledger.exposed', () => track.exposed({ feature: 'search' }), { 'spanledger.feature.name': 'search' }],
     [
       'spanledger.exposed',
-      () => track.exposed({ experiment: 'new_ui', variant: 'blue' }),
-      { 'spanledger.experiment.key': 'new_ui', 'spanledger.experiment.variant': 'blue' },
+      () => track.exposed({ experiment: 'new_ui', variant: 'blue', share: 0.2 }),
+      { 'spanledger.experiment.key': 'new_ui', 'spanledger.experiment.variant': 'blue', 'spanledger.experiment.share': 0.2 },
     ],
     [
       'spanledger.revenue',

@@ -16,7 +16,14 @@ const CONTROL = 'control'
 /** Exposures remembered so that each is told once; beyond this they are forgotten, and told again. */
 const MAX_REMEMBERED = 100_000
 
-let defined: ReadonlyMap<string, { readonly split: Split; readonly control: string }> = new Map()
+/** An experiment ready to draw from; `shares` are of those who take part. */
+interface Defined {
+  readonly split: Split
+  readonly control: string
+  readonly shares: ReadonlyMap<string, number>
+}
+
+let defined: ReadonlyMap<string, Defined> = new Map()
 let told = new Set<string>()
 
 /**
@@ -25,7 +32,7 @@ let told = new Set<string>()
  * @throws TypeError for an experiment without variants, or with weights or a coverage that cannot be meant
  */
 export function defineExperiments(experiments: Readonly<Record<string, Experiment>>): void {
-  const next = new Map<string, { split: Split; control: string }>()
+  const next = new Map<string, Defined>()
   for (const [name, { variants, coverage = 1, seed = name }] of Object.entries(experiments)) {
     const weighted = Array.isArray(variants)
       ? (variants as readonly string[]).map((variant) => ({ name: variant, weight: 1 }))
@@ -38,7 +45,9 @@ export function defineExperiments(experiments: Readonly<Record<string, Experimen
       )
     }
     if (!(coverage >= 0 && coverage <= 1)) throw new TypeError(`Experiment "${name}" has coverage ${coverage}. Give a share from 0 to 1.`)
-    next.set(name, { split: { seed, variants: weighted, coverage }, control: control.name })
+    const whole = weighted.reduce((total, { weight }) => total + weight, 0)
+    const shares = new Map(weighted.map(({ name: variant, weight }) => [variant, weight / whole]))
+    next.set(name, { split: { seed, variants: weighted, coverage }, control: control.name, shares })
   }
   defined = next
   told = new Set()
@@ -47,7 +56,7 @@ export function defineExperiments(experiments: Readonly<Record<string, Experimen
 /**
  * The variant of an experiment that a user is in: at once, the same in every process, never throws. `control` for an
  * experiment that is not defined, for users who take no part, and for what is no id. The first time a user is asked about,
- * the exposure is told (`track.exposed`), which is what `spanledger report experiments` compares.
+ * the exposure is told (`track.exposed`) with the share of its variant, which is what `spanledger report experiments` compares.
  */
 export function getUserExperiment(userId: string, experiment: string): string {
   const known = defined.get(experiment)
@@ -60,7 +69,7 @@ export function getUserExperiment(userId: string, experiment: string): string {
   if (!told.has(exposure)) {
     if (told.size >= MAX_REMEMBERED) told.clear()
     told.add(exposure)
-    track.exposed({ experiment, variant, userId })
+    track.exposed({ experiment, variant, share: known.shares.get(variant), userId })
   }
   return variant
 }

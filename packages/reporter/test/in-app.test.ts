@@ -133,6 +133,7 @@ describe('getUserExperiment', () => {
       defineExperiments({
         new_chat_ui: { variants: ['control', 'variant_a'] },
         model_selection: { variants: { gpt_first: 1, claude_first: 1 } },
+        rollout: { variants: { control: 8, next: 2 } },
       })
       const show = (userId) => {
         const experimentVariant = getUserExperiment(userId, 'new_chat_ui')
@@ -146,6 +147,7 @@ describe('getUserExperiment', () => {
       const seen = ['user-12345', 'user-3', 'user-3'].map(show)
       const models = ['user-12345', 'user-2'].map(first)
       const unknown = [getUserExperiment('user-3', 'no_such'), getUserExperiment(undefined, 'new_chat_ui'), getUserSegment('nobody')]
+      for (let n = 0; n < 20; n++) getUserExperiment('user-' + n, 'rollout')
       await processor.shutdown()
       console.log(JSON.stringify([seen, models, unknown]))`
     expect(inProcess(script, { SPANLEDGER_STORE: path })).toEqual([
@@ -153,13 +155,23 @@ describe('getUserExperiment', () => {
       ['gpt-4o/openai,claude-3.5-sonnet-v2/anthropic', 'claude-3.5-sonnet-v2/anthropic,gpt-4o/openai'],
       ['control', expect.stringMatching(/^(control|variant_a)$/), null],
     ])
-    const out = execFileSync(process.execPath, [command, 'report', 'experiments', '--store', path, '--format', 'csv'], { encoding: 'utf8' })
-    expect(
-      out
+    const report = (...options: string[]): string[][] =>
+      execFileSync(process.execPath, [command, 'report', 'experiments', '--store', path, '--format', 'csv', ...options], {
+        encoding: 'utf8',
+      })
         .split('\r\n')
-        .slice(1, 3)
-        .map((line) => line.split(',').slice(0, 3).join()),
-    ).toEqual(['model_selection,2,2', 'new_chat_ui,2,2'])
+        .slice(1, -1)
+        .map((line) => line.split(','))
+    expect(report().map((row) => row.slice(0, 3).join())).toEqual(['model_selection,2,2', 'new_chat_ui,2,2', 'rollout,2,20'])
+    const rollout = ['--experiment', 'rollout', '--window', 'end', '--columns', 'variant,planned_share']
+    expect(report(...rollout)).toEqual([
+      ['control', '0.8'],
+      ['next', '0.2'],
+    ])
+    expect(report(...rollout, '--weights', 'control:1,next:1')).toEqual([
+      ['control', '0.5'],
+      ['next', '0.5'],
+    ])
   })
 
   it('is refused where no variants, weights or coverage can be meant', () => {

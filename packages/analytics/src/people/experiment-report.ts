@@ -1,19 +1,18 @@
-import { familyWise, sampleRatio } from '../statistics/many-tests.ts'
+import { familyWise } from '../statistics/many-tests.ts'
 import { adjustByBefore, compareMeans, meanFacts, ratioOfSums } from '../statistics/means.ts'
 import { compareProportions, around, type Interval } from '../statistics/proportions.ts'
 import { normalCdf, normalQuantile, normalTwoSided } from '../statistics/distributions.ts'
 import { alwaysValid } from '../statistics/sequential.ts'
 import { QueryError, unknownName } from '../query/query-error.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
-import { readExperiments, readExposed, type ExposedUser } from './read-experiment.ts'
-import { choiceOf } from '../report-options.ts'
+import { checkSplit } from './experiment-split.ts'
+import { readExperiments, readExposed, readShares, type ExposedUser } from './read-experiment.ts'
+import { choiceOf, weightsOf } from '../report-options.ts'
 
 const HOUR_MS = 3_600_000
 const WINDOW_MS = 72 * HOUR_MS
 /** Users in an arm below which nothing is said of a difference. */
 const MIN_USERS = 150
-/** A split as unlikely as this did not go as planned. */
-const SRM_ALPHA = 0.001
 const ALPHA = 0.05
 
 /** The variants of an experiment compared, or the experiments there are. */
@@ -52,15 +51,15 @@ async function compareVariants({ frame, options }: PeopleAsked, experiment: stri
     .slice(1)
     .map((arm) => compareArms(control?.users ?? [], arm.users, { metric, sequential, adjusted: choiceOf(options, 'adjust') === 'before' }))
   const together = familyWise(compared.map((one) => one?.p ?? 1))
-  const split = sampleRatio(
-    arms.map((arm) => arm.users.length),
-    arms.map(() => 1),
+  const split = checkSplit(
+    arms.map(({ variant, users: own }) => ({ variant, users: own.length })),
+    { stated: weightsOf(options), told: await readShares(frame, experiment) },
   )
-  const isSplitWrong = split !== null && split.p < SRM_ALPHA && arms.every((arm) => arm.users.length >= 8)
   return {
     columns: {
       variant: ['Variant', 'string', 'the control first: the one called "control", else the first by name'],
       users: ['Users', 'int', 'exposed to this variant alone, whose time is over'],
+      planned_share: ['Planned', 'rate', 'of those who take part, the share meant for this variant; equal shares where none was told'],
       value: [metric, metric === 'cost_usd' ? 'number' : metric === 'requests' ? 'number' : 'rate', valueSays[metric]],
       difference: ['Difference', 'number', 'value less that of the control'],
       ci_low: ['From', 'number', '95 % interval of the difference'],
@@ -80,6 +79,7 @@ async function compareVariants({ frame, options }: PeopleAsked, experiment: stri
       return {
         variant: arm.variant,
         users: arm.users.length,
+        planned_share: split.planned.get(arm.variant) ?? null,
         value: valueOf(arm.users, metric),
         difference: one?.difference ?? null,
         ci_low: one?.interval[0] ?? null,
@@ -89,18 +89,14 @@ async function compareVariants({ frame, options }: PeopleAsked, experiment: stri
         chance_to_win: one?.chanceToWin ?? null,
         state:
           n === 0
-            ? isSplitWrong
+            ? split.isWrong
               ? 'srm_fail'
               : 'control'
-            : stateOf({ arms: [control?.users.length ?? 0, arm.users.length], isSplitWrong, p: one === null ? null : p }),
+            : stateOf({ arms: [control?.users.length ?? 0, arm.users.length], isSplitWrong: split.isWrong, p: one === null ? null : p }),
       }
     }),
     warnings: [
-      ...(isSplitWrong
-        ? [
-            `users were not split as planned (p = ${split.p.toExponential(1)}): the numbers say nothing until that is explained. Equal weights are assumed`,
-          ]
-        : []),
+      ...split.warnings,
       ...(mixed > 0 ? [`${mixed} users saw more than one variant and are left out`] : []),
       ...(pending > 0 ? [`${pending} users were exposed less than 72 hours before as_of and are left out`] : []),
       ...(sequential

@@ -66,6 +66,29 @@ export async function readExposed(frame: Frame, experiment: string, windowMs: nu
   }
 }
 
+/** What the app said of how users are to be split. */
+export interface ToldShares {
+  /** By variant, the latest share that was told of it. */
+  readonly shares: ReadonlyMap<string, number>
+  /** Whether any variant was told more than one. */
+  readonly changed: boolean
+}
+
+/** Reads the shares that exposures before `as_of` carry. */
+export async function readShares({ store, clock }: Frame, experiment: string): Promise<ToldShares> {
+  const rows = await readRows<[variant: string, share: number, told: number]>(store, {
+    // The key is of one width and holds all that tells two events apart: the row of its max() is the latest (as in latest-events.ts).
+    text: `SELECT json_group_array(json_array(outcome, value, told)) AS rows FROM (
+      SELECT e.outcome, e.value, count(DISTINCT e.value) AS told,
+        max(printf('%019d', e.start_ms * 1024 + e.start_fraction) || hex(e.span_id) || hex(e.trace_id)) AS latest
+      FROM event_subjects AS s JOIN events AS e ON e.subject_id = s.subject_id
+      WHERE s.kind = 'exposed' AND s.name = ? AND e.outcome IS NOT NULL AND e.value IS NOT NULL AND e.user_id <> 0 AND e.start_ms < ?
+      GROUP BY e.outcome)`,
+    values: [experiment, clock.asOfMs],
+  })
+  return { shares: new Map(rows.map(([variant, share]) => [variant, share])), changed: rows.some(([, , told]) => told > 1) }
+}
+
 /** By user: requests, errors, cost, goals within the span, and requests before it. `spans` are [user, from, to]. */
 async function readSums({ store }: Frame, spans: readonly (readonly number[])[]): Promise<ReadonlyMap<number, number[]>> {
   const first = spans.reduce((least, [, fromMs = 0]) => Math.min(least, fromMs), Number.MAX_SAFE_INTEGER)
