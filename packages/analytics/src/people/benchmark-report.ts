@@ -121,7 +121,7 @@ async function readUsers(frame: Frame, tierOf: ReadonlyMap<number, string>): Pro
     if (labels[1] !== null) features.set(Number(keys[0]), (features.get(Number(keys[0])) ?? 0) + 1)
   }
   const told = await readSaid(store, scope, { kind: 'goals', dimensions: [USER] })
-  const goals = new Map(told?.map(({ keys, group }) => [Number(keys[0]), group.goals?.reached ?? 0]))
+  const goals = new Map(told?.groups.map(({ keys, group }) => [Number(keys[0]), group.goals?.reached ?? 0]))
   const firstSeen = await readFirstSeen(store)
   return found.flatMap(({ keys, labels, group }): BenchmarkUser[] => {
     const userId = Number(keys[0])

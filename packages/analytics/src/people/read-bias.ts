@@ -72,8 +72,8 @@ async function readCallCells({ store }: Frame, scope: Scope, property: Dimension
 }
 
 async function readGoalCells({ store }: Frame, scope: Scope, property: Dimension): Promise<BiasCell[]> {
-  const found = (await readSaid(store, scope, { kind: 'goals', dimensions: [property, USER] })) ?? []
-  return found
+  const found = await readSaid(store, scope, { kind: 'goals', dimensions: [property, USER] })
+  return (found?.groups ?? [])
     .filter(({ keys }) => Number(keys[1]) !== 0)
     .map(({ keys, labels, group }) => ({
       measure: 'goal_success',

@@ -2,8 +2,8 @@ import type { Group } from '../sums/group.ts'
 import { cost, costSums, ratio, type Metric } from './metric.ts'
 import { normalQuantile } from '../statistics/distributions.ts'
 
-/** Nothing told is unknown, not nothing earned. */
-const revenue = ({ revenue: told }: Group): bigint | null => (told === undefined || told.payments === 0 ? null : told.nanoUsd)
+/** Nothing told in the whole period is unknown, not nothing earned; where others paid, who did not pay earned nothing. */
+const revenue = ({ revenue: told }: Group): bigint | null => (told === undefined || !told.isTold ? null : told.nanoUsd)
 
 const margin = (group: Group): bigint | null => {
   const [earned, spent] = [revenue(group), cost(group)]
@@ -50,14 +50,14 @@ export const saidMetrics = {
   revenue_usd: {
     label: 'Revenue',
     type: 'usd',
-    says: 'what was paid, less what was given back; null where no payment was told',
+    says: 'what was paid, less what was given back; 0 of a group without a payment, null where none was told in the whole period',
     needs: ['revenue'],
     of: revenue,
   },
   margin_usd: {
     label: 'Margin',
     type: 'usd',
-    says: 'revenue_usd - cost_usd',
+    says: 'revenue_usd - cost_usd; less than 0 of who costs more than they pay',
     sums: costSums,
     needs: ['revenue'],
     of: margin,

@@ -20,7 +20,7 @@ import { saidKinds, type Need, type Said } from '../sums/group.ts'
 import { requirements, type MetricName } from '../query/metrics.ts'
 import { readCallGroups } from './read-call-groups.ts'
 import { readClosedGroups } from './read-closed-groups.ts'
-import { nothingSaid, readSaid } from './read-said.ts'
+import { readSaid } from './read-said.ts'
 import type { Key, Scope, Source } from '../plan/scope.ts'
 import { readRows } from '../ledger/snapshot.ts'
 
@@ -131,13 +131,13 @@ async function addSaid(
 ): Promise<void> {
   const said = await readSaid(store, scope, { kind, dimensions })
   if (said === undefined) return
-  for (const { keys, labels, group } of said) {
+  for (const { keys, labels, group } of said.groups) {
     const name = nameOf(keys)
     const known = found.get(name)
     if (known === undefined) found.set(name, { keys, labels, group: { sums: new Map(), costNanoUsd: 0n, ...group } })
     else Object.assign(known.group, group)
   }
-  for (const { group } of found.values()) Object.assign(group, { [kind]: group[kind] ?? nothingSaid[kind] })
+  for (const { group } of found.values()) if (group[kind] === undefined) Object.assign(group, said.nothing)
 }
 
 function firstCompiled(compile: (source: Source) => Fragment | undefined): Fragment {

@@ -14,17 +14,16 @@ export interface FoundSaid {
   readonly group: Pick<Group, Said>
 }
 
-/** What a group has where nobody said anything. */
-export const nothingSaid: Required<Pick<Group, Said>> = {
-  feedback: { count: 0, positive: 0, scored: 0, satisfaction: null },
-  nps: { answers: 0, promoters: 0, detractors: 0 },
-  goals: { told: 0, reached: 0 },
-  revenue: { payments: 0, nanoUsd: 0n },
+/** What was said, by group. */
+export interface SaidGroups {
+  readonly groups: readonly FoundSaid[]
+  /** What any other group has. */
+  readonly nothing: Pick<Group, Said>
 }
 
-/** Four of five stars, on a scale from 0 to 10. */
 type Key = string | number | null
 
+/** Four of five stars, on a scale from 0 to 10. */
 const POSITIVE = 7.5
 
 /** Of each user first, so that satisfaction is a mean over users. Answers of nobody are counted, but make no user. */
@@ -44,14 +43,27 @@ export async function readSaid(
   store: Store,
   scope: Scope,
   { kind, dimensions }: { kind: Said; dimensions: readonly Dimension[] },
-): Promise<FoundSaid[] | undefined> {
+): Promise<SaidGroups | undefined> {
   const statement = compileSaid(kind, dimensions, scope)
   if (statement === undefined) return undefined
-  return (await readRows<Key[]>(store, statement)).map((row) => ({
+  const isTold = kind === 'revenue' && (await isRevenueTold(store, scope))
+  const groups = (await readRows<Key[]>(store, statement)).map((row) => ({
     keys: dimensions.map((_, n) => row[n * 2] ?? null),
     labels: dimensions.map((_, n) => row[n * 2 + 1] ?? null),
-    group: toGroup(kind, row.slice(dimensions.length * 2)),
+    group: toGroup(kind, row.slice(dimensions.length * 2), isTold),
   }))
+  return { groups, nothing: toGroup(kind, [0, 0, 0, null], isTold) }
+}
+
+/** Whether anybody is known to have paid in a period: asked of the whole ledger, since who pays nothing is not told of. */
+async function isRevenueTold(store: Store, { period: { fromMs, toMs } }: Scope): Promise<boolean> {
+  const [row] = await store.all<{ told: number }>(
+    `SELECT EXISTS (SELECT 1 FROM event_subjects AS s CROSS JOIN events AS e ON e.subject_id = s.subject_id
+      WHERE s.kind = 'revenue' AND e.amount_nano_usd IS NOT NULL AND e.start_ms >= ? AND e.start_ms < ?) AS told`,
+    fromMs,
+    toMs,
+  )
+  return row?.told === 1
 }
 
 function compileSaid(kind: Said, dimensions: readonly Dimension[], scope: Scope): Fragment | undefined {
@@ -69,11 +81,11 @@ function compileSaid(kind: Said, dimensions: readonly Dimension[], scope: Scope)
     SELECT ${join([...aliases.map(raw), sums], ', ')} FROM (${inner}) ${base.groupBy(aliases)} HAVING count(*) > 0)`
 }
 
-function toGroup(kind: Said, row: readonly Key[]): Pick<Group, Said> {
+function toGroup(kind: Said, row: readonly Key[], isTold: boolean): Pick<Group, Said> {
   const [a = 0, b = 0, d = 0] = row.map(Number)
   if (kind === 'nps') return { nps: { answers: a, promoters: b, detractors: d } }
   if (kind === 'goals') return { goals: { told: a, reached: b } }
-  if (kind === 'revenue') return { revenue: { payments: a, nanoUsd: BigInt(row[1] ?? 0) } }
+  if (kind === 'revenue') return { revenue: { payments: a, nanoUsd: BigInt(row[1] ?? 0), isTold } }
   const mean = row[3]
   // Whose answers are added up first is not the same in every ledger; the last bits of a double would tell.
   return {

@@ -54,7 +54,12 @@ export interface Group {
   readonly feedback?: { readonly count: number; readonly positive: number; readonly scored: number; readonly satisfaction: number | null }
   readonly nps?: { readonly answers: number; readonly promoters: number; readonly detractors: number }
   readonly goals?: { readonly told: number; readonly reached: number }
-  readonly revenue?: { readonly payments: number; readonly nanoUsd: bigint }
+  readonly revenue?: {
+    readonly payments: number
+    readonly nanoUsd: bigint
+    /** Whether the app told of any payment in the period, whoever paid: then a group without one earned nothing. */
+    readonly isTold: boolean
+  }
   readonly saved?: Saved
   readonly reported?: Reported
 }

@@ -9,7 +9,7 @@ import { previousPeriod, type CompareMode } from '../query/period.ts'
 import { rankCosts, type Population } from '../read/population.ts'
 import { readNames } from './rank-users.ts'
 import { readGroups } from '../read/read-groups.ts'
-import { nothingSaid, readSaid } from '../read/read-said.ts'
+import { readSaid } from '../read/read-said.ts'
 import type { GroupChoice, Scope } from '../plan/scope.ts'
 import { countSessions, fillUsers, isOfWholeUsers, type UserColumn } from './user-columns.ts'
 import { withoutGroups } from '../sums/without-groups.ts'
@@ -153,7 +153,7 @@ async function saidOf({ store }: Frame, scope: Scope, metrics: readonly MetricNa
   for (const kind of saidKinds) {
     if (!needs.has(kind)) continue
     const found = await readSaid(store, scope, { kind, dimensions: [] })
-    if (found !== undefined) said.push(found[0]?.group ?? { [kind]: nothingSaid[kind] })
+    if (found !== undefined) said.push(found.groups[0]?.group ?? found.nothing)
   }
   return Object.assign({}, ...said) as Partial<Group>
 }
