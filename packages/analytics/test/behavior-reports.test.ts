@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ErrorClass, LedgerEvent } from '@spanledger/conventions'
 import type { Store } from '@spanledger/store'
 
-import { openAnalytics, type Analytics, type Cell } from '../src/index.ts'
+import { openAnalytics, type Analytics, type Cell, type Row } from '../src/index.ts'
 import { dayOfRequests, twelveUsers } from './behavior/histories.ts'
+import { eventOf } from './ledger-events.ts'
 import { ledgerOf } from './ledger.ts'
 
 /** A day of requests of five users in New York, of which the app said how session s1 ended. */
@@ -123,6 +124,91 @@ describe('evolution', () => {
     expect(seed).toMatchObject({
       user_evolution: { week_1: { requests_per_day: 0.4047619, avg_session_length: '52 sec', features_used: ['chat', 'analysis'] } },
     })
+    await store.close()
+  })
+
+  it('says how satisfied users were in each of their own weeks, as counting one user at a time finds', async () => {
+    const calls = twelveUsers()
+    const store = await ledgerOf(calls.map(({ user, startMs, endMs }) => ({ at: startMs, user, latencyMs: endMs - startMs })))
+    const rated = (
+      user: string | undefined,
+      at: string,
+      session: string,
+      value: number,
+      [min, max] = [1, 5],
+      source: LedgerEvent['source'] = 'human',
+    ) =>
+      eventOf('feedback', {
+        user,
+        at: `${at}:00Z`,
+        session,
+        name: 'rating',
+        value,
+        min,
+        max,
+        source,
+        target: { kind: 'task', id: session },
+      })
+    const told = [
+      rated('u01', '2024-01-02T13:00', 's1', 5),
+      rated('u01', '2024-01-03T13:00', 's1', 3),
+      rated('u01', '2024-01-08T23:59', 's2', 1),
+      rated('u02', '2024-01-05T13:00', 's3', 1, [0, 1]),
+      // Of no week that is asked for, of a judge, of a week that is not over, of nobody.
+      rated('u02', '2024-01-12T13:00', 's3', 0, [0, 1]),
+      rated('u02', '2024-01-06T13:00', 's3', 0, [0, 1], 'judge'),
+      rated('u12', '2024-04-09T12:30', 's4', 1),
+      rated(undefined, '2024-01-02T13:00', 's5', 1),
+      rated('u01', '2024-01-23T00:00', 's1', 4),
+    ]
+    await store.write({ calls: [], events: [...told, eventOf('nps', { user: 'u01', at: '2024-01-02T14:00:00Z', value: 0 })] })
+    const analytics = openAnalytics(store, { now: () => Date.parse('2024-04-15T00:00:00Z') })
+    const satisfied = (rows: readonly Row[]): unknown[] => rows.map(({ satisfaction }) => satisfaction)
+    // u01: 3 of 5 in place of 5 of 5, and 1 of 5: (5 + 0) / 2; u02 a thumb up: 10.
+    expect(satisfied((await analytics.report('evolution')).rows)).toEqual([6.25, 7.5, null])
+    const { seed } = await analytics.report('evolution', { options: { shape: 'seed' } })
+    expect(seed).toMatchObject({
+      user_evolution: { week_1: { satisfaction_score: 6.3 }, week_4: { satisfaction_score: 7.5 }, week_12: { satisfaction_score: null } },
+    })
+    expect(satisfied((await analytics.report('evolution', { where: ['is', 'user', ['u02']] })).rows)).toEqual([10, null, null])
+    const byModel = await analytics.report('evolution', { where: ['is', 'model', ['gpt-4o']] })
+    expect(byModel.meta.warnings).toContainEqual(expect.stringMatching(/^satisfaction is filtered by/))
+
+    let state = 7
+    const roll = (below: number): number => (state = (state * 48_271) % 2_147_483_647) % below
+    const more = Array.from({ length: 300 }, () =>
+      eventOf('feedback', {
+        user: calls[roll(calls.length)]?.user ?? '',
+        at: Date.parse('2024-01-02T00:00:00Z') + roll(104 * 24 * 60) * 60_000,
+        name: ['rating', 'tone'][roll(2)] ?? '',
+        value: roll(6) === 0 ? undefined : 1 + roll(5),
+        outcome: 'said',
+        min: 1,
+        max: 5,
+        target: { kind: 'task', id: `t${roll(2)}` },
+      }),
+    )
+    await store.write({ calls: [], events: more })
+    const { rows } = await analytics.report('evolution', { options: { weeks: '1,2,3,4,9' } })
+    const all = [...told, ...more].filter(({ user, source }) => user !== undefined && source === 'human')
+    const naive = [1, 2, 3, 4, 9].map((week) => {
+      const means: number[] = []
+      for (const user of new Set(calls.map((call) => call.user))) {
+        const first = Math.min(...calls.filter((call) => call.user === user).map(({ startMs }) => Math.floor(startMs / 86_400_000)))
+        if (first + 7 * week > Date.parse('2024-04-15T00:00:00Z') / 86_400_000) continue
+        const latest = new Map<string, number | undefined>()
+        const own = all.filter(
+          (event) => event.user === user && Math.ceil((Math.floor(event.startMs / 86_400_000) - first + 1) / 7) === week,
+        )
+        for (const { name, target, value, min, max } of own.sort((a, b) => a.startMs - b.startMs || (a.spanId < b.spanId ? -1 : 1)))
+          latest.set(`${name} ${target?.id}`, value === undefined ? undefined : ((value - (min ?? 0)) / ((max ?? 0) - (min ?? 0))) * 10)
+        const scores = [...latest.values()].filter((score) => score !== undefined)
+        if (scores.length > 0) means.push(scores.reduce((a, b) => a + b, 0) / scores.length)
+      }
+      return means.length === 0 ? null : Math.round((means.reduce((a, b) => a + b, 0) / means.length) * 1e7) / 1e7
+    })
+    expect(satisfied(rows).map((mean) => Math.round(Number(mean) * 1e7) / 1e7)).toEqual(naive)
+    expect(naive).not.toContain(null)
     await store.close()
   })
 })

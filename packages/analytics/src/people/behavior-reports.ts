@@ -10,6 +10,7 @@ import { scopeOf, type Frame } from '../read/frame.ts'
 import { readRows } from '../ledger/snapshot.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readHistories } from './read-histories.ts'
+import { readRatings } from './read-ratings.ts'
 import { readBehavior } from './read-behavior.ts'
 import { hasFingerprints, readRequestsByFeature } from './read-retries.ts'
 import { withoutFingerprints } from './retries-report.ts'
@@ -85,7 +86,7 @@ export async function tellBehavior({ frame }: PeopleAsked): Promise<Told> {
 
 /** How behaviour changes with tenure. */
 export async function tellEvolution({ frame, options }: PeopleAsked): Promise<Told> {
-  const { histories, asOfDay } = await readHistories(frame, { features: true })
+  const { histories, asOfDay, scope, dayOf } = await readHistories(frame, { features: true })
   const sessions: { user: string; day: number; seconds: number }[] = []
   await readBehavior(frame, {
     eachClosed: ({ userId, startMs, endMs }) => {
@@ -93,12 +94,14 @@ export async function tellEvolution({ frame, options }: PeopleAsked): Promise<To
       sessions.push({ user: String(userId), day, seconds: (endMs - startMs) / 1000 })
     },
   })
+  const ratings = await readRatings(frame, { scope, dayOf })
   const weeks = weeksOf(options)
   const rows = evolution(histories, {
     asOfDay,
     ...(weeks === undefined ? {} : { weeks }),
     basis: choiceOf(options, 'basis'),
     sessions,
+    ratings: ratings ?? [],
   })
   const catalogue = [...new Set(histories.flatMap(({ days }) => days.flatMap(({ features }) => [...features.keys()])))]
   return {
@@ -112,9 +115,14 @@ export async function tellEvolution({ frame, options }: PeopleAsked): Promise<To
       ],
       users: ['Users', 'int', 'of these, with a call in the week'],
       requests: ['Requests', 'int', 'their calls in the week'],
-      requests_per_day: ['Requests/day', 'number', 'requests / (7 users); with --basis panel / (7 eligible)'],
+      requests_per_day: ['Requests/day', 'number', 'requests / (7 days x users); with --basis panel requests / (7 days x eligible)'],
       session_length_avg_s: ['Session avg', 's', 'mean length of sessions that began in the week'],
       features: ['Features', 'string', 'features that at least a fifth of the users used, the most used first'],
+      satisfaction: [
+        'Satisfaction',
+        'number',
+        'what eligible users rated in the week, from 0 to 10: of each user, name and target the latest, the mean over users of the mean of each',
+      ],
     },
     rows:
       histories.length === 0
@@ -127,7 +135,10 @@ export async function tellEvolution({ frame, options }: PeopleAsked): Promise<To
             requests_per_day: row.requestsPerDay,
             session_length_avg_s: row.sessionLengthAvgS,
             features: row.features.join(', '),
+            satisfaction: row.satisfaction,
           })),
+    warnings:
+      ratings === undefined ? ['satisfaction is filtered by user, session, property, segment and time only; elsewhere it is null'] : [],
   }
 }
 

@@ -48,6 +48,17 @@ export function latestEvents(said: Said, scope: Scope): Fragment {
   return latestOf(replacing[said], scope)
 }
 
+/**
+ * Every rating of people in a period, also those that later ones replace: with `satisfaction`, and with what makes two of one
+ * user say the same thing anew as `about`.
+ */
+export function allRatings({ period }: Scope): Fragment {
+  return sql`(SELECT ${raw(columns.map((column) => `e.${column}`).join(', '))}, e.start_fraction, e.span_id, e.trace_id,
+      json_array(s.name, ${raw(target)}) AS about, (e.value - e.min) / (e.max - e.min) * 10 AS satisfaction
+    FROM event_subjects AS s CROSS JOIN events AS e ON e.subject_id = s.subject_id
+    WHERE ${raw(replacing.feedback.only)} AND e.start_ms >= ${period.fromMs} AND e.start_ms < ${period.toMs})`
+}
+
 /** The same of scores by whomever: people, rules and judging models, with `name` and `source`. */
 export function scoreEvents(scope: Scope): Fragment {
   const only = "s.kind = 'feedback' AND (e.value IS NOT NULL OR e.outcome IS NOT NULL)"

@@ -14,6 +14,19 @@ export interface EvolutionWeek {
   readonly sessionLengthAvgS: number | null
   /** Features that at least a fifth of the active users used, the most used first. */
   readonly features: readonly string[]
+  /** What they rated in the week, from 0 to 10: the mean over users of the mean of each; null where nobody rated. */
+  readonly satisfaction: number | null
+}
+
+/** What a user rated. */
+export interface Rating {
+  readonly user: string
+  /** The local day. */
+  readonly day: number
+  /** What it is about: of those of one user about one thing the latest counts. */
+  readonly about: string
+  /** From 0 to 10; null where it was given without a scale. */
+  readonly score: number | null
 }
 
 export interface EvolutionOptions {
@@ -26,6 +39,8 @@ export interface EvolutionOptions {
   readonly basis?: 'active' | 'panel'
   /** Seconds of each closed session, by the user and the local day on which it began. */
   readonly sessions?: readonly { readonly user: string; readonly day: number; readonly seconds: number }[]
+  /** In the order of time. */
+  readonly ratings?: readonly Rating[]
 }
 
 const evolutionWeeks = [1, 4, 12]
@@ -34,7 +49,7 @@ const MIN_FEATURE_SHARE = 0.2
 
 export function evolution(
   histories: readonly UserHistory[],
-  { asOfDay, weeks = evolutionWeeks, basis = 'active', sessions = [] }: EvolutionOptions,
+  { asOfDay, weeks = evolutionWeeks, basis = 'active', sessions = [], ratings = [] }: EvolutionOptions,
 ): EvolutionWeek[] {
   const last = Math.max(...weeks)
   const firstDayOf = new Map(histories.map(({ user, firstDay }) => [user, firstDay]))
@@ -47,19 +62,32 @@ export function evolution(
       .filter((days) => days.length > 0)
     const requests = active.reduce((sum, days) => sum + days.reduce((own, day) => own + day.requests, 0), 0)
     const userDays = WEEK_DAYS * (basis === 'panel' ? eligible.length : active.length)
-    const weekOf = (user: string, day: number): number => Math.floor((day - (firstDayOf.get(user) ?? day)) / WEEK_DAYS) + 1
+    const isIn = ({ user, day }: { readonly user: string; readonly day: number }): boolean =>
+      seen.has(user) && Math.floor((day - (firstDayOf.get(user) ?? day)) / WEEK_DAYS) + 1 === week
     return {
       week,
       eligible: eligible.length,
       users: active.length,
       requests,
       requestsPerDay: userDays === 0 ? null : requests / userDays,
-      sessionLengthAvgS: mean(
-        sessions.filter(({ user, day }) => seen.has(user) && weekOf(user, day) === week).map(({ seconds }) => seconds),
-      ),
+      sessionLengthAvgS: mean(sessions.filter(isIn).map(({ seconds }) => seconds)),
       features: commonFeatures(active),
+      satisfaction: satisfactionOf(ratings.filter(isIn)),
     }
   })
+}
+
+/** Who rates much does not decide it. */
+function satisfactionOf(ratings: readonly Rating[]): number | null {
+  const latestOf = new Map<string, Map<string, number | null>>()
+  for (const { user, about, score } of ratings) {
+    let own = latestOf.get(user)
+    if (own === undefined) latestOf.set(user, (own = new Map()))
+    own.set(about, score)
+  }
+  const ofAll = mean([...latestOf.values()].flatMap((own) => mean([...own.values()].flatMap((score) => score ?? [])) ?? []))
+  // Whose scores are added up first is not the same in every ledger; the last bits of a double would tell.
+  return ofAll === null ? null : Math.round(ofAll * 1e9) / 1e9
 }
 
 function commonFeatures(active: readonly (readonly { readonly features: ReadonlyMap<string, number> }[])[]): string[] {
@@ -81,13 +109,10 @@ function commonFeatures(active: readonly (readonly { readonly features: Readonly
 /** The nested object `user_evolution`, for people to read; a week that nobody has been seen through is null. */
 export function evolutionInWords(
   weeks: readonly EvolutionWeek[],
-  {
-    catalogue = [],
-    satisfaction = () => null,
-  }: { readonly catalogue?: readonly string[]; readonly satisfaction?: (week: number) => number | null } = {},
+  { catalogue = [] }: { readonly catalogue?: readonly string[] } = {},
 ): unknown {
   return Object.fromEntries(
-    weeks.map(({ week, eligible, requestsPerDay, sessionLengthAvgS, features }) => [
+    weeks.map(({ week, eligible, requestsPerDay, sessionLengthAvgS, features, satisfaction }) => [
       `week_${week}`,
       eligible === 0
         ? null
@@ -95,7 +120,7 @@ export function evolutionInWords(
             requests_per_day: requestsPerDay === null ? null : Math.round(requestsPerDay * 1e7) / 1e7,
             avg_session_length: durationInWords(sessionLengthAvgS, 'short'),
             features_used: catalogue.length > 1 && catalogue.every((feature) => features.includes(feature)) ? ['all_features'] : features,
-            satisfaction_score: satisfaction(week),
+            satisfaction_score: satisfaction === null ? null : Math.round(satisfaction * 10) / 10,
           },
     ]),
   )

@@ -120,8 +120,9 @@ describe('evolution', () => {
   })
 
   it('is told in the words of the seed, and says nothing of weeks nobody has lived through', () => {
-    const early = evolution(histories, { asOfDay: dayOf('2024-02-10'), sessions })
-    expect(evolutionInWords(early, { catalogue: ['chat', 'analysis'], satisfaction: () => 7.2 })).toEqual({
+    const rated = { user: histories[0]?.user ?? '', day: histories[0]?.firstDay ?? 0, about: 'chat', score: 7.24 }
+    const early = evolution(histories, { asOfDay: dayOf('2024-02-10'), sessions, ratings: [rated] })
+    expect(evolutionInWords(early, { catalogue: ['chat', 'analysis'] })).toEqual({
       week_1: {
         requests_per_day: expect.any(Number) as unknown,
         avg_session_length: expect.stringMatching(/ sec$/) as unknown,
