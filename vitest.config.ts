@@ -7,8 +7,9 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['@spanledger/source', 'node', 'default'] } },
   test: {
     include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts', 'examples/*/*.test.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Property tests take minutes on a machine that does other things too.
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     maxWorkers: 2,
     reporters: ['default', './test/closing-line.ts'],
   },

@@ -7,10 +7,16 @@ const tagNames = ['tag.tags', 'langfuse.trace.tags', 'langsmith.span.tags'] as c
 /** What libraries call the part of the app that makes a call; an app's own property `feature` is taken before it. */
 const featureNames = ['traceloop.workflow.name', 'ai.telemetry.functionId', 'langfuse.trace.name'] as const
 
-/** Properties that do not stand one by one under a prefix: OpenInference's `metadata`, tags (property `tags`), feature. */
+/** How libraries name the prompt of a call (its name, not its text), and that prompt's version; an app's own properties are taken before. */
+const promptNames = ['gen_ai.prompt.name', 'langfuse.observation.prompt.name'] as const
+const promptVersions = ['gen_ai.prompt.version', 'langfuse.observation.prompt.version', 'llm.prompt_template.version'] as const
+
+/** Properties that do not stand one by one under a prefix: OpenInference's `metadata`, tags (property `tags`), feature, prompt. */
 export function otherProperties(attributes: SpanRecord['attributes']): [name: string, value: unknown][] {
   const pairs: [string, unknown][] = []
   for (const name of featureNames) if (attributes[name] !== undefined) pairs.push(['feature', attributes[name]])
+  for (const name of promptNames) if (attributes[name] !== undefined) pairs.push(['prompt', attributes[name]])
+  for (const name of promptVersions) if (attributes[name] !== undefined) pairs.push(['prompt_version', attributes[name]])
   for (const name of tagNames) if (attributes[name] !== undefined) pairs.push(['tags', tagList(attributes[name])])
   // `metadata` is a word that anybody may use; here it is the attributes of OpenInference.
   if (attributes['metadata'] === undefined || attributes['openinference.span.kind'] === undefined) return pairs

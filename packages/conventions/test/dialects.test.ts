@@ -23,6 +23,8 @@ describe('OpenLLMetry', () => {
         'llm.is_streaming': true,
         'traceloop.association.properties.user_id': 'ann',
         'traceloop.workflow.name': 'answer',
+        'gen_ai.prompt.name': 'greeting',
+        'gen_ai.prompt.version': 3,
       },
       python,
     )
@@ -34,7 +36,8 @@ describe('OpenLLMetry', () => {
       usage: usageOf({ inputTokens: 40, cacheReadTokens: 60, outputTokens: 20 }),
       user: 'ann',
     })
-    expect(call.properties.get('feature')?.value).toBe('answer')
+    const named = ['feature', 'prompt', 'prompt_version'].map((key) => call.properties.get(key)?.value)
+    expect(named).toEqual(['answer', 'greeting', '3'])
   })
 
   it.each([

@@ -7,9 +7,9 @@ export interface HeaderIdentity extends SaidIdentity {
 }
 
 /**
- * Reads the `Helicone-User-Id`, `Helicone-Session-*` and `Helicone-Property-*` headers (and `X-User-Id`), names in any
+ * Reads the `Helicone-User-Id`, `Helicone-Session-*`, `Helicone-Prompt-*` and `Helicone-Property-*` headers (and `X-User-Id`), names in any
  * case, from any shape in which the SDKs take headers. Session path and name become the properties `Session-Path` and
- * `Session-Name`. Empty values say nothing.
+ * `Session-Name`, prompt id and version `prompt` and `prompt_version`. Empty values say nothing.
  * @returns undefined when there are none
  */
 export function readHeliconeHeaders(headers: unknown): HeaderIdentity | undefined {
@@ -46,6 +46,8 @@ function readHeader(read: Reading, name: string, value: unknown): void {
   else if (lower === 'helicone-session-id') read.session = text
   else if (lower === 'helicone-session-path') read.properties.push(['Session-Path', text])
   else if (lower === 'helicone-session-name') read.properties.push(['Session-Name', text])
+  else if (lower === 'helicone-prompt-id') read.properties.push(['prompt', text])
+  else if (lower === 'helicone-prompt-version') read.properties.push(['prompt_version', text])
   else if (lower.startsWith('helicone-property-')) read.properties.push([name.slice('helicone-property-'.length), text])
   else return
   read.found = true

@@ -38,13 +38,22 @@ it('reads the Helicone headers of a request, in every shape in which an SDK take
     'Helicone-Session-Id': 's-1',
     'Helicone-Session-Path': '/plan/draft',
     'Helicone-Session-Name': 'Trip',
+    'Helicone-Prompt-Id': 'greeting',
+    'Helicone-Prompt-Version': '3',
     'Helicone-Property-Plan': 'premium',
     'Helicone-Property-User-Type': 'paid',
   }
   const expected = {
     user: 'user-123',
     session: 's-1',
-    properties: { plan: 'premium', user_type: 'paid', session_path: '/plan/draft', session_name: 'Trip' },
+    properties: {
+      plan: 'premium',
+      user_type: 'paid',
+      session_path: '/plan/draft',
+      session_name: 'Trip',
+      prompt: 'greeting',
+      prompt_version: '3',
+    },
   }
   expect(await identityOf({}, { headers })).toEqual(expected)
   expect(await identityOf({}, { headers: new Headers(headers) })).toEqual(expected)

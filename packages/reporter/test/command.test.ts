@@ -217,7 +217,7 @@ describe('the exit code', () => {
     [2, /Unknown metric "cost"/, ['query', '{"metrics":["cost"]}', '--store', path]],
     [2, /The query is no JSON/, ['query', '{', '--store', path]],
     [2, /expected a value at character 8/, ['report', 'users', '--where', 'plan = ', '--store', path]],
-    [2, /Prompts are not stored/, ['report', 'properties', '--by', 'prompt', '--store', path]],
+    [2, /Name an experiment/, ['report', 'properties', '--by', 'experiment:', '--store', path]],
     [2, /--limit "many": give a whole number/, ['report', 'users', '--limit', 'many', '--store', path]],
     [2, /Allowed choices are table, json/, ['report', 'users', '--format', 'xml', '--store', path]],
     [2, /Unknown time zone "Mars\/Base"/, ['report', 'users', '--tz', 'Mars/Base', '--store', path]],

@@ -4,12 +4,12 @@ import { previousPeriod, type CompareMode } from '../query/period.ts'
 import { openFrame, type Frame, type FrameWords } from '../read/frame.ts'
 import type { ColumnTable, Told, Value } from './people-report.ts'
 
-/** The frame of the period before, asked as it was when that period ended, of the same members of segments. */
+/** The frame of the period before, asked as it was when that period ended, of the same users where a filter chooses them by what they did. */
 export async function frameBefore(frame: Frame, words: FrameWords, mode: CompareMode): Promise<Frame> {
   const { fromMs, toMs } = previousPeriod(frame.period, frame.zone, mode)
   const period = { since: new Date(fromMs).toISOString(), until: new Date(toMs).toISOString(), last: undefined }
   const clock = { ...frame.clock, asOfMs: Math.min(toMs, frame.clock.asOfMs) }
-  return { ...(await openFrame(frame.store, clock, { ...words, ...period })), memberships: frame.memberships }
+  return { ...(await openFrame(frame.store, clock, { ...words, ...period })), memberships: frame.memberships, where: frame.where }
 }
 
 /** Columns whose values have a difference. */

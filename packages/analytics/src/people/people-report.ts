@@ -12,6 +12,7 @@ import type { Order } from '../query/query.ts'
 import { checkOrder } from '../query/query-columns.ts'
 import { wholeWhere, type ReportQuery } from '../report-params.ts'
 import { onSnapshot } from '../ledger/snapshot.ts'
+import { lookUpDone } from '../read/users-who-did.ts'
 import type { Interval } from '../behavior/user-history.ts'
 import type { GivenOptions } from '../report-options.ts'
 import { besideBefore, frameBefore } from './compare-told.ts'
@@ -60,13 +61,13 @@ export async function peopleReport(
   const { compare } = query
   if (compare !== undefined) checkComparable(query)
   const words: FrameWords = { ...query, by: splitBy === 'property' ? query.by : [], where: wholeWhere(query) }
-  const tellOf = (frame: Frame): Promise<Told> =>
+  const tellOf = async (frame: Frame): Promise<Told> =>
     tell({
       frame,
       options: query.options,
       interval,
       property: frame.dimensions[0],
-      everybody: { ...frame, where: query.where },
+      everybody: { ...frame, where: await lookUpDone(frame, query.where) },
       isBegun: query.since !== undefined || query.last !== undefined,
     })
   return onSnapshot(store, async () => {

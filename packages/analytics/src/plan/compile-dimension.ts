@@ -62,6 +62,8 @@ export function dimensionSql(dimension: Dimension, source: Source, scope: Scope)
       return propertySql(dimension.key, source, scope)
     case 'trait':
       return traitSql(dimension.key, source, scope)
+    case 'experiment':
+      return experimentSql(dimension.key, source)
     case 'segment':
       return segmentSql(source, scope)
     case 'time':
@@ -101,6 +103,24 @@ function traitOf(name: string, source: Source, { catalog, traitTimes }: Scope): 
   if (user === undefined) return undefined
   if (key === undefined || time === undefined) return raw('NULL')
   return time === 'start' && !hasRows(source) ? undefined : traitValue(key, time, { user, start: 'c.start_ms' })
+}
+
+/** The variant that the user of a row was exposed to first, from then on; rollups do not know when. */
+function experimentSql(name: string, source: Source): DimensionSql | undefined {
+  if (!hasRows(source)) return undefined
+  const alias = `exposed_${Buffer.from(name).toString('hex')}`
+  return {
+    key: raw(`${alias}.variant`),
+    label: raw,
+    joins: [
+      sql`LEFT JOIN (${firstExposures(name)}) AS ${raw(alias)} ON ${raw(alias)}.user_id = c.user_id AND ${raw(alias)}.since_ms <= c.start_ms`,
+    ],
+  }
+}
+
+function firstExposures(name: string): Fragment {
+  return sql`SELECT e.user_id, e.outcome AS variant, min(e.start_ms) AS since_ms FROM event_subjects AS es JOIN events AS e ON e.subject_id = es.subject_id
+    WHERE es.kind = 'exposed' AND es.name = ${name} AND e.outcome IS NOT NULL AND e.user_id <> 0 GROUP BY e.user_id`
 }
 
 /** Users are in several segments where these do not exclude each other: their calls then have a row for each. */
@@ -161,6 +181,12 @@ export function matchSql(
     return value === undefined
       ? undefined
       : sql`EXISTS (SELECT 1 FROM (SELECT ${value} AS value) AS t WHERE ifnull(t.value, ${NONE}) <> ${NONE} AND ${test(raw('t.value'))})`
+  }
+  if (dimension.kind === 'experiment') {
+    return hasRows(source)
+      ? sql`EXISTS (SELECT 1 FROM (${firstExposures(dimension.key)}) AS x
+          WHERE x.user_id = c.user_id AND x.since_ms <= c.start_ms AND ${test(raw('x.variant'))})`
+      : undefined
   }
   if (dimension.kind !== 'column') return undefined
   const { dictionary, text, alsoIs } = columns[dimension.name]

@@ -2,7 +2,7 @@ import { parseUsd } from '@spanledger/conventions'
 
 import { matchSql } from './compile-dimension.ts'
 import { NONE, resolveDimension, type Dimension } from '../query/dimensions.ts'
-import type { FilterNode, TextOperator } from '../query/filter.ts'
+import { refuseDone, type FilterNode, type TextOperator } from '../query/filter.ts'
 import { join, raw, sql, type Fragment } from '../ledger/fragment.ts'
 import { keptId } from '../ledger/kept-id.ts'
 import { metricNames } from '../query/metrics.ts'
@@ -52,6 +52,10 @@ export function filterSql(node: FilterNode, source: Source, scope: Scope): Fragm
     }
     case 'text':
       return textSql(node, source, scope)
+    case 'users':
+      return usersSql(node.ids, source)
+    case 'done':
+      return refuseDone('here')
   }
 }
 
@@ -105,18 +109,21 @@ function testSql({ operator, values }: Test, text: Fragment): Fragment {
 
 /** Segments are no column: which users are in one was computed before. */
 function testSegment({ operator, values }: Test, source: Source, { memberships }: Scope): Fragment | undefined {
-  const pointer = hasRows(source) ? 'c.user_id' : source === 'users' ? 'r.user_id' : undefined
   if (operator === 'is') {
     for (const value of values) if (!memberships.names.includes(value)) throw unknownName('segment', value, { allowed: memberships.names })
   }
-  if (pointer === undefined) return undefined
   const passes = (segment: string): boolean => {
     if (operator === 'exists') return true
     if (operator === 'is') return values.includes(segment)
     return values.some((value) => (operator === 'contains' ? segment.includes(value) : segment.startsWith(value)))
   }
   const ids = [...memberships.of].filter(([, { segments }]) => segments.some(passes)).map(([userId]) => userId)
-  return sql`${raw(pointer)} IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`
+  return usersSql(ids, source)
+}
+
+function usersSql(ids: readonly number[], source: Source): Fragment | undefined {
+  const pointer = hasRows(source) ? 'c.user_id' : source === 'users' ? 'r.user_id' : undefined
+  return pointer === undefined ? undefined : sql`${raw(pointer)} IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`
 }
 
 const operatorSql = { gt: '>', gte: '>=', lt: '<', lte: '<=' } as const

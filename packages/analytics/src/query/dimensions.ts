@@ -10,6 +10,7 @@ export type Dimension =
   | { readonly kind: 'property'; readonly key: string }
   | { readonly kind: 'trait'; readonly key: string }
   | { readonly kind: 'segment' }
+  | { readonly kind: 'experiment'; readonly key: string }
   | { readonly kind: 'time'; readonly step: TimeStep }
 
 /** Dimensions that stand in a column of the call or of a table it points to. */
@@ -35,8 +36,10 @@ export type ColumnDimension = keyof typeof columnDimensions
 /** The other dimensions, for lists and messages. */
 export const otherDimensions = {
   feature: 'the property "feature"',
+  prompt: 'the property "prompt": the name of a prompt, as gen_ai.prompt.name or Helicone-Prompt-Id tell it',
   'property:KEY': 'any property, by its name in any spelling',
   'trait:KEY': 'what holds for the user, as imported: a plan, a region',
+  'experiment:NAME': 'the variant that the user was exposed to first, for calls from then on',
   segment: 'the automatic segment of the user: power, casual, new, at_risk, churned',
   'time:minute': 'when the call started, by the minute; at most two weeks of them',
   'time:hour': 'when the call started, by the hour',
@@ -47,12 +50,6 @@ export const otherDimensions = {
 
 /** The value shown for calls without one. */
 export const NONE = '(none)'
-
-/** Why a dimension of other tools is not one here. */
-const notKept: Readonly<Record<string, string>> = {
-  prompt: 'Prompts are not stored. Attach a property to the calls, e.g. property:prompt_version, and split by that.',
-  experiment: 'Experiments are not available in this version. Attach the variant as a property.',
-}
 
 const names: readonly string[] = [...Object.keys(columnDimensions), ...Object.keys(otherDimensions)]
 
@@ -65,10 +62,9 @@ export function resolveDimension(name: string, catalog: Catalog): Dimension {
   const lower = trimmed.toLowerCase()
   if (Object.hasOwn(columnDimensions, lower)) return { kind: 'column', name: lower as ColumnDimension }
   if (lower === 'segment') return { kind: 'segment' }
-  if (lower === 'feature') return { kind: 'property', key: 'feature' }
+  if (lower === 'feature' || lower === 'prompt') return { kind: 'property', key: lower }
   const [prefix = '', ...rest] = trimmed.split(':')
-  const reason = Object.hasOwn(notKept, prefix.toLowerCase()) ? notKept[prefix.toLowerCase()] : undefined
-  if (reason !== undefined) throw new QueryError(`${JSON.stringify(name)} is no dimension. ${reason}`, { given: name, allowed: names })
+  if (rest.length > 0 && prefix.toLowerCase() === 'experiment') return experimentOf(rest.join(':'), name)
   if (rest.length > 0 && prefix.toLowerCase() === 'property') return propertyOf(rest.join(':'), name)
   if (rest.length > 0 && prefix.toLowerCase() === 'trait') return { ...propertyOf(rest.join(':'), name), kind: 'trait' }
   if (rest.length > 0 && prefix.toLowerCase() === 'time') {
@@ -91,6 +87,11 @@ function propertyOf(name: string, given: string): Dimension & { kind: 'property'
   return { kind: 'property', key }
 }
 
+function experimentOf(key: string, given: string): Dimension {
+  if (key.trim() === '') throw new QueryError('Name an experiment: experiment:NAME.', { given })
+  return { kind: 'experiment', key: key.trim() }
+}
+
 /** What to say of a property or trait that nothing in the ledger has, or undefined where something has. */
 export function unknownProperty(dimension: Dimension, catalog: Catalog): string | undefined {
   if (dimension.kind === 'trait' && !catalog.traits.has(dimension.key)) {
@@ -110,6 +111,8 @@ export function columnKey(dimension: Dimension): string {
     case 'property':
     case 'trait':
       return dimension.key
+    case 'experiment':
+      return dimension.key
     case 'segment':
       return 'segment'
     case 'time':
@@ -126,6 +129,8 @@ export function columnSays(dimension: Dimension, catalog: Catalog): string {
       return `the call's property ${JSON.stringify(catalog.keys.get(dimension.key)?.name ?? dimension.key)}; ${NONE} for calls without it`
     case 'trait':
       return `what holds for the user as ${JSON.stringify(catalog.traits.get(dimension.key)?.name ?? dimension.key)}: when the call was made, or with traits "current" at as_of`
+    case 'experiment':
+      return `the variant of experiment ${JSON.stringify(dimension.key)} that the user was exposed to first; ${NONE} for calls before that, and of users who were not`
     case 'segment':
       return otherDimensions.segment
     case 'time':
@@ -141,6 +146,8 @@ export function columnLabel(dimension: Dimension, catalog: Catalog): string {
       return catalog.keys.get(dimension.key)?.name ?? dimension.key
     case 'trait':
       return catalog.traits.get(dimension.key)?.name ?? dimension.key
+    case 'experiment':
+      return dimension.key
     case 'segment':
       return 'Segment'
     case 'time':

@@ -9,9 +9,17 @@ export type Filter =
   | readonly [NumberOperator, string, number]
   | readonly ['exists' | 'missing', string]
   | readonly ['segment', readonly string[]]
+  | readonly ['has_done', Filter, DoneWords?]
   | readonly ['and' | 'or', ...Filter[]]
   | readonly ['and' | 'or', readonly Filter[]]
   | readonly ['not', Filter]
+
+/** How often a user has to have done it (once), and within how long before the period ends (in the period). */
+export interface DoneWords {
+  readonly min?: number
+  /** `30d`, `4w`, `3mo` */
+  readonly within?: string
+}
 
 export type FilterValue = string | number | boolean
 export type TextOperator = (typeof textOperators)[number]
@@ -19,7 +27,7 @@ export type NumberOperator = (typeof numberOperators)[number]
 
 export const textOperators = ['is', 'is_not', 'contains', 'not_contains', 'starts_with'] as const
 export const numberOperators = ['gt', 'gte', 'lt', 'lte'] as const
-const allOperators = [...textOperators, ...numberOperators, 'exists', 'missing', 'segment', 'and', 'or', 'not']
+const allOperators = [...textOperators, ...numberOperators, 'exists', 'missing', 'segment', 'has_done', 'and', 'or', 'not']
 
 /** Bounds of a filter, so that none can be built that keeps a ledger busy. */
 const filterLimits = { depth: 5, nodes: 100, values: 1000 } as const
@@ -31,6 +39,10 @@ export type FilterNode =
   | { readonly kind: 'presence'; readonly operator: 'exists' | 'missing'; readonly name: string }
   | { readonly kind: 'group'; readonly operator: 'and' | 'or'; readonly parts: readonly FilterNode[] }
   | { readonly kind: 'not'; readonly part: FilterNode }
+  /** Of users with at least so many calls that fit; `within` as in `last`. */
+  | { readonly kind: 'done'; readonly part: FilterNode; readonly min: number; readonly within: string | undefined }
+  /** Of these users, by id: what `done` becomes once it was looked up. */
+  | { readonly kind: 'users'; readonly ids: readonly number[] }
 
 /**
  * Reads a filter from data of any origin.
@@ -72,11 +84,22 @@ function parseNode(data: unknown, place: Place): FilterNode {
     return { kind: 'text', operator: 'is', name: 'segment', values: parseValues(rest[0], place) }
   }
   if (operator === 'has_done') {
-    throw new QueryError(`${path}: "has_done" is not available in this version. Filter the calls of the period instead.`, {
-      given: operator,
-    })
+    const part = parseNode(rest[0], { path: `${path}[1]`, depth: depth + 1, spent })
+    return { kind: 'done', part, ...parseDone(rest[1], path) }
   }
   return parseLeaf(operator, rest, place)
+}
+
+function parseDone(data: unknown, path: string): { min: number; within: string | undefined } {
+  if (data === undefined || data === null) return { min: 1, within: undefined }
+  const { min = 1, within, ...others } = data as Record<string, unknown>
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) throw unknownName(`option of has_done at ${path}[2]`, unknown, { allowed: ['min', 'within'] })
+  if (typeof min !== 'number' || !Number.isSafeInteger(min) || min < 1)
+    throw new QueryError(`${path}[2].min must be a whole number from 1.`, { given: JSON.stringify(min) ?? '' })
+  if (within !== undefined && typeof within !== 'string')
+    throw new QueryError(`${path}[2].within must be a time such as "30d".`, { given: JSON.stringify(within) ?? '' })
+  return { min, within }
 }
 
 function parseLeaf(operator: string, [name, operand]: unknown[], place: Place): FilterNode {
@@ -113,9 +136,15 @@ function tooLarge(what: string, limit: number): QueryError {
   return new QueryError(`The filter has too many ${what}: at most ${limit} are allowed. Ask several questions instead.`, { given: what })
 }
 
+/** What users did is looked up in the calls of a period, before a filter is applied. @throws QueryError always */
+export function refuseDone(where: string): never {
+  throw new QueryError(`has_done chooses the calls of a report or a query (where). It cannot be used ${where}.`, { given: 'has_done' })
+}
+
 /** Every name a filter looks at. */
 export function namesIn(node: FilterNode): string[] {
   if (node.kind === 'group') return node.parts.flatMap(namesIn)
-  if (node.kind === 'not') return namesIn(node.part)
+  if (node.kind === 'not' || node.kind === 'done') return namesIn(node.part)
+  if (node.kind === 'users') return []
   return [node.name]
 }

@@ -2,7 +2,7 @@ import { parseUsd } from '@spanledger/conventions'
 
 import type { Column } from './answer.ts'
 import { NONE } from './dimensions.ts'
-import { namesIn, type FilterNode, type NumberOperator } from './filter.ts'
+import { namesIn, refuseDone, type FilterNode, type NumberOperator } from './filter.ts'
 import type { Amount, ColumnType } from './metric.ts'
 import { QueryError, unknownName } from './query-error.ts'
 
@@ -15,6 +15,7 @@ const numeric: ReadonlySet<ColumnType> = new Set<ColumnType>(['int', 'number', '
 export function checkHaving(node: FilterNode, columns: readonly Column[]): void {
   if (node.kind === 'group') for (const part of node.parts) checkHaving(part, columns)
   if (node.kind === 'not') checkHaving(node.part, columns)
+  if (node.kind === 'done' || node.kind === 'users') refuseDone('in having')
   if (node.kind === 'group' || node.kind === 'not') return
   const column = columns.find(({ key }) => key === node.name)
   if (column === undefined)
@@ -54,6 +55,9 @@ export function rowPasses(node: FilterNode, cell: CellReader, columns: readonly 
       return compareNumber(node.operator, cell(node.name), boundOf(node.value, typeOf(node.name, columns)))
     case 'text':
       return textPasses(node, cell(node.name), typeOf(node.name, columns))
+    case 'done':
+    case 'users':
+      return refuseDone('in having')
   }
 }
 

@@ -6,7 +6,7 @@ import { QueryError } from './query-error.ts'
  * `plan = pro and feature in (chat, "doc analysis") and cost_usd > 0.01`.
  *
  * `=` `!=` `~` (contains) `!~` `^=` (starts with) `>` `>=` `<` `<=`, `in (…)`, `not in (…)`, `exists NAME`, `missing NAME`,
- * `and`, `or`, `not`, parentheses; `and` binds tighter than `or`. Names and values with other characters than letters,
+ * `has_done (…) within 30d min 3`, `and`, `or`, `not`, parentheses; `and` binds tighter than `or`. Names and values with other characters than letters,
  * digits and `_ - : . / @ + (none)` are quoted with " or '.
  * @throws QueryError that shows where reading stopped
  */
@@ -80,6 +80,7 @@ class WhereReader {
   #readOne(nesting: number): Filter {
     if (nesting > MAX_NESTING) throw new QueryError('The filter has too many parentheses.', { given: this.#text.slice(0, 40) })
     if (this.#takeWord('not')) return ['not', this.#readOne(nesting + 1)]
+    if (this.#peek().text.toLowerCase() === 'has_done' && this.#tokens[this.#next + 1]?.text === '(') return this.#readDone(nesting)
     if (this.#takeSymbol('(')) {
       const inner = this.readOr(nesting + 1)
       this.#expectSymbol(')')
@@ -89,6 +90,16 @@ class WhereReader {
       /^(exists|missing)$/i.test(this.#peek().text) && this.#peek().kind === 'word' && this.#isText(this.#tokens[this.#next + 1])
     if (isPresence) return [this.#take().text.toLowerCase() as 'exists' | 'missing', this.#take().text]
     return this.#readComparison()
+  }
+
+  #readDone(nesting: number): Filter {
+    this.#take()
+    this.#expectSymbol('(')
+    const inner = this.readOr(nesting + 1)
+    this.#expectSymbol(')')
+    const within = this.#takeWord('within') ? this.#readValue() : undefined
+    const min = this.#takeWord('min') ? this.#readNumber() : undefined
+    return ['has_done', inner, { ...(within === undefined ? {} : { within }), ...(min === undefined ? {} : { min }) }]
   }
 
   #readComparison(): Filter {

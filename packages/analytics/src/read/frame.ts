@@ -14,6 +14,7 @@ import { resolvePeriod, type Period, type PeriodWords } from '../query/period.ts
 import { QueryError } from '../query/query-error.ts'
 import { readGroups } from './read-groups.ts'
 import { readMemberships } from './read-memberships.ts'
+import { lookUpDone } from './users-who-did.ts'
 import { readSegments, type UserSegments } from '../segments/read-segments.ts'
 import { readFirstSeen } from '../ledger/seen-users.ts'
 import { namedDimensions, scopeOf } from '../plan/scope-of.ts'
@@ -104,7 +105,9 @@ export async function openFrame(store: Store, clock: Clock, words: FrameWords): 
   const everybody = once(async () =>
     readMemberships({ ...frame, memberships: nobody }, { userSegments: await segments(), firstSeen: await firstSeen(), segmentation }),
   )
-  return { ...frame, memberships: named.includes('segment') ? await everybody() : nobody, segments, firstSeen, readMemberships: everybody }
+  const memberships = named.includes('segment') ? await everybody() : nobody
+  const whole = { ...frame, memberships, segments, firstSeen, readMemberships: everybody }
+  return { ...whole, where: await lookUpDone(whole, words.where) }
 }
 
 function once<Result>(work: () => Promise<Result>): () => Promise<Result> {
@@ -209,6 +212,7 @@ async function warningsOf(frame: Frame, total: Group): Promise<string[]> {
     if (dimension.kind === 'property') warnings.push(...(await listWarnings(frame, dimension.key)))
   }
   for (const name of frame.where === undefined ? [] : namesIn(frame.where)) warnings.push(...unknownInFilter(name, frame.catalog))
+  warnings.push(...(await experimentWarnings(frame)))
   const [dropped] = await frame.store.all<{ count: number }>("SELECT count FROM counters WHERE name = 'attributes_dropped'")
   if (dropped !== undefined)
     warnings.push(`${dropped.count} spans of this ledger came with attributes dropped: user, properties or tokens may be missing`)
@@ -218,6 +222,21 @@ async function warningsOf(frame: Frame, total: Group): Promise<string[]> {
     Math.max(frame.period.toMs, frame.clock.asOfMs + 1),
   )
   if (future?.later === 1) warnings.push('calls that start after as_of are left out')
+  return warnings
+}
+
+/** Experiments that nobody was exposed to. */
+async function experimentWarnings({ store, catalog, dimensions, where }: Frame): Promise<string[]> {
+  const named = [...dimensions, ...namedDimensions(where, catalog)].flatMap((one) => (one.kind === 'experiment' ? [one.key] : []))
+  const warnings: string[] = []
+  for (const name of new Set(named)) {
+    const [row] = await store.all<{ known: number }>(
+      "SELECT EXISTS (SELECT 1 FROM event_subjects WHERE kind = 'exposed' AND name = ?) AS known",
+      name,
+    )
+    if (row?.known !== 1)
+      warnings.push(`nobody was exposed to experiment ${JSON.stringify(name)}; spanledger report experiments lists those there are`)
+  }
   return warnings
 }
 

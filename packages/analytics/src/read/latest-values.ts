@@ -1,8 +1,8 @@
 import { NONE } from '../query/dimensions.ts'
-import type { FilterNode } from '../query/filter.ts'
+import { refuseDone, type FilterNode } from '../query/filter.ts'
 
 /** A test of one name that says what is to hold, never what is not. */
-export type Leaf = Exclude<FilterNode, { kind: 'group' | 'not' }>
+export type Leaf = Exclude<FilterNode, { kind: 'group' | 'not' | 'done' | 'users' }>
 
 /**
  * The same filter with tests that say what is to hold: asked of a user's latest value, "is not pro" is the opposite of "is
@@ -20,6 +20,9 @@ export function normalLeaves(node: FilterNode): FilterNode {
       return node.operator === 'exists' ? node : { kind: 'not', part: { ...node, operator: 'exists' } }
     case 'text':
       return normalText(node)
+    case 'done':
+    case 'users':
+      return refuseDone('in a segment of your own')
   }
 }
 
@@ -43,6 +46,7 @@ export function distinctLeaves(nodes: readonly FilterNode[]): readonly Leaf[] {
   const visit = (node: FilterNode): void => {
     if (node.kind === 'group') for (const part of node.parts) visit(part)
     else if (node.kind === 'not') visit(node.part)
+    else if (node.kind === 'done' || node.kind === 'users') refuseDone('in a segment of your own')
     else leaves.set(leafKey(node), node)
   }
   for (const node of nodes) visit(node)
@@ -55,5 +59,6 @@ export function wherePasses(node: FilterNode, holds: (leaf: Leaf) => boolean): b
     return node.operator === 'and'
       ? node.parts.every((part) => wherePasses(part, holds))
       : node.parts.some((part) => wherePasses(part, holds))
+  if (node.kind === 'done' || node.kind === 'users') return refuseDone('in a segment of your own')
   return node.kind === 'not' ? !wherePasses(node.part, holds) : holds(node)
 }
