@@ -1,0 +1,254 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+import type { ErrorClass, LedgerEvent } from '@spanledger/conventions'
+import type { Store } from '@spanledger/store'
+
+import { openAnalytics, type Analytics, type Cell, type Row } from '../../src/index.ts'
+import { dayOfRequests, twelveUsers } from '../behavior/histories.ts'
+import { eventOf, scoreFacts } from '../events.ts'
+import { ledgerOf } from '../ledger.ts'
+
+/** A day of requests of five users in New York, of which the app said how session s1 ended. */
+describe('reports about behaviour', () => {
+  let store: Store
+  let analytics: Analytics
+  beforeAll(async () => {
+    store = await ledgerOf(
+      dayOfRequests().map(({ user, session, startMs, endMs, feature, status, errorClass }) => ({
+        at: startMs,
+        user,
+        session,
+        latencyMs: endMs - startMs,
+        properties: { Feature: feature ?? '' },
+        status,
+        errorClass: errorClass as ErrorClass | undefined,
+      })),
+      { timeZone: 'America/New_York' },
+    )
+    await store.write({ calls: [], events: [goalReached('B', 's1', Date.parse('2024-03-10T14:01:00Z'))] })
+    analytics = openAnalytics(store, { now: () => Date.parse('2024-03-11T12:00:00Z') })
+  })
+  afterAll(() => store.close())
+
+  it('session_metrics: durations, messages, returns and completions', async () => {
+    const { rows } = await analytics.report('session_metrics')
+    expect(rows).toEqual([
+      expect.objectContaining({
+        sessions: 7,
+        open_sessions: 1,
+        duration_avg_s: expect.closeTo(1794.6667, 4) as Cell,
+        duration_p50_s: 865,
+        active_duration_avg_s: expect.closeTo(307.1667, 4) as Cell,
+        return_24h_rate: expect.closeTo(2 / 3, 12) as Cell,
+        return_24h_known: 3,
+        completion_rate: expect.closeTo(4 / 6, 12) as Cell,
+        explicit_outcomes: 1,
+      }),
+    ])
+    const strict = await analytics.report('session_metrics', { options: { outcomes: 'strict' } })
+    expect(strict.rows[0]).toMatchObject({ completed: 1, abandoned: 0 })
+  })
+
+  it('a period cuts no session: it has those that began in it, whole', async () => {
+    const { rows } = await analytics.report('session_metrics', { since: '2024-03-09', until: '2024-03-09' })
+    // That of user A began ten minutes before midnight and went on after it.
+    expect(rows[0]).toMatchObject({ sessions: 2, duration_avg_s: (5 + 1270) / 2 })
+  })
+
+  it('behavior: of one user by the local day, in columns and in the words of the seed', async () => {
+    const { rows } = await analytics.report('behavior', { user: 'A' })
+    expect(rows).toEqual([
+      {
+        requests: 7,
+        user_days: 3,
+        requests_per_active_day: expect.closeTo(7 / 3, 12) as Cell,
+        peak_hours: '0, 1, 23',
+        session_length_avg_s: expect.closeTo(1029.3333, 4) as Cell,
+        favorite_features: 'chat, document_analysis',
+        preferred_models: 'gpt-4o/openai',
+      },
+    ])
+    const { seed } = await analytics.report('behavior', { user: 'A', options: { shape: 'seed' } })
+    expect(seed).toEqual({
+      user_behavior: {
+        avg_requests_per_day: 2.3333333,
+        peak_usage_hours: [0, 1, 23],
+        session_length_avg: '17 minutes',
+        favorite_features: ['chat', 'document_analysis'],
+        model_preferences: ['gpt-4o/openai'],
+      },
+    })
+  })
+
+  it('friction: abandoned sessions and model errors, in columns and in the words of the seed', async () => {
+    const { rows } = await analytics.report('friction')
+    expect(rows.map(({ friction, what, n, of }) => [friction, what, n, of])).toEqual([
+      ['abandoned_sessions', 'long_wait_time', 1, 2],
+      ['abandoned_sessions', 'rate_limited', 1, 2],
+      ['rate_limits', 'power users', 0, 0],
+      ['model_errors', 'requests', 2, 18],
+    ])
+    const { seed } = await analytics.report('friction', { options: { shape: 'seed' } })
+    expect(seed).toEqual({
+      friction_analysis: {
+        high_retry_requests: null,
+        abandoned_sessions: { avg_abandonment_point: '3rd message', common_patterns: ['long_wait_time', 'rate_limited'] },
+        error_hotspots: { rate_limits: null, model_errors: '11.1% of requests fail' },
+      },
+    })
+  })
+})
+
+describe('evolution', () => {
+  it('week by week since users came, over the ledger', async () => {
+    const store = await ledgerOf(
+      twelveUsers().map(({ user, startMs, endMs, feature }) => ({
+        at: startMs,
+        user,
+        latencyMs: endMs - startMs,
+        properties: { feature: feature ?? '' },
+      })),
+    )
+    const analytics = openAnalytics(store, { now: () => Date.parse('2024-04-15T00:00:00Z') })
+    const { rows } = await analytics.report('evolution')
+    expect(
+      rows.map(({ users, eligible, requests, session_length_avg_s: length, features }) => [users, eligible, requests, length, features]),
+    ).toEqual([
+      [12, 12, 34, 52, 'chat, analysis'],
+      [8, 11, 23, 122.5, 'chat, analysis'],
+      [3, 5, 9, 130, 'chat, analysis'],
+    ])
+    const panel = await analytics.report('evolution', { options: { basis: 'panel' } })
+    expect(panel.rows.map(({ requests }) => requests)).toEqual([15, 13, 9])
+    const { seed } = await analytics.report('evolution', { options: { shape: 'seed' } })
+    expect(seed).toMatchObject({
+      user_evolution: { week_1: { requests_per_day: 0.4047619, avg_session_length: '52 sec', features_used: ['chat', 'analysis'] } },
+    })
+    await store.close()
+  })
+
+  it('says how satisfied users were in each of their own weeks, as counting one user at a time finds', async () => {
+    const calls = twelveUsers()
+    const store = await ledgerOf(calls.map(({ user, startMs, endMs }) => ({ at: startMs, user, latencyMs: endMs - startMs })))
+    const rated = (
+      user: string | undefined,
+      at: string,
+      session: string,
+      value: number,
+      [min, max] = [1, 5],
+      source: LedgerEvent['source'] = 'human',
+    ) =>
+      eventOf({
+        kind: 'feedback',
+        user,
+        at: `${at}:00Z`,
+        session,
+        says: scoreFacts({ name: 'rating', value, min, max, source, about: session }),
+      })
+    const told = [
+      rated('u01', '2024-01-02T13:00', 's1', 5),
+      rated('u01', '2024-01-03T13:00', 's1', 3),
+      rated('u01', '2024-01-08T23:59', 's2', 1),
+      rated('u02', '2024-01-05T13:00', 's3', 1, [0, 1]),
+      // Of no week that is asked for, of a judge, of a week that is not over, of nobody.
+      rated('u02', '2024-01-12T13:00', 's3', 0, [0, 1]),
+      rated('u02', '2024-01-06T13:00', 's3', 0, [0, 1], 'judge'),
+      rated('u12', '2024-04-09T12:30', 's4', 1),
+      rated(undefined, '2024-01-02T13:00', 's5', 1),
+      rated('u01', '2024-01-23T00:00', 's1', 4),
+    ]
+    await store.write({
+      calls: [],
+      events: [...told, eventOf({ kind: 'nps', user: 'u01', at: '2024-01-02T14:00:00Z', says: { 'nps.score': 0 } })],
+    })
+    const analytics = openAnalytics(store, { now: () => Date.parse('2024-04-15T00:00:00Z') })
+    const satisfied = (rows: readonly Row[]): unknown[] => rows.map(({ satisfaction }) => satisfaction)
+    // u01: 3 of 5 in place of 5 of 5, and 1 of 5: (5 + 0) / 2; u02 a thumb up: 10.
+    expect(satisfied((await analytics.report('evolution')).rows)).toEqual([6.25, 7.5, null])
+    const { seed } = await analytics.report('evolution', { options: { shape: 'seed' } })
+    expect(seed).toMatchObject({
+      user_evolution: { week_1: { satisfaction_score: 6.3 }, week_4: { satisfaction_score: 7.5 }, week_12: { satisfaction_score: null } },
+    })
+    expect(satisfied((await analytics.report('evolution', { where: ['is', 'user', ['u02']] })).rows)).toEqual([10, null, null])
+    const byModel = await analytics.report('evolution', { where: ['is', 'model', ['gpt-4o']] })
+    expect(byModel.meta.warnings).toContainEqual(expect.stringMatching(/^satisfaction is filtered by/))
+
+    let state = 7
+    const roll = (below: number): number => (state = (state * 48_271) % 2_147_483_647) % below
+    const more = Array.from({ length: 300 }, () =>
+      eventOf({
+        kind: 'feedback',
+        user: calls[roll(calls.length)]?.user ?? '',
+        at: Date.parse('2024-01-02T00:00:00Z') + roll(104 * 24 * 60) * 60_000,
+        says: scoreFacts({
+          name: ['rating', 'tone'][roll(2)],
+          value: roll(6) === 0 ? undefined : 1 + roll(5),
+          label: 'said',
+          min: 1,
+          max: 5,
+          about: `t${roll(2)}`,
+        }),
+      }),
+    )
+    await store.write({ calls: [], events: more })
+    const { rows } = await analytics.report('evolution', { options: { weeks: '1,2,3,4,9' } })
+    const all = [...told, ...more].filter(({ user, source }) => user !== undefined && source === 'human')
+    const naive = [1, 2, 3, 4, 9].map((week) => {
+      const means: number[] = []
+      for (const user of new Set(calls.map((call) => call.user))) {
+        const first = Math.min(...calls.filter((call) => call.user === user).map(({ startMs }) => Math.floor(startMs / 86_400_000)))
+        if (first + 7 * week > Date.parse('2024-04-15T00:00:00Z') / 86_400_000) continue
+        const latest = new Map<string, number | undefined>()
+        const own = all.filter(
+          (event) => event.user === user && Math.ceil((Math.floor(event.startMs / 86_400_000) - first + 1) / 7) === week,
+        )
+        for (const { name, target, value, min, max } of own.sort((a, b) => a.startMs - b.startMs || (a.spanId < b.spanId ? -1 : 1)))
+          latest.set(`${name} ${target?.id}`, value === undefined ? undefined : ((value - (min ?? 0)) / ((max ?? 0) - (min ?? 0))) * 10)
+        const scores = [...latest.values()].filter((score) => score !== undefined)
+        if (scores.length > 0) means.push(scores.reduce((a, b) => a + b, 0) / scores.length)
+      }
+      return means.length === 0 ? null : Math.round((means.reduce((a, b) => a + b, 0) / means.length) * 1e7) / 1e7
+    })
+    expect(satisfied(rows).map((mean) => Math.round(Number(mean) * 1e7) / 1e7)).toEqual(naive)
+    expect(naive).not.toContain(null)
+    await store.close()
+  })
+})
+
+it('reports about behaviour of an empty ledger have no rows and no NaN', async () => {
+  const store = await ledgerOf([])
+  const analytics = openAnalytics(store)
+  for (const name of ['session_metrics', 'behavior', 'evolution', 'friction']) expect((await analytics.report(name)).rows).toEqual([])
+  const { seed } = await analytics.report('behavior', { options: { shape: 'seed' } })
+  expect(JSON.stringify(seed)).not.toMatch(/NaN|undefined|Infinity/)
+  await store.close()
+})
+
+function goalReached(user: string, session: string, startMs: number): LedgerEvent {
+  return {
+    traceId: 'e'.repeat(32),
+    spanId: 'f'.repeat(16),
+    parentSpanId: undefined,
+    startMs,
+    startFraction: 0,
+    kind: 'goal',
+    name: 'document read',
+    source: 'human',
+    target: undefined,
+    outcome: 'success',
+    previous: undefined,
+    value: undefined,
+    min: undefined,
+    max: undefined,
+    amountNanoUsd: undefined,
+    task: undefined,
+    step: undefined,
+    period: undefined,
+    user,
+    session,
+    properties: new Map(),
+    resourceIdentity: undefined,
+    origin: 'app',
+    faults: [],
+  }
+}
