@@ -250,12 +250,25 @@ const nasty = [
 const orders = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/
 
 describe('text from data', () => {
+  it('holds no escape sequence in CSV or TSV that a terminal would obey', () => {
+    for (const format of ['csv', 'tsv'] as const) {
+      const shown = formatAnswer(answerOf('\u001b[31mred\u0007 \u009b2J'), format, plain)
+      expect(shown).toContain('\ufffd[31mred\ufffd \ufffd2J')
+    }
+  })
+
   it('cannot become a formula in CSV or TSV, and reads back', () => {
     for (const format of ['csv', 'tsv'] as const) {
       for (const text of nasty) {
         const [cell = ''] = parseSeparated(formatAnswer(answerOf(text), format, plain), format)[1] ?? []
         expect(cell).not.toMatch(/^[=+\-@\t\r]/)
-        expect(cell.replace(/^'/, '').replaceAll(/[\t\r\n ]+/g, ' ')).toBe(text.toWellFormed().replaceAll(/[\t\r\n ]+/g, ' '))
+        expect(cell.replace(/^'/, '').replaceAll(/[\t\r\n ]+/g, ' ')).toBe(
+          text
+            .toWellFormed()
+            .replaceAll(/[\t\r\n ]+/g, ' ')
+            .replaceAll('\u0007', '\ufffd')
+            .replaceAll('\u001b', '\ufffd'),
+        )
       }
     }
   })

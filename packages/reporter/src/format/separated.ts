@@ -4,7 +4,7 @@ import type { Sheet } from './sheet.ts'
 
 /**
  * CSV as RFC 4180 has it. Spreadsheets run texts that begin like a formula, so those get a `'` in front; numbers are left
- * as they are.
+ * as they are. Control characters but tabs and line breaks become U+FFFD.
  */
 export function formatCsv({ columns, rows }: Sheet, { header }: { header: boolean }): string {
   return lines(columns, rows, {
@@ -40,6 +40,8 @@ function cellText(value: Cell | undefined, { type }: Column): string {
 }
 
 function guarded(text: string): string {
-  const wellFormed = text.toWellFormed()
+  // A terminal that shows the file would obey them.
+  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is looked for
+  const wellFormed = text.toWellFormed().replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g, '\ufffd')
   return /^[=+\-@\t\r\n＝＋－＠]/u.test(wellFormed) ? `'${wellFormed}` : wellFormed
 }
