@@ -2,7 +2,7 @@ import { change } from '../query/answer.ts'
 import type { ColumnType } from '../query/metric.ts'
 import { previousPeriod, type CompareMode } from '../query/period.ts'
 import { openFrame, type Frame, type FrameWords } from '../read/frame.ts'
-import type { ColumnTable, Told, Value } from './people-report.ts'
+import type { ColumnTable, Told, Value } from './told.ts'
 
 /** The frame of the period before, asked as it was when that period ended, of the same users where a filter chooses them by what they did. */
 export async function frameBefore(frame: Frame, words: FrameWords, mode: CompareMode): Promise<Frame> {

@@ -4,7 +4,6 @@ import { buildAnswer, type Answer, type Asked, type DefinedColumn, type RawRow }
 import type { Dimension } from '../query/dimensions.ts'
 import { checkComparable } from '../read/compare-previous.ts'
 import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame, type FrameWords } from '../read/frame.ts'
-import type { Amount, ColumnType } from '../query/metric.ts'
 import { checkHaving, rowPasses } from '../query/having.ts'
 import { decodeCursor, pageOf, type Place } from '../query/page.ts'
 import { QueryError } from '../query/query-error.ts'
@@ -16,22 +15,9 @@ import { lookUpDone } from '../read/users-who-did.ts'
 import type { Interval } from '../behavior/user-history.ts'
 import type { GivenOptions } from '../report-options.ts'
 import { besideBefore, frameBefore } from './compare-told.ts'
+import type { Told, Value } from './told.ts'
 
-/** Columns by key: what they are called, their type, and what they are. */
-export type ColumnTable = Readonly<Record<string, readonly [label: string, type: ColumnType, says: string]>>
-
-export type Value = Amount | string | boolean
-
-/** The rows of a report, keyed by its columns. */
-export interface Told {
-  readonly columns: ColumnTable
-  readonly rows: readonly Readonly<Record<string, Value>>[]
-  /** Of all rows, where they may be added up. */
-  readonly totals?: Readonly<Record<string, Value>>
-  readonly warnings?: readonly string[]
-  /** The same as one nested object; for `shape=seed`. */
-  readonly seed?: unknown
-}
+export type { ColumnTable, Told } from './told.ts'
 
 /** What a report about people is computed from. */
 export interface PeopleAsked {
