@@ -73,7 +73,7 @@ export async function peopleReport(
       limit: query.limit,
     })
     const scope = await scopeOf(frame, frame.period)
-    const total = await readTotals(frame, scope, ['requests', 'users'])
+    const total = await readTotals(frame, scope, ['requests', 'users'], now.users === undefined ? {} : { users: now.users })
     const meta = await metaOf(frame, scope, { total, rows: passing.length, next, warnings })
     return buildAnswer({
       asked,

@@ -5,7 +5,7 @@ import { readGroups } from '../read/read-groups.ts'
 import type { Scope } from '../plan/scope.ts'
 import { readColumns } from '../ledger/snapshot.ts'
 import { readFirstSeen } from '../ledger/seen-users.ts'
-import { readUserDays } from '../segments/user-days.ts'
+import { lastIdOf, readUserDays } from '../segments/user-days.ts'
 import { timeKeyOfDay } from '../query/time-bucket.ts'
 import type { ActiveDay, UserHistory } from '../behavior/user-history.ts'
 
@@ -46,25 +46,35 @@ export async function readHistories(frame: Frame, { features = false } = {}): Pr
 }
 
 async function readAllDays({ store }: Frame, period: Period): Promise<UserHistory[]> {
-  const daysOfUser: ActiveDay[][] = []
-  for (const { day, userIds, requests } of (await readUserDays(store, period)).sort((a, b) => a.day - b.day)) {
+  const userDays = (await readUserDays(store, period)).sort((a, b) => a.day - b.day)
+  // Where the days of each user stand in one list, from which they are cut: lists that grow are copied, and these are as many as users.
+  const ends = new Int32Array(lastIdOf(userDays) + 1)
+  for (const { userIds } of userDays) for (let n = 0; n < userIds.length; n++) addTo(ends, userIds[n] ?? 0, 1)
+  for (let userId = 1; userId < ends.length; userId++) addTo(ends, userId, ends[userId - 1] ?? 0)
+  const nextAt = new Int32Array(ends.length)
+  nextAt.set(ends.subarray(0, -1), 1)
+  const all = Array.from({ length: ends.at(-1) ?? 0 }, () => noDay)
+  for (const { day, userIds, requests } of userDays) {
     const key = timeKeyOfDay('day', day)
     // Users who called equally often on a day share what is said of it: else there were millions of them.
-    const dayOf = new Map<number, ActiveDay>()
+    const dayOf: ActiveDay[] = []
     for (let n = 0; n < userIds.length; n++) {
-      const count = requests[n] ?? 0
-      let active = dayOf.get(count)
-      if (active === undefined) dayOf.set(count, (active = { day: key, requests: count, features: none }))
-      const days = daysOfUser[userIds[n] ?? 0]
-      if (days === undefined) daysOfUser[userIds[n] ?? 0] = [active]
-      else days.push(active)
+      const [userId, count] = [userIds[n] ?? 0, requests[n] ?? 0]
+      all[nextAt[userId] ?? 0] = dayOf[count] ??= { day: key, requests: count, features: none }
+      addTo(nextAt, userId, 1)
     }
   }
   const histories: UserHistory[] = []
-  for (const [userId, days] of daysOfUser.entries()) {
-    if (userId !== 0 && days !== undefined) histories.push({ user: String(userId), firstDay: days[0]?.day ?? 0, days })
+  for (let userId = 1; userId < ends.length; userId++) {
+    const days = all.slice(ends[userId - 1], ends[userId])
+    const [first] = days
+    if (first !== undefined) histories.push({ user: String(userId), firstDay: first.day, days })
   }
   return histories
+}
+
+function addTo(counts: Int32Array, at: number, count: number): void {
+  counts[at] = (counts[at] ?? 0) + count
 }
 
 async function readDays(frame: Frame, scope: Scope, features: boolean): Promise<Map<number, ActiveDay[]>> {
@@ -109,3 +119,4 @@ async function readDays(frame: Frame, scope: Scope, features: boolean): Promise<
 }
 
 const none: ReadonlyMap<string, number> = new Map()
+const noDay: ActiveDay = { day: 0, requests: 0, features: none }

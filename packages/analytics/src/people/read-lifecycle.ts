@@ -6,7 +6,7 @@ import { scopeOf, type Frame } from '../read/frame.ts'
 import { ownDay } from '../journey/person.ts'
 import { activeWeeks, type Standpoint } from '../journey/stages.ts'
 import type { Step, Way } from '../journey/way.ts'
-import { readStandingsAt } from '../segments/read-segments.ts'
+import { readSegmentsAt, type UserSegments } from '../segments/read-segments.ts'
 import { readColumns } from '../ledger/snapshot.ts'
 import { timeKeyOfDay } from '../query/time-bucket.ts'
 import { readLatestNps, readReferrals } from './read-advocates.ts'
@@ -51,7 +51,7 @@ export async function readLifecycle(frame: Frame, options: LifecycleOptions): Pr
   const instants = [startMs, endMs]
   const { ways, featureName, warnings } = await readWays(frame, { isBegun: false, advancedFeatures })
   const firstSeen = await frame.firstSeen()
-  const standingAt = await readStandingsAt(store, { instants, timeZone: clock.timeZone })
+  const [segmentsThen, segmentsNow] = await readSegmentsAt(store, { instants, timeZone: clock.timeZone })
   const days = await readDays(frame, instants)
   const plans = await readPlans(frame, instants)
   const nps = [await readLatestNps(frame, startMs), await readLatestNps(frame, endMs)]
@@ -61,13 +61,12 @@ export async function readLifecycle(frame: Frame, options: LifecycleOptions): Pr
     const ms = step.at(way)
     return ms !== undefined && ms < atMs && ownDay(way.person, ms, { dayOf }) < ONBOARDING_DAYS
   }
-  const standpointAt = (n: number) => {
+  const standpointAt = (n: number, segments: UserSegments | undefined) => {
     const atMs = instants[n] ?? 0
-    const standingOf = standingAt(n)
     const day = dayOf(atMs)
     return (userId: number, way: Way): Member['now'] => {
       const firstMs = firstSeen.get(userId)
-      const standing = firstMs === undefined || firstMs >= atMs ? undefined : standingOf(userId, firstMs)
+      const standing = firstMs === undefined || firstMs >= atMs ? undefined : segments?.standingOf(userId, firstMs)
       const plan = plans.at[n]?.get(userId)
       const firstPlan = plans.first.get(userId)
       return {
@@ -83,7 +82,7 @@ export async function readLifecycle(frame: Frame, options: LifecycleOptions): Pr
       }
     }
   }
-  const [then, now] = [standpointAt(0), standpointAt(1)]
+  const [then, now] = [standpointAt(0, segmentsThen), standpointAt(1, segmentsNow)]
   return {
     members: ways.map((way) => {
       const userId = Number(way.person.user)

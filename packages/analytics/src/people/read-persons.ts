@@ -1,4 +1,4 @@
-import { addDays } from '@spanledger/store'
+import { addDays, type Zone } from '@spanledger/store'
 
 import { scopeOf, type Frame } from '../read/frame.ts'
 import { mayBeSignUpOf, type JourneyTime, type Person } from '../journey/person.ts'
@@ -29,7 +29,8 @@ export async function readPersons(
   const chosen = frame.where === undefined ? undefined : await readChosen(frame)
   const people = new Map<number, Person>()
   let late = 0
-  for (const userId of new Set([...firstSeen.keys(), ...signUps.keys()])) {
+  const secondWeekOf = secondWeeks(zone)
+  for (const userId of signUps.size === 0 ? firstSeen.keys() : new Set([...firstSeen.keys(), ...signUps.keys()])) {
     if (userId === 0 || chosen?.has(userId) === false) continue
     const seenMs = firstSeen.get(userId)
     const firstMs = seenMs !== undefined && seenMs < clock.asOfMs ? seenMs : undefined
@@ -45,10 +46,20 @@ export async function readPersons(
       beginMs,
       beginDay: timeKeyOfDay('day', begin),
       signUp,
-      secondWeek: [zone.startOfDay(addDays(begin, 7)), zone.startOfDay(addDays(begin, 14))],
+      secondWeek: secondWeekOf(begin),
     })
   }
   return { people, warnings: warningsOf({ unreadable, late }) }
+}
+
+/** The second week of those who began on a local day: many begin on one. */
+function secondWeeks(zone: Zone): (begin: number) => Person['secondWeek'] {
+  const known = new Map<number, Person['secondWeek']>()
+  return (begin) => {
+    let week = known.get(begin)
+    if (week === undefined) known.set(begin, (week = [zone.startOfDay(addDays(begin, 7)), zone.startOfDay(addDays(begin, 14))]))
+    return week
+  }
 }
 
 /** When a question about the way of users is asked. */

@@ -39,7 +39,7 @@ export async function tellSegmentHistory({ frame, interval = 'day' }: PeopleAske
     rows: spans.flatMap(({ label, complete }, n) => {
       const [before, now] = [history[n], history[n + 1]]
       if (before === undefined || now === undefined) return []
-      const all = [...now.of.keys()].filter(isMeant).length
+      const all = [...now.of].filter(([userId]) => isMeant(userId)).length
       return countSegments(before, now, isMeant).map(({ segment, users, movedIn, movedOut }) => ({
         period: label,
         segment,

@@ -31,20 +31,21 @@ async function tellSegmentsNow({ frame }: PeopleAsked): Promise<Told> {
   const scope = await scopeOf(frame, frame.period)
   const { ids, costsNanoUsd, list } = await readUserSums(store, scope, { sums: ['requests'], activeDays: false })
   const requests = list('s0')
-  const seen = new Set<number>()
-  const sums = new Map(now.names.map((segment) => [segment, noUse()]))
-  const all = noUse()
-  for (const [n, userId] of ids.entries()) {
+  const isSeen: boolean[] = []
+  let users = 0
+  const sums = new Map(now.names.map((segment) => [segment, new Use()]))
+  const all = new Use()
+  for (let n = 0; n < ids.length; n++) {
+    const userId = ids[n] ?? 0
     if (userId === 0) continue
-    seen.add(userId)
-    const use = { requests: requests[n] ?? 0, costNanoUsd: costsNanoUsd[n] ?? null }
-    addUse(all, use)
-    for (const segment of now.of.get(userId)?.segments ?? []) {
-      const own = sums.get(segment)
-      if (own !== undefined) addUse(own, use)
-    }
+    if (isSeen[userId] !== true) users++
+    isSeen[userId] = true
+    const [own, cost] = [requests[n] ?? 0, costsNanoUsd[n] ?? null]
+    all.add(own, cost)
+    for (const segment of now.of.get(userId)?.segments ?? []) sums.get(segment)?.add(own, cost)
   }
   return {
+    users,
     columns: {
       segment: [
         'Segment',
@@ -58,16 +59,16 @@ async function tellSegmentsNow({ frame }: PeopleAsked): Promise<Told> {
       moved_in: ['Moved in', 'int', 'users who were in another segment, or not there, 30 days before as_of'],
       moved_out: ['Moved out', 'int', 'users who were in it 30 days before as_of'],
     },
-    rows: countSegments(before, now, (userId) => seen.has(userId)).map(({ segment, users: count, movedIn, movedOut }) => ({
+    rows: countSegments(before, now, (userId) => isSeen[userId] === true).map(({ segment, users: count, movedIn, movedOut }) => ({
       segment,
       users: count,
-      share: seen.size === 0 ? null : count / seen.size,
+      share: users === 0 ? null : count / users,
       requests: sums.get(segment)?.requests ?? 0,
-      cost_usd: costOf(sums.get(segment) ?? noUse()),
+      cost_usd: sums.get(segment)?.costNanoUsd ?? 0n,
       moved_in: movedIn,
       moved_out: movedOut,
     })),
-    totals: { users: seen.size, requests: all.requests, cost_usd: costOf(all) },
+    totals: { users, requests: all.requests, cost_usd: all.costNanoUsd },
     warnings: now.exclusive ? [] : ['users are in the row of each of their segments: rows come to more than the totals'],
   }
 }
@@ -80,25 +81,29 @@ async function readBeforeAndNow(frame: Frame, earlierMs: number): Promise<readon
 }
 
 /** What users of a segment did. */
-interface Use {
-  requests: number
-  costNanoUsd: bigint
-  priced: boolean
-}
+class Use {
+  requests = 0
+  #isPriced = false
+  /** Costs are put together as doubles as long as that is exact: there are as many as users. */
+  #costNanoUsd = 0
+  #costBefore = 0n
 
-function noUse(): Use {
-  return { requests: 0, costNanoUsd: 0n, priced: false }
-}
+  add(requests: number, costNanoUsd: number | null): void {
+    this.requests += requests
+    if (costNanoUsd === null) return
+    this.#isPriced = true
+    if (costNanoUsd > Number.MAX_SAFE_INTEGER - this.#costNanoUsd) {
+      this.#costBefore += BigInt(this.#costNanoUsd)
+      this.#costNanoUsd = 0
+    }
+    if (Number.isSafeInteger(costNanoUsd)) this.#costNanoUsd += costNanoUsd
+    else this.#costBefore += BigInt(costNanoUsd)
+  }
 
-function addUse(use: Use, { requests, costNanoUsd }: { requests: number; costNanoUsd: number | null }): void {
-  use.requests += requests
-  use.costNanoUsd += BigInt(costNanoUsd ?? 0)
-  use.priced ||= costNanoUsd !== null
-}
-
-/** Null where no call has a price. */
-function costOf({ requests, costNanoUsd, priced }: Use): bigint | null {
-  return requests > 0 && !priced ? null : costNanoUsd
+  /** Null where no call has a price. */
+  get costNanoUsd(): bigint | null {
+    return this.requests > 0 && !this.#isPriced ? null : this.#costBefore + BigInt(this.#costNanoUsd)
+  }
 }
 
 /** Each user's segment and what led to it. */

@@ -12,6 +12,8 @@ export interface Told {
   /** Of all rows, where they may be added up. */
   readonly totals?: Readonly<Record<string, Value>>
   readonly warnings?: readonly string[]
+  /** Different users with a call of the question in its period, where the report has counted them. */
+  readonly users?: number | undefined
   /** The same as one nested object; for `shape=seed`. */
   readonly seed?: unknown
 }

@@ -1,4 +1,5 @@
 import type { Segment } from '../segments/automatic-segments.ts'
+import { FewByUser } from '../segments/by-user.ts'
 import { compileBase } from '../plan/compile.ts'
 import { filterSql, numberFields } from '../plan/compile-filter.ts'
 import type { CustomSegment, Segmentation } from '../segments/custom-segments.ts'
@@ -21,7 +22,7 @@ import { readColumns, readRows } from '../ledger/snapshot.ts'
 /** An instant, and the users that had made a call by then, with their automatic segments. */
 export interface Instant {
   readonly asOfMs: number
-  readonly automatic: ReadonlyMap<number, Segment>
+  readonly automatic: FewByUser<Segment>
 }
 
 /** Names of segments by user id; users whom none fits are left out. */
@@ -77,7 +78,7 @@ function fitsOf(
   { custom, tests }: { custom: readonly CustomSegment[]; tests: readonly ((userId: number) => boolean)[] },
 ): Fits {
   const fits = new Map<number, readonly string[]>()
-  for (const userId of automatic.keys()) {
+  for (const [userId] of automatic) {
     const names = custom.flatMap(({ name }, n) => (tests[n]?.(userId) === true ? [name] : []))
     if (names.length > 0) fits.set(userId, names)
   }
@@ -155,7 +156,7 @@ async function readLatest(words: Words, leaves: readonly Leaf[], instants: reado
 }
 
 async function compileLatest(words: Words, leaves: readonly Leaf[], instants: readonly Instant[]): Promise<Fragment> {
-  const last = instants.at(-1) ?? { asOfMs: 0, automatic: new Map() }
+  const last = instants.at(-1) ?? { asOfMs: 0, automatic: new FewByUser<Segment>([], new Uint8Array()) }
   const scope = await scopeOf(wordsAt(words, last, undefined), allUpTo(words, last))
   const base = compileBase({ source: 'calls', dimensions: [], sums: [], needs: [] }, scope)
   // The calls know every filter.

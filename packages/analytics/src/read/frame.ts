@@ -16,7 +16,7 @@ import { readGroups } from './read-groups.ts'
 import { readMemberships } from './read-memberships.ts'
 import { lookUpDone } from './users-who-did.ts'
 import { readSegments, type UserSegments } from '../segments/read-segments.ts'
-import { readFirstSeen } from '../ledger/seen-users.ts'
+import { firstStartsOf, readFirstSeen } from '../ledger/seen-users.ts'
 import { namedDimensions, scopeOf } from '../plan/scope-of.ts'
 import type { Scope } from '../plan/scope.ts'
 import { checkSteps, endOfLastBucket, type WeekStart } from '../query/time-bucket.ts'
@@ -103,7 +103,10 @@ export async function openFrame(store: Store, clock: Clock, words: FrameWords): 
   const segments = once(() => readSegments(store, clock))
   const firstSeen = once(() => readFirstSeen(store))
   const everybody = once(async () =>
-    readMemberships({ ...frame, memberships: nobody }, { userSegments: await segments(), firstSeen: await firstSeen(), segmentation }),
+    readMemberships(
+      { ...frame, memberships: nobody },
+      { userSegments: await segments(), firstStarts: firstStartsOf(await firstSeen()), segmentation },
+    ),
   )
   const memberships = named.includes('segment') ? await everybody() : nobody
   const whole = { ...frame, memberships, segments, firstSeen, readMemberships: everybody }

@@ -22,7 +22,8 @@ const DAY_MS = 86_400_000
 /** Where the windows of `UserActivity` begin, in ms before `as_of`. */
 export const activityWindows = { last30Days: 30 * DAY_MS, prior: 28 * DAY_MS, recent: 14 * DAY_MS } as const
 
-const NEW_DAYS = 30
+/** A user is new in the first so many local days. */
+export const NEW_DAYS = 30
 const AT_RISK_TENURE_DAYS = 28
 const AT_RISK_PRIOR = 5
 const AT_RISK_SHARE = 0.5
@@ -61,8 +62,23 @@ export function standingOf(
   const isNew = tenureDays < NEW_DAYS
   const isAtRisk = tenureDays >= AT_RISK_TENURE_DAYS && isFalling(activity)
   const isPower = last30Days >= powerFrom
-  const segment = last30Days === 0 ? 'churned' : isNew ? 'new' : isAtRisk ? 'at_risk' : isPower ? 'power' : 'casual'
-  return { segment, isPower, isNew, isAtRisk, last30Days, tenureDays, riskScore: 1 - (recent + 1) / (prior + 1) }
+  return {
+    segment: segmentOf(activity, { isNew, isPower }),
+    isPower,
+    isNew,
+    isAtRisk,
+    last30Days,
+    tenureDays,
+    riskScore: 1 - (recent + 1) / (prior + 1),
+  }
+}
+
+/** The segment alone. Who is new no more has been there for long enough to be at risk. */
+export function segmentOf(activity: UserActivity, { isNew, isPower }: { isNew: boolean; isPower: boolean }): Segment {
+  if (activity.last30Days === 0) return 'churned'
+  if (isNew) return 'new'
+  if (isFalling(activity)) return 'at_risk'
+  return isPower ? 'power' : 'casual'
 }
 
 function isFalling({ recent, prior }: UserActivity): boolean {

@@ -1,4 +1,5 @@
 import { shownSegments, type Segment } from './automatic-segments.ts'
+import type { ByUser, FewByUser } from './by-user.ts'
 import type { Segmentation } from './custom-segments.ts'
 
 /** Which segments users are in. */
@@ -8,7 +9,7 @@ export interface Memberships {
   /** Whether each user is in one only. */
   readonly exclusive: boolean
   /** By user id; only users that had made a call by then. */
-  readonly of: ReadonlyMap<number, Membership>
+  readonly of: ByUser<Membership>
 }
 
 /** Where a user stands. */
@@ -41,16 +42,23 @@ function onlyAutomatic(automatic: Segment): Membership {
 }
 
 /** The automatic segments only. */
-export function automaticMemberships(automatic: ReadonlyMap<number, Segment>): Memberships {
-  return {
-    names: shownSegments,
-    exclusive: true,
-    of: new Map(Array.from(automatic, ([userId, segment]) => [userId, onlyAutomatic(segment)])),
-  }
+export function automaticMemberships(automatic: FewByUser<Segment>): Memberships {
+  return { names: shownSegments, exclusive: true, of: automatic.map(onlyAutomatic) }
+}
+
+/** With the app's own: `fits` says which of them fit each user. */
+export function membershipsOf(
+  segmentation: Segmentation,
+  automatic: FewByUser<Segment>,
+  fits: ReadonlyMap<number, readonly string[]> | undefined,
+): Memberships {
+  const of = new Map<number, Membership>()
+  for (const [userId, segment] of automatic) of.set(userId, membershipOf(segmentation, segment, fits?.get(userId)))
+  return { ...noMemberships(segmentation), of }
 }
 
 /** Of segments that exclude each other the first is the user's; the automatic one is that of users whom none fits. */
-export function membershipOf({ mode }: Segmentation, automatic: Segment, custom: readonly string[] = []): Membership {
+function membershipOf({ mode }: Segmentation, automatic: Segment, custom: readonly string[] = []): Membership {
   const [first] = custom
   if (first === undefined) return onlyAutomatic(automatic)
   return { segments: mode === 'multi' ? [automatic, ...custom] : [first], automatic, custom }

@@ -78,16 +78,9 @@ async function readOpenDays(store: Store, days: readonly number[]): Promise<DayU
   return found
 }
 
-/** The requests of each user over some days, by user id. */
-export function requestsByUser(days: readonly DayUsers[]): Float64Array {
-  let most = 0
-  for (const { userIds } of days) for (let n = 0; n < userIds.length; n++) most = Math.max(most, userIds[n] ?? 0)
-  const sums = new Float64Array(most + 1)
-  for (const { userIds, requests } of days) {
-    for (let n = 0; n < userIds.length; n++) {
-      const id = userIds[n] ?? 0
-      sums[id] = (sums[id] ?? 0) + (requests[n] ?? 0)
-    }
-  }
-  return sums
+/** The highest user id of some days; 0 where they have none. */
+export function lastIdOf(days: readonly DayUsers[]): number {
+  let last = 0
+  for (const { userIds } of days) for (let n = 0; n < userIds.length; n++) last = Math.max(last, userIds[n] ?? 0)
+  return last
 }

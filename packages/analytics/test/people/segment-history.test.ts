@@ -1,16 +1,19 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { openZone, type Store } from '@spanledger/store'
+import { addDays, formatDay, openZone, type Store } from '@spanledger/store'
 
 import { openAnalytics, type Filter, type ReportParams, type Row, type SegmentsWords } from '../../src/index.ts'
-import { readSegments, readStandingsAt } from '../../src/segments/read-segments.ts'
+import { powerThreshold, standingOf, type UserActivity } from '../../src/segments/automatic-segments.ts'
+import { readSegments, readSegmentsAt } from '../../src/segments/read-segments.ts'
 import { twelveUsers } from '../behavior/histories.ts'
 import { ledgerOf, type CallWords } from '../ledger.ts'
 import { figuresOf, numberOf, passes, readPlainCalls, valueOf, type PlainCall } from '../naive.ts'
 import { AS_OF, filters, randomCalls, zones } from '../random-ledger.ts'
 
 const DAY = 86_400_000
+/** The local date so many days before an instant. */
+const dayBefore = (ms: number, days: number, timeZone: string): string => formatDay(addDays(openZone(timeZone).day(ms), -days))
 const startIn = (timeZone: string, date: string): number => openZone(timeZone).startOfDay(Number(date.replaceAll('-', '')))
 
 /** One test of a filter against the latest value that a user has of what it names, told the long way. */
@@ -131,8 +134,15 @@ describe('segments of an app’s own, over random calls', () => {
   }, 60_000)
 })
 
+function naiveActivity(calls: readonly PlainCall[], name: string, asOfMs: number): UserActivity {
+  const own = calls.filter(({ user }) => user === name)
+  const between = (from: number, to: number): number =>
+    own.filter(({ startMs }) => startMs >= asOfMs - from * DAY && startMs < asOfMs - to * DAY).length
+  return { last30Days: between(30, 0), prior: between(28, 14), recent: between(14, 0) }
+}
+
 describe('where users stood', () => {
-  it('is the same told for many instants at once as for each by itself, in any zone, with calls that are yet to come', async () => {
+  it('is what plain loops count, told for many instants at once as for each by itself, in any zone, with calls that are yet to come', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...zones),
@@ -142,11 +152,23 @@ describe('where users stood', () => {
         async (storeZone, timeZone, free, midnights) => {
           const store = await ledgerOf(manyCalls, { timeZone: storeZone })
           const instants = [...new Set([...free, ...midnights.map((n) => startIn(timeZone, '2026-02-10') + n * DAY)])].sort((a, b) => a - b)
-          const atOnce = await readStandingsAt(store, { instants, timeZone })
-          const userIds = (await store.all<{ id: number }>('SELECT user_id AS id FROM users WHERE user_id <> 0')).map(({ id }) => id)
+          const atOnce = [...(await readSegmentsAt(store, { instants, timeZone }))]
+          const plainCalls = await readPlainCalls(store)
+          const users = await store.all<{ id: number; name: string }>('SELECT user_id AS id, name FROM users WHERE user_id <> 0')
           for (const [n, asOfMs] of instants.entries()) {
             const alone = await readSegments(store, { asOfMs, timeZone })
-            for (const id of userIds) expect(atOnce(n)(id, FIRST_MS)).toEqual(alone.standingOf(id, FIRST_MS))
+            const counts = users.map(({ name }) => naiveActivity(plainCalls, name, asOfMs))
+            const powerFrom = powerThreshold(Float64Array.from(counts, ({ last30Days }) => last30Days))
+            const [firstDay, asOfDay] = [openZone(timeZone).day(FIRST_MS), openZone(timeZone).day(asOfMs)]
+            for (const [user, { id }] of users.entries()) {
+              const standing = standingOf(counts[user], { firstDay, asOfDay, powerFrom })
+              expect(atOnce[n]?.standingOf(id, FIRST_MS)).toEqual(standing)
+              expect(alone.standingOf(id, FIRST_MS)).toEqual(standing)
+              // Around the instants at which a user is new no more.
+              for (const days of [27, 28, 29, 30, 31])
+                for (const firstMs of [asOfMs - days * DAY, startIn(timeZone, dayBefore(asOfMs, days, timeZone)) - 1])
+                  expect(alone.segmentOf(id, firstMs)).toBe(alone.standingOf(id, firstMs).segment)
+            }
           }
           await store.close()
         },
