@@ -1,7 +1,7 @@
 import { compareTables, type Compared } from './compare-tables.ts'
 import { readKeptCalls } from './kept-calls.ts'
 import { addToSums, formatOpen, insertKept, noSums, type KeptSession } from './kept-rows.ts'
-import { keptSchema } from './kept-schema.ts'
+import { keptSchema, keptSessionsTable } from './kept-schema.ts'
 import type { RollupSchema } from './rollups.ts'
 import { isOver, SessionFold, type SessionFacts } from './session-fold.ts'
 import { addSession, applySessionDelta, emptySessionDelta } from './session-sums.ts'
@@ -137,7 +137,7 @@ export async function clearKept(db: Sqlite): Promise<number | undefined> {
  */
 export async function compareKept(db: Sqlite, zone: Zone): Promise<ReadonlyMap<string, Compared>> {
   const state = await readKeptState(db)
-  await db.exec(keptSchema.replaceAll('CREATE TABLE ', 'CREATE TEMP TABLE '))
+  await db.exec(`${keptSchema}; DROP TABLE temp.kept_sessions; ${keptSessionsTable}`.replaceAll('CREATE TABLE ', 'CREATE TEMP TABLE '))
   let open: readonly KeptSession[] = []
   for (let from: number | undefined; ;) {
     const day = await nextDay(db, zone, from)

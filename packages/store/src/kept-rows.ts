@@ -1,9 +1,10 @@
 import { durationBucket, mergeCounts } from './counts.ts'
 import type { KeptCalls } from './kept-calls.ts'
 import { measureColumns } from './measures.ts'
+import { plainMeasures, rareOf } from './rare-measures.ts'
 import type { RollupSchema } from './rollups.ts'
 import type { SessionFacts } from './session-fold.ts'
-import { columnsUsed, insertSparse, noBytes, nothing, sparseText, zero, type SparseColumn } from './sparse-rows.ts'
+import { columnsUsed, insertSparse, noBytes, nothing, readList, sparseText, zero, type SparseColumn } from './sparse-rows.ts'
 import type { Sqlite } from './sqlite.ts'
 
 /** The sums over the calls of a session. */
@@ -54,20 +55,22 @@ const columns: readonly SparseColumn<KeptSession>[] = [
   { name: 'user_id', of: ({ facts }) => facts.userId },
   { name: 'session_id', of: ({ facts }) => facts.sessionId },
   { name: 'start_ms', of: ({ facts }) => facts.startMs },
-  { name: 'last_ms', of: ({ facts }) => facts.lastMs },
-  { name: 'end_ms', of: ({ facts }) => facts.endMs },
-  { name: 'next_ms', of: ({ facts }) => facts.nextMs ?? null, empty: nothing },
-  { name: 'active_ms', of: ({ facts }) => facts.activeMs },
+  { name: 'to_last_ms', of: ({ facts }) => facts.lastMs - facts.startMs },
+  { name: 'to_end_ms', of: ({ facts }) => facts.endMs - facts.lastMs },
+  { name: 'to_next_ms', of: ({ facts: { nextMs, endMs } }) => (nextMs === undefined ? null : nextMs - endMs), empty: nothing },
+  { name: 'idle_ms', of: ({ facts }) => facts.endMs - facts.startMs - facts.activeMs },
   { name: 'messages', of: ({ facts }) => facts.messages },
   { name: 'follow_ups', of: ({ facts }) => facts.followUps, empty: zero },
   { name: 'last_kind_id', of: ({ facts }) => facts.lastKindId },
   { name: 'last_wait_ms', of: ({ facts }) => facts.lastWaitMs },
   { name: 'last_feature_id', of: ({ facts }) => facts.lastFeatureId, empty: zero },
-  ...measureColumns.map((name, n): SparseColumn<KeptSession> =>
-    n === COST
+  ...plainMeasures.map((name): SparseColumn<KeptSession> => {
+    const n = measureColumns.indexOf(name)
+    return n === COST
       ? { name, of: ({ sums }) => costText(sums.costNanoUsd), empty: zero, read: (json) => `CAST(${json} AS INTEGER)` }
-      : { name, of: ({ sums }) => sums.measures[n] ?? 0, empty: zero },
-  ),
+      : { name, of: ({ sums }) => sums.measures[n] ?? 0, empty: zero }
+  }),
+  { name: 'rare', of: ({ sums }) => rareOf(sums.measures), empty: nothing, read: readList },
   {
     name: 'latency',
     of: ({ sums }) => mergeCounts(sums.latency, sums.added),

@@ -1,4 +1,5 @@
 import { firstMeasures } from './measures.ts'
+import { measuresSchema, plainMeasures, rareSql } from './rare-measures.ts'
 
 /**
  * What is kept of the calls of a closed day: see closed-days-schema.ts. Packed columns are counts by value, see counts.ts: quarters
@@ -93,4 +94,47 @@ export const keptSchema = `
     day INTEGER NOT NULL,
     PRIMARY KEY (user_id, day)
   ) STRICT, WITHOUT ROWID;
+`
+
+/**
+ * Sessions that are over, a row each: times are told from each other, because most sessions are short and a distance takes few
+ * bytes, often none. What is asked for are the times; SQLite adds them up where it reads one.
+ */
+export const keptSessionsTable = `
+  CREATE TABLE kept_sessions (
+    user_id INTEGER NOT NULL,
+    session_id INTEGER NOT NULL,
+    start_ms INTEGER NOT NULL,
+    -- From there to the start of the last call, to the latest end, and to when the user began another.
+    to_last_ms INTEGER NOT NULL,
+    to_end_ms INTEGER NOT NULL,
+    to_next_ms INTEGER,
+    -- Of the time from start to end that which is not active.
+    idle_ms INTEGER NOT NULL,
+    last_ms INTEGER AS (start_ms + to_last_ms) VIRTUAL,
+    end_ms INTEGER AS (start_ms + to_last_ms + to_end_ms) VIRTUAL,
+    next_ms INTEGER AS (start_ms + to_last_ms + to_end_ms + to_next_ms) VIRTUAL,
+    active_ms INTEGER AS (to_last_ms + to_end_ms - idle_ms) VIRTUAL,
+    messages INTEGER NOT NULL,
+    follow_ups INTEGER NOT NULL,
+    last_kind_id INTEGER NOT NULL,
+    last_wait_ms INTEGER NOT NULL,
+    last_feature_id INTEGER NOT NULL,
+    ${measuresSchema},
+    latency BLOB NOT NULL,
+    PRIMARY KEY (user_id, session_id, start_ms)
+  ) STRICT, WITHOUT ROWID;
+`
+
+const sameColumns = ['messages', 'follow_ups', 'last_kind_id', 'last_wait_ms', 'last_feature_id', ...plainMeasures, 'latency'].join(', ')
+
+/** Sessions that were kept with all of their times and measures, as `keptSessionsTable` has them. */
+export const slimSessionsSchema = `
+  ALTER TABLE kept_sessions RENAME TO wide_sessions;
+  ${keptSessionsTable}
+  INSERT INTO kept_sessions (user_id, session_id, start_ms, to_last_ms, to_end_ms, to_next_ms, idle_ms, ${sameColumns}, rare)
+  SELECT user_id, session_id, start_ms, last_ms - start_ms, end_ms - last_ms, next_ms - end_ms, end_ms - start_ms - active_ms, ${sameColumns},
+    ${rareSql((name) => name)}
+  FROM wide_sessions ORDER BY user_id, session_id, start_ms;
+  DROP TABLE wide_sessions;
 `

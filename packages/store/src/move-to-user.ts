@@ -1,7 +1,7 @@
 import { contributionColumns, toContribution, type Contribution } from './contributions.ts'
 import { addContribution, emptyDelta } from './rollup-delta.ts'
 import { applyDelta, rereadBounds } from './rollups.ts'
-import { rereadSessions } from './sessions.ts'
+import { rereadSessions, widenedToSeen } from './sessions.ts'
 import type { Sqlite } from './sqlite.ts'
 import type { Zone } from './zone.ts'
 
@@ -33,7 +33,7 @@ export async function moveToUser(db: Sqlite, zone: Zone, { calls, events, toUser
   if (left.size > 0) await rereadSessions(db, left)
   if (emptied.size > 0) {
     await db.run(
-      `UPDATE sessions SET first_ms = NULL, last_ms = NULL WHERE first_ms IS NOT NULL AND user_id IN (SELECT value FROM json_each(?))`,
+      `UPDATE sessions SET first_ms = NULL, to_last_ms = NULL WHERE first_ms IS NOT NULL AND user_id IN (SELECT value FROM json_each(?))`,
       JSON.stringify([...emptied]),
     )
   }
@@ -107,8 +107,7 @@ async function moveRows(db: Sqlite, table: 'llm_calls' | 'events', keys: string,
 /** The sessions of these calls reach at least as far as they do. */
 async function widenSessions(db: Sqlite, keys: string): Promise<void> {
   await db.run(
-    `UPDATE sessions SET first_ms = min(coalesce(sessions.first_ms, seen.first_ms), seen.first_ms),
-       last_ms = max(coalesce(sessions.last_ms, seen.last_ms), seen.last_ms)
+    `UPDATE sessions SET ${widenedToSeen}
      FROM (SELECT c.session_id, min(c.start_ms) AS first_ms, max(c.start_ms) AS last_ms FROM ${joined('llm_calls')}
            WHERE c.counted = 1 AND c.session_id <> 0 GROUP BY c.session_id) AS seen
      WHERE sessions.session_id = seen.session_id`,

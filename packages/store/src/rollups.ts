@@ -4,19 +4,22 @@ import { mergeCounts } from './counts.ts'
 import { inTurns } from './in-turns.ts'
 import { markStale } from './mark-stale.ts'
 import { measureColumns } from './measures.ts'
+import { plainMeasures, rareOf, rareSql } from './rare-measures.ts'
 import { addContribution, costOf, emptyDelta, withMonths, type KeyedDelta, type KeyedDeltas, type RollupDelta } from './rollup-delta.ts'
-import { columnsUsed, insertSparse, noBytes, sparseText, zero, type SparseColumn } from './sparse-rows.ts'
+import { rollupUsersTable } from './rollup-users-schema.ts'
+import { columnsUsed, insertSparse, noBytes, nothing, readList, sparseText, zero, type SparseColumn } from './sparse-rows.ts'
 import { sideBySide } from './side-by-side.ts'
 import type { Sqlite } from './sqlite.ts'
 import { addDays, monthOf, type Zone } from './zone.ts'
 
 /**
  * The two rollup tables: the id in their key, and their packed columns. A user's months hold sums only: merging packed counts
- * is most of what a rollup row costs, and reports want them for the few users they list, whose days are quickly read.
+ * is most of what a rollup row costs, and reports want them for the few users they list, whose days are quickly read. Of users there
+ * are very many rows, which are slim: rare measures stand in one column. And they have bounds.
  */
 const tables = {
-  users: { table: 'rollup_users', id: 'user_id', packed: ['latency', 'ttft', 'models', 'features'], bounds: true, packsMonths: false },
-  models: { table: 'rollup_models', id: 'model_id', packed: ['latency', 'ttft'], bounds: false, packsMonths: true },
+  users: { table: 'rollup_users', id: 'user_id', packed: ['latency', 'ttft', 'models', 'features'], isSlim: true, packsMonths: false },
+  models: { table: 'rollup_models', id: 'model_id', packed: ['latency', 'ttft'], isSlim: false, packsMonths: true },
 } as const
 
 type TableName = keyof typeof tables
@@ -92,8 +95,8 @@ async function upsertRows(db: Sqlite, part: readonly KeyedDelta[], { name, schem
   // Packed counts that were taken away to the last are empty, and have to be written.
   const columns = isTaken ? { used: columnsOf[name], unused: [] } : columnsUsed(columnsOf[name], part)
   const changes = columns.used.slice(2).map(({ name: column }) => {
-    if (column === 'first_ms') return 'first_ms = min(first_ms, excluded.first_ms)'
-    if (column === 'last_ms') return 'last_ms = max(last_ms, excluded.last_ms)'
+    const change = changeOf[column]
+    if (change !== undefined) return change
     return (packed as readonly string[]).includes(column) ? `${column} = excluded.${column}` : `${column} = ${column} + excluded.${column}`
   })
   await db.run(
@@ -108,10 +111,19 @@ async function upsertRows(db: Sqlite, part: readonly KeyedDelta[], { name, schem
   )
 }
 
+/** What columns are set to that are neither added to nor replaced. */
+const changeOf: Readonly<Record<string, string>> = {
+  first_ms: 'first_ms = min(first_ms, excluded.first_ms)',
+  to_last_ms: `to_last_ms = max(first_ms + to_last_ms, excluded.first_ms + excluded.to_last_ms) - min(first_ms, excluded.first_ms)`,
+  rare: `rare = iif(excluded.rare IS NULL, rare, ${rareSql((name, n) => `${name} + (excluded.rare ->> ${n})`)})`,
+}
+
+const rareColumn: SparseColumn<KeyedDelta> = { name: 'rare', of: ({ row }) => rareOf(row.measures), empty: nothing, read: readList }
+
 const boundColumns: readonly SparseColumn<KeyedDelta>[] = [
   { name: 'active_days', of: ({ activeDays }) => activeDays, empty: zero },
   { name: 'first_ms', of: ({ row }) => row.firstMs },
-  { name: 'last_ms', of: ({ row }) => row.lastMs },
+  { name: 'to_last_ms', of: ({ row }) => row.lastMs - row.firstMs },
 ]
 
 /** The columns of each table, its key first. */
@@ -121,16 +133,17 @@ const columnsOf: Readonly<Record<TableName, readonly SparseColumn<KeyedDelta>[]>
 }
 
 function rollupColumns(name: TableName): SparseColumn<KeyedDelta>[] {
-  const { id, packed, bounds } = tables[name]
+  const { id, packed, isSlim } = tables[name]
   return [
     { name: 'bucket', of: ({ bucket }) => bucket },
     { name: id, of: (delta) => delta.id },
-    ...measureColumns.map((column, n): SparseColumn<KeyedDelta> =>
-      column === 'cost_nano_usd'
+    ...(isSlim ? plainMeasures : measureColumns).map((column): SparseColumn<KeyedDelta> => {
+      const n = measureColumns.indexOf(column)
+      return column === 'cost_nano_usd'
         ? { name: column, of: ({ row }) => costOf(row), empty: zero, read: (json) => `CAST(${json} AS INTEGER)` }
-        : { name: column, of: ({ row }) => row.measures[n] ?? 0, empty: zero },
-    ),
-    ...(bounds ? boundColumns : []),
+        : { name: column, of: ({ row }) => row.measures[n] ?? 0, empty: zero }
+    }),
+    ...(isSlim ? [rareColumn, ...boundColumns] : []),
     ...packed.map((column, n) => ({
       name: column,
       of: (delta: KeyedDelta) => delta.packed[n] ?? '',
@@ -155,7 +168,7 @@ export async function rereadBounds(db: Sqlite, delta: RollupDelta, zone: Zone): 
     })
   if (rows.length === 0) return
   await db.run(
-    `UPDATE rollup_users SET first_ms = seen.first_ms, last_ms = seen.last_ms
+    `UPDATE rollup_users SET first_ms = seen.first_ms, to_last_ms = seen.last_ms - seen.first_ms
      FROM (SELECT j.value->>0 AS bucket, j.value->>1 AS user_id, min(c.start_ms) AS first_ms, max(c.start_ms) AS last_ms
            FROM jsonb_each(?) AS j JOIN llm_calls AS c
              ON c.user_id = j.value->>1 AND c.start_ms >= j.value->>2 AND c.start_ms < j.value->>3 AND c.counted = 1
@@ -181,10 +194,9 @@ export async function clearRollups(db: Sqlite): Promise<void> {
 
 /** Creates empty rollup tables in the temporary schema, to compute into and compare. */
 export async function createTemporaryRollups(db: Sqlite): Promise<void> {
-  for (const { table, id } of Object.values(tables)) {
-    await db.exec(`DROP TABLE IF EXISTS temp.${table}; CREATE TEMP TABLE ${table} AS SELECT * FROM main.${table} WHERE false;
-      CREATE UNIQUE INDEX temp.${table}_key ON ${table} (bucket, ${id})`)
-  }
+  await db.exec(`DROP TABLE IF EXISTS temp.rollup_users; ${rollupUsersTable.replace('CREATE TABLE', 'CREATE TEMP TABLE')}
+    DROP TABLE IF EXISTS temp.rollup_models; CREATE TEMP TABLE rollup_models AS SELECT * FROM main.rollup_models WHERE false;
+    CREATE UNIQUE INDEX temp.rollup_models_key ON rollup_models (bucket, model_id)`)
 }
 
 /** Rows that differ between the file's rollups and the temporary ones, by table. */

@@ -4,11 +4,13 @@ import { dayGroupsSchema } from './day-groups-schema.ts'
 import { eventsSchema } from './events-schema.ts'
 import { inheritedTraitsSchema } from './inherited-traits.ts'
 import { namedCallsSchema } from './named-calls-schema.ts'
-import { dayUsageSchema, dayWaitsSchema, keptSchema } from './kept-schema.ts'
+import { dayUsageSchema, dayWaitsSchema, keptSchema, slimSessionsSchema } from './kept-schema.ts'
 import { rateLimitedSchema } from './rate-limited.ts'
 import { repeatsSchema } from './repeats.ts'
+import { slimUsersSchema } from './rollup-users-schema.ts'
 import { savedSchema } from './saved.ts'
 import { firstMeasures, usageColumns } from './measures.ts'
+import { slimSessionNamesSchema } from './sessions.ts'
 import { spanKeysSchema, spanNumbersSchema } from './span-keys-schema.ts'
 import { traitsSchema } from './traits-schema.ts'
 
@@ -261,4 +263,5 @@ export const migrations: readonly string[] = [
   repeatsSchema,
   dayWaitsSchema,
   spanNumbersSchema,
+  `${slimSessionNamesSchema}${slimSessionsSchema}${slimUsersSchema}`,
 ]

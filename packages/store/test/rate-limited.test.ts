@@ -1,14 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import fc from 'fast-check'
 import { afterAll, expect, it } from 'vitest'
 
-import { openStore, type WrittenCall } from '../src/index.ts'
+import { openStore, type Store, type WrittenCall } from '../src/index.ts'
 import { rateLimitedSchema } from '../src/rate-limited.ts'
-import { call, contents, flatPrices } from './calls.ts'
+import { migrations } from '../src/schema.ts'
+import { call, flatPrices } from './calls.ts'
+import { writeOlder } from './older-ledger.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'spanledger-rate-limited-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -51,28 +52,19 @@ it('rollups count the calls that a rate limit refused, by user and model, day an
 })
 
 it('the step that adds them to a file finds them in its calls', async () => {
-  const path = join(folder, 'older.db')
+  const path = join(folder, 'today.db')
   const store = await openStore({ path, priceBook: flatPrices, timeZone: 'America/St_Johns' })
   await store.write({ calls })
-  const before = await contents(store)
+  const before = await rateLimited(store)
   await store.close()
-  await bend(
-    path,
-    `ALTER TABLE rollup_users DROP COLUMN rate_limited_requests; ALTER TABLE rollup_models DROP COLUMN rate_limited_requests;
-     ${rateLimitedSchema}`,
-  )
-  const migrated = await openStore({ path, priceBook: flatPrices })
-  expect(await contents(migrated)).toEqual(before)
+  await writeOlder(join(folder, 'older.db'), { version: migrations.indexOf(rateLimitedSchema), from: path })
+  const migrated = await openStore({ path: join(folder, 'older.db'), priceBook: flatPrices })
+  expect(await rateLimited(migrated)).toEqual(before)
   expect(await migrated.verify()).toMatchObject({ ok: true })
   await migrated.close()
 })
 
-/** Changes a ledger behind its back. */
-async function bend(file: string, statements: string): Promise<void> {
-  const { Database } = createRequire(import.meta.url)('sqlite3') as {
-    Database: new (path: string) => { exec(sql: string, done: (error: Error | null) => void): void; close(done: () => void): void }
-  }
-  const database = new Database(file)
-  await new Promise<void>((resolve, reject) => database.exec(statements, (error) => (error === null ? resolve() : reject(error))))
-  await new Promise<void>((resolve) => database.close(resolve))
+function rateLimited(store: Store): Promise<unknown[]> {
+  return store.all(`SELECT bucket, 'user ' || user_id AS id, rate_limited_requests AS n FROM rollup_users
+    UNION ALL SELECT bucket, 'model ' || model_id, rate_limited_requests FROM rollup_models ORDER BY 1, 2`)
 }

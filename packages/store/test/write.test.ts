@@ -319,7 +319,7 @@ describe('rollups', () => {
     for (const [change, check] of [
       ['UPDATE rollup_users SET cost_nano_usd = cost_nano_usd + 1 WHERE bucket % 100 = 0', 'rollup_users'],
       ['UPDATE rollup_models SET requests = 7', 'rollup_models'],
-      ['UPDATE sessions SET last_ms = 5 WHERE session_id > 0', 'sessions'],
+      ['UPDATE sessions SET to_last_ms = 5 WHERE session_id > 0', 'sessions'],
     ] as const) {
       await runRaw(path, change)
       const { ok, checks } = await store.verify()
