@@ -10,7 +10,7 @@ export interface Outcome {
 export interface SaidOfSession {
   /** From `track.sessionEnd`, or a goal that was reached or missed in it. */
   readonly outcome?: 'completed' | 'abandoned' | undefined
-  /** Its last answer was rated badly, and nothing came after. */
+  /** Its last answer was rated badly, and no call came after. */
   readonly lastAnswerDisliked?: boolean | undefined
 }
 

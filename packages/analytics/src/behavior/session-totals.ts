@@ -54,7 +54,7 @@ export function noSessions(): SessionTotals {
 /** What sessions are looked at with. */
 export interface SessionView {
   readonly asOfMs: number
-  readonly saidOf?: ((sessionId: number) => SaidOfSession | undefined) | undefined
+  readonly saidOf?: ((session: SessionFacts) => SaidOfSession | undefined) | undefined
   /** Whether a wait is longer than usual. */
   readonly isLong?: ((featureId: number, waitMs: number) => boolean) | undefined
   /** Is told of each session that is over what it was counted with, where `isLong` is not known yet. */
@@ -78,7 +78,7 @@ export function addSession(totals: SessionTotals, session: SessionFacts, view: S
     totals.known += sign
     if (session.nextMs !== undefined) totals.returned += sign
   }
-  const ending = addEnding(totals, session, view, sign)
+  const ending = addEnding(totals, session, { said: view.saidOf?.(session), isLong: view.isLong }, sign)
   view.onEnding?.(ending, session)
   return true
 }
@@ -86,11 +86,10 @@ export function addSession(totals: SessionTotals, session: SessionFacts, view: S
 /** Adds how a session ended; with sign -1 takes it away again. */
 export function addEnding(
   totals: SessionTotals,
-  session: Pick<SessionFacts, 'sessionId' | 'lastKindId' | 'lastFeatureId' | 'lastWaitMs' | 'messages'>,
-  { saidOf, isLong }: Pick<SessionView, 'saidOf' | 'isLong'>,
+  session: Pick<SessionFacts, 'lastKindId' | 'lastFeatureId' | 'lastWaitMs' | 'messages'>,
+  { said, isLong }: { said?: SaidOfSession | undefined; isLong: SessionView['isLong'] },
   sign: 1 | -1 = 1,
 ): Ending {
-  const said = session.sessionId === 0 ? undefined : saidOf?.(session.sessionId)
   const ending = endingOf(totals, session.lastKindId, said)
   ending.sessions += sign
   if (isLong?.(session.lastFeatureId, session.lastWaitMs) === true) ending.longWaits += sign

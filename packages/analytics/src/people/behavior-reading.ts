@@ -44,11 +44,13 @@ interface ReadingParts {
   readonly wanted: BehaviorWanted
   /** Sessions that may go on, as what is kept left them. */
   readonly open: readonly SessionFacts[]
-  readonly saidOf: (sessionId: number) => SaidOfSession | undefined
+  /** Those of them whose last call so far was disliked. */
+  readonly openDisliked: ReadonlySet<SessionFacts>
+  readonly outcomes: ReadonlyMap<number, SaidOfSession>
 }
 
 /** @returns a reading of nothing yet */
-export function openReading(frame: Frame, { words, wanted, open, saidOf }: ReadingParts): BehaviorReading {
+export function openReading(frame: Frame, { words, wanted, open, openDisliked, outcomes }: ReadingParts): BehaviorReading {
   const { clock, period, zone } = frame
   const fold = new SessionFold(open)
   let sessions: SessionFacts[] = [...open]
@@ -58,6 +60,10 @@ export function openReading(frame: Frame, { words, wanted, open, saidOf }: Readi
   const rateLimited = new Set<number>()
   /** Sessions whose last call so far asks something once more. */
   const repeated = new Set<SessionFacts>()
+  /** Sessions whose last call so far was disliked. */
+  const disliked = new Set(openDisliked)
+  const saidOf = (session: SessionFacts): SaidOfSession | undefined =>
+    saidOfSession(session, { outcomes, isDisliked: disliked.has(session) })
   const ended: { ending: Ending; featureId: number; waitMs: number }[] = []
   const isWithin: BehaviorReading['isWithin'] = ({ userId, startMs }) => userId !== 0 && startMs >= period.fromMs && startMs < period.toMs
   const onEnding = (ending: Ending, session: SessionFacts): void => {
@@ -67,7 +73,9 @@ export function openReading(frame: Frame, { words, wanted, open, saidOf }: Readi
   }
   const add = (session: SessionFacts): void => {
     if (!isWithin(session)) return
-    if (addSession(totals, session, { asOfMs: clock.asOfMs, saidOf, onEnding })) wanted.eachClosed?.(session)
+    const isOverNow = addSession(totals, session, { asOfMs: clock.asOfMs, saidOf, onEnding })
+    disliked.delete(session)
+    if (isOverNow) wanted.eachClosed?.(session)
   }
   return {
     wanted,
@@ -81,6 +89,8 @@ export function openReading(frame: Frame, { words, wanted, open, saidOf }: Readi
       const session = fold.add(call)
       if (call.isRetry) repeated.add(session)
       else repeated.delete(session)
+      if (call.isDisliked) disliked.add(session)
+      else disliked.delete(session)
       if (session.requests === 1) sessions.push(session)
     },
     count: (call) => {
@@ -107,4 +117,13 @@ export function openReading(frame: Frame, { words, wanted, open, saidOf }: Readi
       ended.length = 0
     },
   }
+}
+
+/** What is known of how a session ended, beside its calls; sessions without an id of the app are named by nothing the app said. */
+export function saidOfSession(
+  { sessionId }: Pick<SessionFacts, 'sessionId'>,
+  { outcomes, isDisliked }: { outcomes: ReadonlyMap<number, SaidOfSession>; isDisliked: boolean },
+): SaidOfSession | undefined {
+  const said = sessionId === 0 ? undefined : outcomes.get(sessionId)
+  return isDisliked ? { ...said, lastAnswerDisliked: true } : said
 }

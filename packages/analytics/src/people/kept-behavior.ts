@@ -8,7 +8,8 @@ import { scopeOf, type Frame } from '../read/frame.ts'
 import { eachCount } from '../sums/packed-counts.ts'
 import { readColumns, readRows } from '../ledger/snapshot.ts'
 import { readUserDays } from '../segments/user-days.ts'
-import type { BehaviorReading, BehaviorWanted } from './behavior-reading.ts'
+import { saidOfSession, type BehaviorReading, type BehaviorWanted } from './behavior-reading.ts'
+import { disliked } from './read-dislikes.ts'
 import { eachCall } from './user-calls.ts'
 
 /** How a question is answered from what is kept. */
@@ -188,22 +189,47 @@ interface SessionEnding {
   readonly waits: Uint8Array
 }
 
-/** The sums do not tell the sessions apart of which the app said how they ended: those are looked up. */
-async function tellOutcomesApart({ store, period }: Frame, plan: KeptPlan, { totals, isLong, outcomes }: Kept): Promise<void> {
-  if (outcomes.size === 0) return
-  type Row = [sessionId: number, userId: number, startMs: number, kindId: number, featureId: number, waitMs: number, messages: number]
-  const rows = await readRows<Row>(store, {
-    text: `SELECT json_group_array(json_array(k.session_id, k.user_id, k.start_ms, k.last_kind_id, k.last_feature_id, k.last_wait_ms, k.messages)) AS rows
-      FROM json_each(?) AS said CROSS JOIN sessions AS s ON s.session_id = said.value
-      CROSS JOIN kept_sessions AS k ON k.user_id = s.user_id AND k.session_id = s.session_id
-      WHERE k.user_id <> 0 AND k.start_ms >= ? AND k.start_ms < ?`,
-    values: [JSON.stringify([...outcomes.keys()]), period.fromMs, period.toMs],
+/** The sums do not tell the sessions apart of which the app or their user said how they ended: those are looked up. */
+async function tellOutcomesApart(frame: Frame, plan: KeptPlan, { totals, isLong, outcomes, words: { dislikes } }: Kept): Promise<void> {
+  if (outcomes.size === 0 && dislikes === undefined) return
+  type Row = [
+    sessionId: number,
+    userId: number,
+    startMs: number,
+    lastMs: number,
+    kindId: number,
+    featureId: number,
+    waitMs: number,
+    messages: number,
+  ]
+  const { fromMs, toMs } = frame.period
+  const columns = 'k.session_id, k.user_id, k.start_ms, k.last_ms, k.last_kind_id, k.last_feature_id, k.last_wait_ms, k.messages'
+  const rows = await readRows<Row>(frame.store, {
+    text: `SELECT json_group_array(json_array(session_id, user_id, start_ms, last_ms, last_kind_id, last_feature_id, last_wait_ms, messages)) AS rows
+      FROM (SELECT ${columns} FROM json_each(?) AS said CROSS JOIN sessions AS s ON s.session_id = said.value
+          CROSS JOIN kept_sessions AS k ON k.user_id = s.user_id AND k.session_id = s.session_id
+          WHERE k.user_id <> 0 AND k.start_ms >= ? AND k.start_ms < ?
+        UNION SELECT ${columns} FROM json_each(?) AS d CROSS JOIN kept_sessions AS k ON k.user_id = d.value->>0
+          WHERE k.start_ms >= ? AND k.start_ms < ? AND k.last_ms BETWEEN d.value->>1 AND d.value->>2)`,
+    values: [JSON.stringify([...outcomes.keys()]), fromMs, toMs, JSON.stringify(dislikes?.windows ?? []), fromMs, toMs],
   })
-  for (const [sessionId, userId, startMs, lastKindId, lastFeatureId, lastWaitMs, messages] of rows) {
-    if (isReplaced(plan, userId, startMs)) continue
-    const session = { sessionId, lastKindId, lastFeatureId, lastWaitMs, messages }
+  const sessions = rows
+    .filter(([, userId, startMs]) => !isReplaced(plan, userId, startMs))
+    .map(([sessionId, userId, , lastMs, lastKindId, lastFeatureId, lastWaitMs, messages]) => ({
+      sessionId,
+      userId,
+      lastMs,
+      lastKindId,
+      lastFeatureId,
+      lastWaitMs,
+      messages,
+    }))
+  const areDisliked = await disliked(frame, sessions, dislikes)
+  for (const session of sessions) {
+    const said = saidOfSession(session, { outcomes, isDisliked: areDisliked.has(session) })
+    if (said === undefined) continue
     addEnding(totals, session, { isLong }, -1)
-    addEnding(totals, session, { isLong, saidOf: (id) => outcomes.get(id) })
+    addEnding(totals, session, { isLong, said })
   }
 }
 

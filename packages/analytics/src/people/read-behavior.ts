@@ -8,6 +8,7 @@ import { readPackedCounts } from '../sums/packed-counts.ts'
 import { readColumns } from '../ledger/snapshot.ts'
 import { openReading, type BehaviorReading, type BehaviorWanted } from './behavior-reading.ts'
 import { addKeptCounts, addKeptSessions, addOpenDays, keptPlan, type KeptPlan } from './kept-behavior.ts'
+import { disliked, readDislikes } from './read-dislikes.ts'
 import { readRetries } from './read-retries.ts'
 import { readSessionOutcomes } from './read-session-outcomes.ts'
 import { eachCall, openCallWords, type BehaviorCall, type CallWords } from './user-calls.ts'
@@ -27,12 +28,13 @@ export interface Behavior {
  */
 export async function readBehavior(frame: Frame, wanted: BehaviorWanted = {}): Promise<Behavior> {
   const retries = wanted.messages === true ? await readRetries(frame, { fromMs: frame.period.fromMs, toMs: frame.clock.asOfMs }) : undefined
-  const words = await openCallWords(frame, retries)
+  const dislikes = await readDislikes(frame)
+  const words = await openCallWords(frame, { retries, dislikes })
   const outcomes = await readSessionOutcomes(frame)
   // What is kept of sessions knows no retries, and so other messages.
   const plan = retries === undefined ? await keptPlan(frame, wanted) : undefined
-  const open = (): BehaviorReading =>
-    openReading(frame, { words, wanted, open: plan?.open ?? [], saidOf: (sessionId) => outcomes.get(sessionId) })
+  const openDisliked = await disliked(frame, plan?.open ?? [], dislikes)
+  const open = (): BehaviorReading => openReading(frame, { words, wanted, open: plan?.open ?? [], openDisliked, outcomes })
   const reading = plan === undefined ? await readAll(frame, open) : await readSince(frame, plan, open())
   if (plan?.counts === true) await addKeptCounts(frame, plan, reading)
   const isLong = wanted.waits === true ? isLongIn(reading.counts.waits, plan) : undefined

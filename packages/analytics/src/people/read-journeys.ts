@@ -24,7 +24,7 @@ export async function readJourneys(
   const everything = { ...frame, where: undefined, dimensions: [] }
   const period = { fromMs: await firstOf(frame, people), toMs: frame.clock.asOfMs }
   const retries = await readRetries(everything, period)
-  const words = await openCallWords(everything, retries)
+  const words = await openCallWords(everything, { retries })
   const kinds = new Map([...words.kinds].map(([id, kind]) => [id, toJourneyKind(kind)]))
   const advanced = await featureIdsOf(frame, words, advancedFeatures)
   const journeys = new Journeys(people)

@@ -1,5 +1,6 @@
 import { inSteps, isMessageOperation, type SessionCall, type Step } from '@spanledger/store'
 
+import type { Dislikes } from '../behavior/dislikes.ts'
 import type { CallKind } from '../behavior/user-call.ts'
 import { compileFeatureNames, compileUserCalls } from '../plan/compile-users.ts'
 import { NONE } from '../query/dimensions.ts'
@@ -14,6 +15,8 @@ export interface BehaviorCall extends SessionCall {
   readonly modelId: number
   /** Asks something once more; false where that is not known. */
   readonly isRetry: boolean
+  /** Whether the user disliked its answer: holds if it is the last of its session. */
+  readonly isDisliked: boolean
 }
 
 /** What calls of this ledger refer to. */
@@ -21,6 +24,7 @@ export interface CallWords {
   readonly kinds: ReadonlyMap<number, CallKind>
   /** The ids of calls that ask something once more, which are no messages; undefined where that is not known, or not asked. */
   readonly retries: Pick<ReadonlySet<string>, 'has'> | undefined
+  readonly dislikes: Dislikes | undefined
   /** The number of a feature as it is read from a call. */
   featureId(key: string | number | null): number
   /** What features are called, by id; those that are none are left out. */
@@ -29,12 +33,16 @@ export interface CallWords {
   models(): Promise<ReadonlyMap<number, string>>
 }
 
-export async function openCallWords(frame: Frame, retries?: CallWords['retries']): Promise<CallWords> {
+export async function openCallWords(
+  frame: Frame,
+  { retries, dislikes }: Partial<Pick<CallWords, 'retries' | 'dislikes'>> = {},
+): Promise<CallWords> {
   const { store } = frame
   const texts = new Map<string, number>()
   return {
     kinds: await readKinds(store),
     retries,
+    dislikes,
     featureId: (key) => {
       if (typeof key !== 'string') return key ?? 0
       const id = texts.get(key) ?? -1 - texts.size
@@ -74,7 +82,11 @@ export async function eachCall(frame: Frame, words: CallWords, { period, userIds
     const { value: step } = steps.next()
     if (step === undefined) return undefined
     const { fromMs, toMs } = step
-    const { text, values } = compileUserCalls({ ...scope, period: { fromMs, toMs } }, { withIds: words.retries !== undefined })
+    const withAnswers = words.dislikes !== undefined
+    const { text, values } = compileUserCalls(
+      { ...scope, period: { fromMs, toMs } },
+      { withIds: withAnswers || words.retries !== undefined, withAnswers },
+    )
     const calls = readColumns<number | string | null>(frame.store, { text, values })
     return { fromMs, calls: calls.then((columns) => (step.take(columns[0]?.length ?? 0), columns)) }
   }
@@ -105,7 +117,8 @@ interface Reading {
 }
 
 function takeAll(columns: Columns, words: CallWords, take: (call: BehaviorCall) => void): void {
-  const [users = [], sessions = [], starts = [], latencies = [], waits = [], kindIds = [], modelIds = [], features = [], ids = []] = columns
+  const [users = [], sessions = [], starts = [], latencies = [], waits = [], kindIds = [], modelIds = [], ...others] = columns
+  const [features = [], ids = [], answers = []] = others
   const messageKinds = new Set([...words.kinds].flatMap(([id, { operation }]) => (isMessageOperation(operation) ? [id] : [])))
   const call = {
     userId: 0,
@@ -118,6 +131,9 @@ function takeAll(columns: Columns, words: CallWords, take: (call: BehaviorCall) 
     isMessage: false,
     modelId: 0,
     isRetry: false,
+    isDisliked: false,
+    id: '',
+    answer: null as number | null,
   }
   for (let n = 0; n < users.length; n++) {
     const [latencyMs, waitMs] = [Number(latencies[n]), waits[n]]
@@ -131,6 +147,12 @@ function takeAll(columns: Columns, words: CallWords, take: (call: BehaviorCall) 
     call.isRetry = words.retries?.has(String(ids[n])) === true
     call.isMessage = messageKinds.has(call.kindId) && !call.isRetry
     call.modelId = Number(modelIds[n])
+    if (words.dislikes !== undefined) {
+      call.id = String(ids[n])
+      const answer = answers[n]
+      call.answer = typeof answer === 'number' ? answer : null
+      call.isDisliked = words.dislikes.has(call)
+    }
     take(call)
   }
 }

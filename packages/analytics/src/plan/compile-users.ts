@@ -57,15 +57,16 @@ export function compileUserDays(scope: Scope): Fragment {
 }
 
 /** One row of JSON lists: what of each call of a user says how the user behaves, in the order of time; features by key, see `compileFeatureNames`. `withIds`: the hex of trace and span too. */
-export function compileUserCalls(scope: Scope, { withIds }: { withIds: boolean }): Fragment {
+export function compileUserCalls(scope: Scope, { withIds, withAnswers }: { withIds: boolean; withAnswers: boolean }): Fragment {
   const feature: Dimension = { kind: 'property', key: 'feature' }
   const base = compileBase({ source: 'calls', dimensions: [feature], sums: [], needs: [] }, scope)
   // The calls know every dimension and filter.
   if (base === undefined) throw new Error('The calls cannot answer this reading.')
   const columns = ['user_id', 'session_id', 'start_ms', 'latency_ms', 'ttft_ms', 'kind_id', 'model_id']
-  const ids = withIds ? ['id'] : []
-  return sql`SELECT ${raw([...columns, 'k0', ...ids].map((name) => `json_group_array(${name}) AS ${name}`).join(', '))} FROM (
-    SELECT ${raw(columns.map((name) => `c.${name}`).join(', '))}, ${join(base.keys, ', ')} ${raw(withIds ? `, ${callId} AS id` : '')}
+  const ids = [...(withIds ? [`${callId} AS id`] : []), ...(withAnswers ? ['c.response_hash AS answer'] : [])]
+  const names = [...(withIds ? ['id'] : []), ...(withAnswers ? ['answer'] : [])]
+  return sql`SELECT ${raw([...columns, 'k0', ...names].map((name) => `json_group_array(${name}) AS ${name}`).join(', '))} FROM (
+    SELECT ${raw(columns.map((name) => `c.${name}`).join(', '))}, ${join(base.keys, ', ')} ${raw(ids.map((column) => `, ${column}`).join(''))}
     ${base.from} AND c.user_id <> 0 ORDER BY c.start_ms, c.span_id, c.trace_id)`
 }
 

@@ -20,6 +20,9 @@ const replacing: Readonly<Record<Said, { only: string; same: string }>> = {
   revenue: { only: "s.kind = 'revenue' AND e.amount_nano_usd IS NOT NULL", same: `e.user_id, s.name, ${target}` },
 }
 
+/** Two of five stars, on a scale from 0 to 10; a thumb down is 0. */
+const DISLIKED = 2.5
+
 /** What the outer statements read of an event: where its user, session and properties stand, when it was, what it says. */
 const columns = [
   'start_ms',
@@ -59,18 +62,30 @@ export function allRatings({ period }: Scope): Fragment {
     WHERE ${raw(replacing.feedback.only)} AND e.start_ms >= ${period.fromMs} AND e.start_ms < ${period.toMs})`
 }
 
+/** Rows `[user, session, time, kind of target, target]` of what people thought badly of, who have not thought better of it since. */
+export function dislikedAnswers(period: Scope['period']): Fragment {
+  const found = latestOf(replacing.feedback, { period }, ['target_kind', 'target'])
+  return sql`SELECT json_group_array(json_array(c.user_id, c.session_id, c.start_ms, c.target_kind, c.target)) AS rows FROM ${found} AS c
+    WHERE c.satisfaction <= ${DISLIKED + 1e-9} AND c.user_id <> 0
+      AND (c.target_kind IN ('call', 'response') OR c.target_kind = 'session' AND c.session_id <> 0)`
+}
+
 /** The same of scores by whomever: people, rules and judging models, with `name` and `source`. */
 export function scoreEvents(scope: Scope): Fragment {
   const only = "s.kind = 'feedback' AND (e.value IS NOT NULL OR e.outcome IS NOT NULL)"
   return latestOf({ only, same: `e.user_id, s.name, s.source, ${target}` }, scope)
 }
 
-function latestOf({ only, same }: { only: string; same: string }, { period, userIds }: Scope): Fragment {
+function latestOf(
+  { only, same }: { only: string; same: string },
+  { period, userIds }: Pick<Scope, 'period' | 'userIds'>,
+  more: readonly string[] = [],
+): Fragment {
   // Who is asked for is known before: the answers of others replace none of theirs.
   const asked = userIds === undefined ? raw('1') : sql`e.user_id IN (SELECT value FROM json_each(${JSON.stringify(userIds)}))`
   // With one max() the other columns are those of its row (https://www.sqlite.org/lang_select.html#bareagg, read 2026-11-25): half
   // of what a window function takes. The key is of one width and holds all that tells two events apart, so that no two are equal.
-  return sql`(SELECT ${raw(columns.map((column) => `e.${column}`).join(', '))}, s.name, s.source, (e.value - e.min) / (e.max - e.min) * 10 AS satisfaction,
+  return sql`(SELECT ${raw([...columns, ...more].map((column) => `e.${column}`).join(', '))}, s.name, s.source, (e.value - e.min) / (e.max - e.min) * 10 AS satisfaction,
       max(printf('%019d', e.start_ms * 1024 + e.start_fraction) || hex(e.span_id) || hex(e.trace_id)) AS latest
     FROM event_subjects AS s CROSS JOIN events AS e ON e.subject_id = s.subject_id
     WHERE ${raw(only)} AND e.start_ms >= ${period.fromMs} AND e.start_ms < ${period.toMs} AND ${asked} GROUP BY ${raw(same)})`

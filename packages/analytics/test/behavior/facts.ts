@@ -63,7 +63,7 @@ export function factsOf(
   counts.userDays = days.count
   const totals = noSessions()
   const isLong = longWaits(counts.waits)
-  const view = { asOfMs, isLong, saidOf: (id: number) => saidOf?.(sessionNames.of.get(id) ?? '') }
+  const view = { asOfMs, isLong, saidOf: ({ sessionId }: SessionFacts) => saidOf?.(sessionNames.of.get(sessionId) ?? '') }
   const onEnding = (ending: Ending, session: SessionFacts): void => {
     if (repeated.has(session)) ending.repeated++
   }

@@ -6,7 +6,7 @@ import type { Store } from '@spanledger/store'
 import { openAnalytics, type Analytics, type Cell, type Row } from '../../src/index.ts'
 import { dayOfRequests, twelveUsers } from '../behavior/histories.ts'
 import { eventOf, scoreFacts } from '../events.ts'
-import { ledgerOf } from '../ledger.ts'
+import { callOf, ledgerOf } from '../ledger.ts'
 
 /** A day of requests of five users in New York, of which the app said how session s1 ended. */
 describe('reports about behaviour', () => {
@@ -96,6 +96,59 @@ describe('reports about behaviour', () => {
         error_hotspots: { rate_limits: null, model_errors: '11.1% of requests fail' },
       },
     })
+  })
+})
+
+describe('a thumb down on the last answer', () => {
+  const at = (minute: number): number => Date.parse('2026-01-05T10:00:00Z') + minute * 60_000
+  /** About an answer, or a session as a whole. */
+  const thumb = (minute: number, value: 0 | 1, { about, session }: { about?: string; session?: string }) =>
+    eventOf({ kind: 'feedback', user: 'ann', session, at: at(minute), says: scoreFacts({ name: 'thumbs', value, min: 0, max: 1, about }) })
+  /** Sessions a, b, c, d of two calls each, ten minutes apart; their answers are called a1, a2, b1, … */
+  async function ledgerWith(events: readonly LedgerEvent[], isKept: boolean): Promise<Analytics & { close: () => Promise<void> }> {
+    const calls = ['a', 'b', 'c', 'd'].flatMap((session, n) =>
+      [1, 2].map((turn) =>
+        Object.assign(callOf({ user: 'ann', session, at: at(n * 60 + turn * 10) }), { responseId: `${session}${turn}` }),
+      ),
+    )
+    const store = await ledgerOf([])
+    await store.write({ calls })
+    if (isKept) await store.closeDays()
+    await store.write({ calls: [], events: [...events] })
+    return { ...openAnalytics(store, { now: () => Date.parse('2026-01-12T00:00:00Z') }), close: () => store.close() }
+  }
+
+  it('makes a session abandoned and its answer unclear, however late it comes, and whatever is kept', async () => {
+    const thumbs = [
+      thumb(15, 0, { about: 'a1' }), // An answer came after.
+      thumb(60 * 24 * 3, 0, { about: 'b2' }), // Three days late.
+      thumb(131, 0, { session: 'c' }), // Of the session, between its answers.
+      thumb(60 * 6, 0, { session: 'd' }),
+    ]
+    for (const isKept of [false, true]) {
+      const { report, close } = await ledgerWith(thumbs, isKept)
+      expect((await report('session_metrics')).rows[0]).toMatchObject({ sessions: 4, completed: 2, abandoned: 2, explicit_outcomes: 0 })
+      expect((await report('session_metrics', { options: { outcomes: 'strict' } })).rows[0]).toMatchObject({ completed: 0, abandoned: 0 })
+      const { rows } = await report('friction', { since: '2026-01-05', until: '2026-01-05' })
+      expect(rows.filter(({ friction }) => friction === 'abandoned_sessions').map(({ what, n, of }) => [what, n, of])).toEqual([
+        ['unclear_response', 2, 2],
+      ])
+      await close()
+    }
+  })
+
+  it('counts no more once it is turned up, and not where the app itself said how the session ended', async () => {
+    const thumbs = [
+      thumb(30, 0, { about: 'a2' }),
+      thumb(40, 1, { about: 'a2' }),
+      thumb(85, 0, { about: 'b2' }),
+      eventOf({ kind: 'session_end', user: 'ann', session: 'b', at: at(86), says: { 'session.outcome': 'completed' } }),
+    ]
+    for (const isKept of [false, true]) {
+      const { report, close } = await ledgerWith(thumbs, isKept)
+      expect((await report('session_metrics')).rows[0]).toMatchObject({ completed: 4, abandoned: 0, explicit_outcomes: 1 })
+      await close()
+    }
   })
 })
 

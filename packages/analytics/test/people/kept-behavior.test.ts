@@ -3,6 +3,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { openAnalytics, type ReportParams, type Row } from '../../src/index.ts'
+import type { SaidOfSession } from '../../src/behavior/outcomes.ts'
+import type { UserCall } from '../../src/behavior/user-call.ts'
 import { friction } from '../behavior/naive-friction.ts'
 import { sessionMetrics } from '../behavior/naive-session-metrics.ts'
 import { sessionize, type Session } from '../behavior/naive-sessions.ts'
@@ -62,6 +64,35 @@ async function personOf(store: Store, user: string): Promise<string> {
   return String(id)
 }
 
+/** Whether the user of a call, if it was the last of its session, disliked it: by one call and one thumb at a time. */
+async function dislikedLastCalls(store: Store, asOfMs: number): Promise<(call: UserCall | undefined) => boolean> {
+  const thumbs = await store.all<{ user: number; session: number; at: number; kind: string; target: string; value: number }>(
+    `SELECT e.user_id AS user, e.session_id AS session, e.start_ms AS at, e.target_kind AS kind, e.target, e.value FROM events AS e
+     JOIN event_subjects AS s USING (subject_id) WHERE s.kind = 'feedback' AND e.start_ms < ? ORDER BY e.start_ms, e.span_id, e.trace_id`,
+    asOfMs,
+  )
+  const latest = new Map(
+    thumbs.map((thumb) => [`${thumb.user} ${thumb.kind} ${thumb.kind === 'session' ? thumb.session : thumb.target}`, thumb]),
+  )
+  const answered = new Set(
+    (await store.all<{ id: string }>('SELECT hex(span_id) || hex(trace_id) AS id FROM llm_calls WHERE response_hash IS NOT NULL')).map(
+      ({ id }) => id,
+    ),
+  )
+  return (call) => {
+    if (call === undefined) return false
+    const [span, trace] = [call.id.slice(0, 16).toLowerCase(), call.id.slice(16).toLowerCase()]
+    return [...latest.values()].some(({ user, session, at, kind, target, value }) => {
+      if (value !== 0 || String(user) !== call.user || at < call.startMs - 60_000 || at > call.startMs + 7 * 24 * HOUR_MS) return false
+      if (kind === 'call') return target === `${trace}-${span}`
+      if (kind === 'response' && answered.has(call.id)) return target === `r${Number.parseInt(span, 16)}`
+      if (kind !== 'response' && (kind !== 'session' || session === 0)) return false
+      const goesOnMs = session === 0 ? HOUR_MS / 2 : 24 * HOUR_MS
+      return (session === 0 ? undefined : String(session)) === call.session && at >= call.startMs && at < call.endMs + goesOnMs
+    })
+  }
+}
+
 interface Asked {
   readonly fromMs: number
   readonly toMs: number
@@ -80,17 +111,18 @@ async function naive(store: Store, { fromMs, toMs, asOfMs }: Asked, user?: strin
     (
       await store.all<{ session: number; kind: string; outcome: string }>(
         `SELECT e.session_id AS session, s.kind, e.outcome FROM events AS e JOIN event_subjects AS s USING (subject_id)
-         WHERE e.start_ms < ? AND e.session_id <> 0 ORDER BY s.kind, e.start_ms, e.span_id`,
+         WHERE e.start_ms < ? AND e.session_id <> 0 AND s.kind <> 'feedback' ORDER BY s.kind, e.start_ms, e.span_id`,
         asOfMs,
       )
     ).map(
       ({ session, outcome }) => [String(session), outcome === 'success' || outcome === 'completed' ? 'completed' : 'abandoned'] as const,
     ),
   )
-  const saidOf = ({ name }: Session): { outcome: 'completed' | 'abandoned' } | undefined => {
-    const outcome = name === undefined ? undefined : said.get(name.split('#')[0] ?? name)
-    return outcome === undefined ? undefined : { outcome }
-  }
+  const isDisliked = await dislikedLastCalls(store, asOfMs)
+  const saidOf = ({ name, calls: own }: Session): SaidOfSession => ({
+    outcome: name === undefined ? undefined : said.get(name.split('#')[0] ?? name),
+    lastAnswerDisliked: isDisliked(own.at(-1)),
+  })
   const format = new Intl.DateTimeFormat('en-CA', {
     timeZone: ZONE,
     year: 'numeric',
@@ -177,7 +209,7 @@ describe('how users behaved, whatever happened in whatever order', () => {
           await store.close()
         },
       ),
-      { numRuns: 80 },
+      { numRuns: 30 },
     )
   })
 })
