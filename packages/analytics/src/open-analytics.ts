@@ -17,6 +17,7 @@ import type { ReportParams } from './report-params.ts'
 import { runReport } from './reports.ts'
 import { runQuery } from './run-query.ts'
 import { parseTiers, type TierWords } from './segments/tiers.ts'
+import type { ModelTiers } from './users/preferences.ts'
 import { openUserLimits, type UserLimit } from './users/user-limits.ts'
 import { DEFAULT_MAX_USERS, openUserMetrics, type UserMetrics } from './users/user-metrics.ts'
 
@@ -30,6 +31,8 @@ export interface AnalyticsOptions {
    * about 400 bytes, twice that while the copy is read anew, as it is each minute it is used.
    */
   readonly maxUsers?: number | undefined
+  /** Which models are fast and which are good, for `prefers_speed` and `prefers_quality`; by latency and price where not said. */
+  readonly modelTiers?: ModelTiers | undefined
   /** Tiers with monthly limits, by name, for `checkLimit`; see `TierWords`. */
   readonly tiers?: Readonly<Record<string, TierWords>> | undefined
   /**
@@ -70,6 +73,8 @@ export interface Analytics {
    * that called last, the answer is neutral (`known: false`). Ids are found in any spelling that the ledger keeps as one.
    */
   getUserMetrics(userId: string): UserMetrics
+  /** The same of any user that the ledger knows, read now: takes some milliseconds. @throws StoreError where it cannot be read */
+  getUserMetricsAsync(userId: string): Promise<UserMetrics>
   /** Loads the copy that `getUserMetrics` answers from; resolves when it is there. */
   loadUserMetrics(): Promise<void>
   /**
@@ -86,13 +91,13 @@ export interface Analytics {
  * @throws QueryError for an unknown time zone, a `maxUsers` that is no whole number from 1, or tiers or segments that cannot be meant
  */
 export function openAnalytics(store: Store, options: AnalyticsOptions = {}): Analytics {
-  const { timeZone, now = Date.now, maxUsers = DEFAULT_MAX_USERS, tiers, segments } = options
+  const { timeZone, now = Date.now, maxUsers = DEFAULT_MAX_USERS, modelTiers, tiers, segments } = options
   if (timeZone !== undefined) checkZone(timeZone)
   if (!Number.isSafeInteger(maxUsers) || maxUsers < 1)
     throw new QueryError('maxUsers must be a whole number from 1.', { given: String(maxUsers) })
   const segmentation = segments === undefined ? undefined : parseSegments(segments)
   const clock = (): Clock => ({ asOfMs: now(), timeZone: timeZone ?? store.timeZone, segmentation })
-  const userMetrics = openUserMetrics(store, { clock, maxUsers })
+  const userMetrics = openUserMetrics(store, { clock, maxUsers, modelTiers })
   const userLimits = openUserLimits(store, { clock, tiers: tiers === undefined ? undefined : parseTiers(tiers) })
   return {
     query: (query) =>
@@ -110,6 +115,7 @@ export function openAnalytics(store: Store, options: AnalyticsOptions = {}): Ana
     events: ({ where, ...words } = {}) => readEvents(store, clock(), { ...words, where: parseWhereField(where) }),
     facts: () => readLedgerFacts(store, now()),
     getUserMetrics: (userId) => userMetrics.of(userId),
+    getUserMetricsAsync: (userId) => userMetrics.read(userId),
     loadUserMetrics: () => userMetrics.load(),
     checkLimit: (userId) => userLimits.of(userId),
     loadLimits: () => userLimits.load(),

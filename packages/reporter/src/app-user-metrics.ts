@@ -6,6 +6,7 @@ import {
   unknownLimit,
   unknownUser,
   type Analytics,
+  type ModelTiers,
   type SegmentMode,
   type SegmentsWords,
   type SegmentWords,
@@ -51,6 +52,31 @@ export function getUserMetrics(userId: string): UserMetrics {
     loadUserMetrics().catch(() => undefined)
   }
   return unknownUser(userId)
+}
+
+/**
+ * The same of any user that the ledger knows, read now: takes some milliseconds.
+ * @throws StoreError when there is no ledger to read
+ */
+export async function getUserMetricsAsync(userId: string): Promise<UserMetrics> {
+  opened ??= open(undefined)
+  const current = opened
+  try {
+    return await (await current.analytics).getUserMetricsAsync(userId)
+  } catch (error) {
+    // The file may be there the next time.
+    if (opened === current && current.ready === undefined) opened = undefined
+    throw error
+  }
+}
+
+/**
+ * Says which models are fast and which are good (`gpt-4o-mini/openai`, or the name alone), for `prefers_speed` and
+ * `prefers_quality`; where it is not said, the third that answers soonest and the third that costs most are.
+ */
+export async function defineModelTiers(tiers: ModelTiers): Promise<void> {
+  definedModelTiers = tiers
+  if (opened !== undefined) await openAgain()
 }
 
 /**
@@ -119,6 +145,7 @@ export function checkLimit(userId: string): UserLimit {
 
 let definedTiers: Readonly<Record<string, TierWords>> | undefined
 let definedSegments: SegmentsWords | undefined
+let definedModelTiers: ModelTiers | undefined
 /** Whether anybody asked for what `getUserMetrics` answers from: tiers alone do not need it. */
 let areMetricsWanted = false
 let limitsTriedMs = Number.NEGATIVE_INFINITY
@@ -131,7 +158,7 @@ function open(store: string | Store | undefined): NonNullable<typeof opened> {
   const reading = typeof source === 'string' ? openStore({ path: source, readOnly: true }) : Promise.resolve(source)
   return {
     source,
-    analytics: reading.then((one) => openAnalytics(one, { tiers: definedTiers, segments: definedSegments })),
+    analytics: reading.then((one) => openAnalytics(one, { tiers: definedTiers, segments: definedSegments, modelTiers: definedModelTiers })),
     ready: undefined,
   }
 }

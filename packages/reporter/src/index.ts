@@ -5,6 +5,7 @@ export {
   type SegmentWords,
   type TierWords,
   type UserLimit,
+  type ModelTiers,
   type UserMetrics,
 } from '@spanledger/analytics'
 export {
@@ -42,4 +43,13 @@ export {
 export { openPriceBook, type PriceBook } from '@spanledger/pricing'
 export { openStore, StoreError, type Store, type StoreOptions } from '@spanledger/store'
 export { defineExperiments, getUserExperiment, type Experiment } from './app-experiments.ts'
-export { checkLimit, defineSegments, defineTiers, getUserMetrics, getUserSegment, loadUserMetrics } from './app-user-metrics.ts'
+export {
+  checkLimit,
+  defineModelTiers,
+  defineSegments,
+  defineTiers,
+  getUserMetrics,
+  getUserMetricsAsync,
+  getUserSegment,
+  loadUserMetrics,
+} from './app-user-metrics.ts'

@@ -29,10 +29,12 @@ describe('importing spanledger in an app', () => {
       'checkSetup',
       'currentIdentity',
       'defineExperiments',
+      'defineModelTiers',
       'defineSegments',
       'defineTiers',
       'getUserExperiment',
       'getUserMetrics',
+      'getUserMetricsAsync',
       'getUserSegment',
       'instrument',
       'instrumentationState',
@@ -66,7 +68,7 @@ describe('getUserMetrics', () => {
       { at: '2026-01-06T10:00:00Z', user: 'ada', session: 's1', properties: { feature: 'chat', preference: 'Speed' } },
     ])
     const script = `
-      import { getUserMetrics, loadUserMetrics } from ${JSON.stringify(entry)}
+      import { getUserMetrics, getUserMetricsAsync, loadUserMetrics } from ${JSON.stringify(entry)}
       const getUserPreferredModel = (userId) => {
         const userMetrics = getUserMetrics(userId)
         if (userMetrics.prefers_speed) return 'gpt-4o-mini/openai,gemini-flash/google'
@@ -75,7 +77,7 @@ describe('getUserMetrics', () => {
       }
       const before = getUserPreferredModel('ada')
       await loadUserMetrics()
-      console.log(JSON.stringify([before, getUserPreferredModel('ada'), getUserMetrics('ada'), getUserMetrics('nobody').known]))`
+      console.log(JSON.stringify([before, getUserPreferredModel('ada'), getUserMetrics('ada'), getUserMetrics('nobody').known, (await getUserMetricsAsync('ada')).requests]))`
     expect(inProcess(script, { SPANLEDGER_STORE: path })).toEqual([
       'gpt-4o-mini/openai,claude-3.5-haiku/anthropic',
       'gpt-4o-mini/openai,gemini-flash/google',
@@ -96,8 +98,10 @@ describe('getUserMetrics', () => {
         segment: 'churned',
         prefers_speed: true,
         prefers_quality: false,
+        preference: { basis: 'property', requests: 0, fast_share: null, quality_share: null },
       },
       false,
+      2,
     ])
   })
 

@@ -4,9 +4,9 @@ import type { Store } from '@spanledger/store'
 import { openFrame, scopeOf, type Clock, type Frame } from '../read/frame.ts'
 import { keptId } from '../ledger/kept-id.ts'
 import { readAliasNames } from '../ledger/persons.ts'
-import { readGroups } from '../read/read-groups.ts'
 import { readLatestUsers } from '../ledger/seen-users.ts'
 import { readRows } from '../ledger/snapshot.ts'
+import { noPreference, readPreferences, type ModelTiers, type Preference } from './preferences.ts'
 import { fillUsers } from './user-columns.ts'
 
 /** What an app may decide by while it serves a user. All history up to the last time the copy was loaded. */
@@ -28,9 +28,11 @@ export interface UserMetrics {
   readonly top_feature: string | null
   /** One of power, casual, new, at_risk, churned, or of the app's own; several, with commas, where these do not exclude each other. */
   readonly segment: string | null
-  /** The user's latest property "preference" says speed, or quality. Nothing is guessed from what the app itself chose. */
+  /** The user would rather have it fast, or good: told by a property, or by the models the user chose; both false where nothing tells. */
   readonly prefers_speed: boolean
   readonly prefers_quality: boolean
+  /** What these two are said by. */
+  readonly preference: Omit<Preference, 'prefers'>
 }
 
 /** How many users the copy holds unless told otherwise. */
@@ -41,6 +43,11 @@ const RENEW_AFTER_MS = 60_000
 const STEP = 250
 
 type Facts = Omit<UserMetrics, 'user' | 'known'>
+
+/** Users of whom nothing is said share one object. */
+function evidenceOf({ basis, requests, fast_share, quality_share }: Preference): UserMetrics['preference'] {
+  return { basis, requests, fast_share, quality_share }
+}
 
 const neutral: Facts = {
   requests: 0,
@@ -57,6 +64,7 @@ const neutral: Facts = {
   segment: null,
   prefers_speed: false,
   prefers_quality: false,
+  preference: evidenceOf(noPreference),
 }
 
 /** What is said of a user of whom nothing is known. */
@@ -68,15 +76,23 @@ export function unknownUser(userId: string): UserMetrics {
 export interface UserMetricsCopy {
   of(userId: string): UserMetrics
   load(): Promise<void>
+  /** The same of one user, read from the ledger now. */
+  read(userId: string): Promise<UserMetrics>
 }
 
-export function openUserMetrics(store: Store, { clock, maxUsers }: { clock: () => Clock; maxUsers: number }): UserMetricsCopy {
+interface Settings {
+  readonly clock: () => Clock
+  readonly maxUsers: number
+  readonly modelTiers: ModelTiers | undefined
+}
+
+export function openUserMetrics(store: Store, { clock, maxUsers, modelTiers }: Settings): UserMetricsCopy {
   let facts: ReadonlyMap<string, Facts> = new Map()
   let loading: Promise<void> | undefined
   let loadedMs = Number.NEGATIVE_INFINITY
   const renew = async (): Promise<void> => {
     try {
-      facts = await readFacts(store, { clock: clock(), maxUsers })
+      facts = await readFacts(store, { clock: clock(), modelTiers, users: { latest: maxUsers } })
     } finally {
       loading = undefined
       loadedMs = Date.now()
@@ -85,6 +101,11 @@ export function openUserMetrics(store: Store, { clock, maxUsers }: { clock: () =
   const load = (): Promise<void> => (loading ??= renew())
   return {
     load,
+    read: async (userId) => {
+      const name = keptId(userId)
+      const found = (await readFacts(store, { clock: clock(), modelTiers, users: { name } })).get(name)
+      return found === undefined ? unknownUser(userId) : { user: userId, known: true, ...found }
+    },
     of: (userId) => {
       // A store that cannot be read leaves the copy as it is: this is called while an app serves its users.
       if (Date.now() - loadedMs > RENEW_AFTER_MS) load().catch(() => undefined)
@@ -95,32 +116,52 @@ export function openUserMetrics(store: Store, { clock, maxUsers }: { clock: () =
 }
 
 /** Each step reads the state of its moment; a copy that is renewed every minute needs no single one. */
-async function readFacts(store: Store, { clock, maxUsers }: { clock: Clock; maxUsers: number }): Promise<ReadonlyMap<string, Facts>> {
+async function readFacts(store: Store, { clock, modelTiers, users: chosen }: FactsAsked): Promise<ReadonlyMap<string, Facts>> {
   const frame = await openFrame(store, clock, { by: ['user'], where: undefined })
   // Calls whose clock runs ahead belong to all history too, and with them the rollups hold exactly what is asked.
   const [latest] = await store.all<{ ms: number | null }>('SELECT max(start_ms) AS ms FROM llm_calls')
   const toMs = Math.max(clock.asOfMs, (latest?.ms ?? 0) + 1)
   const scope = await scopeOf({ ...frame, clock: { ...clock, asOfMs: toMs } }, { fromMs: frame.period.fromMs, toMs })
   const facts = new Map<string, Facts>()
-  const userIds = await readLatestUsers(store, maxUsers)
+  const aliases = await readAliasNames(store)
+  const userIds =
+    'latest' in chosen
+      ? await readLatestUsers(store, chosen.latest)
+      : await readUserId(store, new Map(aliases).get(chosen.name) ?? chosen.name)
   for (let at = 0; at < userIds.length; at += STEP) {
     const users = await readRows<[number, string]>(store, {
       text: 'SELECT json_group_array(json_array(user_id, name)) AS rows FROM users WHERE user_id IN (SELECT value FROM json_each(?))',
       values: [JSON.stringify(userIds.slice(at, at + STEP))],
     })
-    await readStep(frame, scope, { users, facts })
+    await readStep(frame, scope, { users, facts, modelTiers })
   }
-  for (const [alias, name] of await readAliasNames(store)) {
+  for (const [alias, name] of aliases) {
     const found = facts.get(name)
     if (found !== undefined) facts.set(alias, found)
   }
   return facts
 }
 
+interface FactsAsked {
+  readonly clock: Clock
+  readonly modelTiers: ModelTiers | undefined
+  /** So many that called last, or one. */
+  readonly users: { readonly latest: number } | { readonly name: string }
+}
+
+async function readUserId(store: Store, name: string): Promise<number[]> {
+  const rows = await store.all<{ user_id: number }>('SELECT user_id FROM users WHERE name = ? AND user_id <> 0', name)
+  return rows.map(({ user_id }) => user_id)
+}
+
 async function readStep(
   frame: Frame,
   scope: Parameters<typeof fillUsers>[1],
-  { users, facts }: { users: readonly (readonly [number, string])[]; facts: Map<string, Facts> },
+  {
+    users,
+    facts,
+    modelTiers,
+  }: { users: readonly (readonly [number, string])[]; facts: Map<string, Facts>; modelTiers: ModelTiers | undefined },
 ): Promise<void> {
   const userIds = users.map(([id]) => id)
   const filled = await fillUsers(frame, scope, {
@@ -128,10 +169,11 @@ async function readStep(
     metrics: ['requests', 'cost_usd', 'total_tokens', 'error_rate', 'active_days', 'sessions'],
     columns: ['requests_per_active_day', 'first_seen', 'last_seen', 'top_model', 'top_feature', 'segment'],
   })
-  const preferences = await readPreferences(frame, scope, userIds)
+  const preferences = await readPreferences(frame, scope, { userIds, tiers: modelTiers })
   for (const [id, name] of users) {
     const cells = filled.get(id)?.cells
     if (cells === undefined) continue
+    const preference = preferences.get(id)
     const number = (key: string): number | null => (cells.get(key) ?? null) as number | null
     const text = (key: string): string | null => (cells.get(key) ?? null) as string | null
     const time = (key: string): string | null => (number(key) === null ? null : new Date(number(key) ?? 0).toISOString())
@@ -149,36 +191,9 @@ async function readStep(
       top_model: text('top_model'),
       top_feature: text('top_feature'),
       segment: text('segment'),
-      prefers_speed: preferences.get(id) === 'speed',
-      prefers_quality: preferences.get(id) === 'quality',
+      prefers_speed: preference?.prefers === 'speed',
+      prefers_quality: preference?.prefers === 'quality',
+      preference: preference === undefined ? neutral.preference : evidenceOf(preference),
     })
   }
-}
-
-/** The latest value of property "preference" of each user that has one. */
-async function readPreferences(
-  { store, catalog }: Frame,
-  scope: Parameters<typeof fillUsers>[1],
-  userIds: readonly number[],
-): Promise<ReadonlyMap<number, string>> {
-  if (!catalog.keys.has('preference')) return new Map()
-  const groups = await readGroups(
-    store,
-    { ...scope, userIds },
-    {
-      dimensions: [
-        { kind: 'column', name: 'user' },
-        { kind: 'property', key: 'preference' },
-      ],
-      metrics: ['last_call_at'],
-    },
-  )
-  const latest = new Map<number, { value: string; ms: number }>()
-  for (const { keys, labels, group } of groups) {
-    const id = Number(keys[0] ?? 0)
-    const ms = group.lastStartMs ?? 0
-    if (labels[1] === null || labels[1] === undefined || (latest.get(id)?.ms ?? -1) >= ms) continue
-    latest.set(id, { value: String(labels[1]).trim().toLowerCase(), ms })
-  }
-  return new Map([...latest].map(([id, { value }]) => [id, value]))
 }
