@@ -10,7 +10,7 @@ import type { Amount } from './query/metric.ts'
 import { requirements, type MetricName } from './query/metrics.ts'
 import { decodeCursor, pageOf, type Place } from './query/page.ts'
 import { checkOrder, columnsOf, withComparison } from './query/query-columns.ts'
-import type { Order, ParsedQuery } from './query/query.ts'
+import { checkWeekStart, type Order, type ParsedQuery } from './query/query.ts'
 import type { FoundGroup } from './read/found-groups.ts'
 import { readGroups } from './read/read-groups.ts'
 import type { GroupChoice, Scope } from './plan/scope.ts'
@@ -21,6 +21,7 @@ import { timeLabel } from './query/time-bucket.ts'
 /** Answers a question: one row a group, over one state of the ledger. */
 export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, asked: Asked): Promise<Answer> {
   return onSnapshot(store, async () => {
+    checkWeekStart(query)
     if (query.compare !== undefined) checkComparable(query)
     const frame = await openFrame(store, clock, query)
     const plan = { frame, metrics: query.metrics, columns: columnsOf(frame, query.metrics) }

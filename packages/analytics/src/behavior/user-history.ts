@@ -48,14 +48,18 @@ export function dayOf(date: string): number {
   return Math.round(Date.parse(`${date}T00:00:00Z`) / DAY_MS)
 }
 
-/** Steps by which users are compared over time. */
-export type Interval = 'day' | 'week' | 'month'
+/** A week that begins on Monday, or on Sunday. */
+export type Week = 'week' | 'sunday_week'
 
-/** The first day of the interval that holds a day. Weeks start on Monday. */
+/** Steps by which users are compared over time. */
+export type Interval = 'day' | Week | 'month'
+
+/** The first day of the interval that holds a day. */
 export function startOfInterval(interval: Interval, day: number): number {
   if (interval === 'day') return day
   // 1970-01-01 was a Thursday.
   if (interval === 'week') return day - ((((day + 3) % 7) + 7) % 7)
+  if (interval === 'sunday_week') return day - ((((day + 4) % 7) + 7) % 7)
   const date = new Date(day * DAY_MS)
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), 1) / DAY_MS
 }
@@ -63,12 +67,18 @@ export function startOfInterval(interval: Interval, day: number): number {
 /** The first day of the interval `n` after (before, where negative) the one that starts on a day. */
 export function shiftInterval(interval: Interval, start: number, n: number): number {
   if (interval === 'day') return start + n
-  if (interval === 'week') return start + 7 * n
+  if (interval === 'week' || interval === 'sunday_week') return start + 7 * n
   const date = new Date(start * DAY_MS)
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + n, 1) / DAY_MS
 }
 
-/** How an interval is shown: `2026-01-31`, the Monday of a week, `2026-01`. */
+/** What an interval is called: weeks by the day that labels them. */
+export function intervalInWords(interval: Interval): string {
+  if (interval === 'week') return 'week (by its Monday)'
+  return interval === 'sunday_week' ? 'week (by its Sunday)' : interval
+}
+
+/** How an interval is shown: `2026-01-31`, the first day of a week, `2026-01`. */
 export function intervalLabel(interval: Interval, start: number): string {
   return interval === 'month' ? dateOf(start).slice(0, 7) : dateOf(start)
 }

@@ -2,8 +2,8 @@ import { zoneOf } from '../query/buckets.ts'
 import type { Clock } from '../read/frame.ts'
 import { checkReach, FIRST_MS, resolvePeriod, type Period } from '../query/period.ts'
 import { QueryError } from '../query/query-error.ts'
-import { dateOf, dayOf, shiftInterval, startOfInterval } from '../behavior/user-history.ts'
-import { timeKeyOfDay } from '../query/time-bucket.ts'
+import { dateOf, dayOf, shiftInterval, startOfInterval, type Interval } from '../behavior/user-history.ts'
+import { timeKeyOfDay, type WeekStart } from '../query/time-bucket.ts'
 import type { CompositeStep } from './composites.ts'
 import type { SectionPeriod } from './sections.ts'
 
@@ -18,6 +18,7 @@ interface Words {
   readonly since: string | undefined
   readonly until: string | undefined
   readonly last: string | undefined
+  readonly weekStart: WeekStart | undefined
 }
 
 const DEFAULT_LAST = '28d'
@@ -26,7 +27,8 @@ const DEFAULT_LAST = '28d'
  * The day, week, month or quarter that holds a date, or the last one that is over; for dashboards a period as reports take it.
  * @throws QueryError for a date that is none, or has not come yet
  */
-export function compositePeriod(step: CompositeStep | undefined, words: Words, { asOfMs, timeZone }: Clock): CompositePeriod {
+export function compositePeriod(kind: CompositeStep | undefined, words: Words, { asOfMs, timeZone }: Clock): CompositePeriod {
+  const step = kind === 'week' && words.weekStart === 'sunday' ? 'sunday_week' : kind
   const zone = zoneOf(timeZone)
   const today = timeKeyOfDay('day', zone.day(asOfMs))
   const startMs = (day: number): number => zone.startOfDay(Number(dateOf(day).replaceAll('-', '')))
@@ -40,14 +42,14 @@ export function compositePeriod(step: CompositeStep | undefined, words: Words, {
   }
   for (const name of ['since', 'until', 'last'] as const) {
     if (words[name] !== undefined)
-      throw new QueryError(`This report is about one ${step}: choose it with date (--date 2026-01-31), not with ${name}.`, { given: name })
+      throw new QueryError(`This report is about one ${kind}: choose it with date (--date 2026-01-31), not with ${name}.`, { given: name })
   }
   if (words.date !== undefined) checkReach('date', words.date, dayOfDate(words.date) * 86_400_000)
   const current = startOfStep(step, words.date === undefined ? today : dayOfDate(words.date))
   const start = words.date === undefined ? shiftStep(step, current, -1) : current
   const period = { fromMs: startMs(start), toMs: startMs(shiftStep(step, start, 1)) }
   if (period.fromMs >= asOfMs)
-    throw new QueryError(`The ${step} of ${words.date} has not begun at ${new Date(asOfMs).toISOString()}. Give an earlier date.`, {
+    throw new QueryError(`The ${kind} of ${words.date} has not begun at ${new Date(asOfMs).toISOString()}. Give an earlier date.`, {
       given: String(words.date),
     })
   return wordsOf(period, asOfMs, (steps) => startMs(shiftStep(step, start, -steps)))
@@ -79,12 +81,12 @@ function dayOfDate(text: string): number {
 
 const QUARTER = 3
 
-function startOfStep(step: CompositeStep, day: number): number {
+function startOfStep(step: Interval | 'quarter', day: number): number {
   if (step !== 'quarter') return startOfInterval(step, day)
   const month = startOfInterval('month', day)
   return shiftInterval('month', month, -(new Date(month * 86_400_000).getUTCMonth() % QUARTER))
 }
 
-function shiftStep(step: CompositeStep, start: number, n: number): number {
+function shiftStep(step: Interval | 'quarter', start: number, n: number): number {
   return step === 'quarter' ? shiftInterval('month', start, QUARTER * n) : shiftInterval(step, start, n)
 }

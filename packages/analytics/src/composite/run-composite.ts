@@ -90,6 +90,7 @@ const taken = [
   'segment',
   'traits',
   'attribution',
+  'week_start',
   'limit',
   // What is left out by the limit is not told of sections, so there is nothing that this could mean.
   'other',
@@ -106,12 +107,19 @@ function askedOf(store: Store, clock: Clock, name: CompositeName, params: Report
       allowed: taken,
     })
   }
-  const { by = [], since, until, last, options: given = {} } = params
+  const { by = [], since, until, last, week_start: weekStart, options: given = {} } = params
   if (by.length > 1)
     throw new QueryError('A composite takes one property in by, whose groups are looked at for bias.', { given: by.join(',') })
   checkOptions(name, given, options)
   const plan: CompositePlan = composites[name]
-  return { store, clock, name, plan, params, period: compositePeriod(plan.step, { date: given['date'], since, until, last }, clock) }
+  return {
+    store,
+    clock,
+    name,
+    plan,
+    params,
+    period: compositePeriod(plan.step, { date: given['date'], since, until, last, weekStart }, clock),
+  }
 }
 
 /** Of one state of the ledger, and without asking anything twice: half of the reports about people begin with the same days. */
@@ -173,6 +181,9 @@ function uselessIn({ name, plan, params }: AskedComposite): string[] {
     ...(params.options?.['tiers'] !== undefined && !isNeeded('tiers')
       ? [`tiers are of no use in ${name}: none of its sections has limits`]
       : []),
+    ...(params.week_start === 'sunday' && !plan.sections.some(({ hasWeeks }) => hasWeeks === true)
+      ? [`week_start is of no use in ${name}: none of its sections tells of weeks`]
+      : []),
   ]
 }
 
@@ -202,13 +213,14 @@ function sectionAsked(
   section: SectionPlan,
   { clock, params, period }: AskedComposite,
 ): [clock: Clock, report: string, params: ReportParams] {
-  const { options: given = {}, by, explain } = params
+  const { options: given = {}, by, explain, week_start } = params
   const takes = (section.takes ?? []).filter((name) => given[name] !== undefined)
   const own: ReportParams = {
     ...filtersOf(params),
     ...section.params?.(period),
     ...(section.needs === 'property' ? { by } : {}),
     ...(explain === undefined ? {} : { explain }),
+    ...(section.hasWeeks === true && week_start !== undefined ? { week_start } : {}),
     ...(takes.length === 0 ? {} : { options: Object.fromEntries(takes.map((name) => [name, given[name]])) }),
   }
   // At the first instant after a month nothing of the next one is there yet.

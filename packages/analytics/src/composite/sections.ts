@@ -19,6 +19,8 @@ export interface SectionPlan {
   readonly params?: (period: SectionPeriod) => ReportParams
   /** What the composite must be given for it; without, the section is left out, and the answer says so. */
   readonly needs?: 'tiers' | 'property'
+  /** It tells of weeks, which begin when the composite's do. */
+  readonly hasWeeks?: boolean
   /** Options of the composite that it is asked with. */
   readonly takes?: readonly ReportOptionName[]
   /** It is told from events, which some filters of calls cannot be asked of; then it is left out, and the answer says why. */
@@ -46,6 +48,7 @@ export const growthBy = (step: 'day' | 'week' | 'month', steps: number): Section
   report: 'growth',
   title: `Who came, stayed and left, by ${step}`,
   params: ({ until, before }) => ({ since: before(steps - 1), until, by: [`time:${step}`] }),
+  hasWeeks: step === 'week',
 })
 export const sessions: SectionPlan = { name: 'session_metrics', report: 'session_metrics', title: 'Sessions', params: within }
 export const features: SectionPlan = {
@@ -83,8 +86,13 @@ export const cohorts: SectionPlan = {
 export const segments: SectionPlan = { name: 'segments', report: 'segments', title: 'Segments, and who moved' }
 export const insights: SectionPlan = { name: 'retention_insights', report: 'retention_insights', title: 'What goes together with staying' }
 export const thresholds: SectionPlan = { name: 'thresholds', report: 'thresholds', title: 'How much use in the first week tells who stays' }
-export const adoption: SectionPlan = { name: 'adoption', report: 'adoption', title: 'How far users have come with each feature' }
-export const seasonal: SectionPlan = { name: 'seasonal', report: 'seasonal', title: 'Weekdays and months of the year' }
+export const adoption: SectionPlan = {
+  name: 'adoption',
+  report: 'adoption',
+  title: 'How far users have come with each feature',
+  hasWeeks: true,
+}
+export const seasonal: SectionPlan = { name: 'seasonal', report: 'seasonal', title: 'Weekdays and months of the year', hasWeeks: true }
 /** Who left in a month is told by who was there in the one before. */
 export const business: SectionPlan = {
   name: 'business',

@@ -1,6 +1,6 @@
 import { activeUsers, daysActive } from '../retention/active-users.ts'
 import { growth } from '../retention/growth.ts'
-import { dateOf } from '../behavior/user-history.ts'
+import { dateOf, intervalInWords } from '../behavior/user-history.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readHistories } from './read-histories.ts'
 import { choiceOf } from '../report-options.ts'
@@ -34,7 +34,7 @@ export async function tellGrowth({ frame, options, interval = 'month' }: PeopleA
   const rows = fromMs >= toMs ? [] : growth(histories, { interval, from, to, asOfDay, knownTo, compare })
   return {
     columns: {
-      period: ['Period', 'date', 'a local day, week (by its Monday) or month'],
+      period: ['Period', 'date', `a local ${intervalInWords(interval)}`],
       active: ['Active', 'int', 'different users with a call'],
       new: ['New', 'int', 'active, and first seen in this interval'],
       returning: ['Returning', 'int', 'active in this interval and in the one before'],

@@ -25,13 +25,13 @@ function featuresOf(histories: readonly UserHistory[], options: GivenOptions): s
   return [...new Set(histories.flatMap(({ days }) => days.flatMap(({ features }) => [...features.keys()])))].sort()
 }
 
-async function tellStages({ frame, options }: PeopleAsked): Promise<Told> {
+async function tellStages({ frame, options, week }: PeopleAsked): Promise<Told> {
   const { histories, asOfDay } = await readHistories(frame, { features: true })
   const exposures = await readExposures(frame)
   const used = new Set(histories.flatMap(({ days }) => days.flatMap(({ features }) => [...features.keys()])))
   if (histories.length > 0) for (const feature of exposures.keys()) used.add(feature)
   const features = options['feature'] === undefined ? [...used].sort() : [options['feature']]
-  const rows = features.map((feature) => adoption(histories, feature, { asOfDay, exposed: exposures.get(feature) }))
+  const rows = features.map((feature) => adoption(histories, feature, { asOfDay, week, exposed: exposures.get(feature) }))
   return {
     columns: {
       feature: ['Feature', 'string', 'the property "feature"'],
@@ -79,7 +79,7 @@ const barriers: Readonly<Record<string, (calls: Group) => Parts>> = {
 }
 
 /** What those who tried a feature and did not keep it met in it, beside those who kept it. */
-async function tellBarriers({ frame, options }: PeopleAsked): Promise<Told> {
+async function tellBarriers({ frame, options, week }: PeopleAsked): Promise<Told> {
   const { histories, asOfDay } = await readHistories(frame, { features: true })
   const calls = await readFeatureCalls(frame)
   return {
@@ -103,7 +103,7 @@ async function tellBarriers({ frame, options }: PeopleAsked): Promise<Told> {
       difference_high: ['To', 'number', 'its upper end'],
     },
     rows: featuresOf(histories, options).flatMap((feature) => {
-      const tried = triers(histories, feature, asOfDay)
+      const tried = triers(histories, feature, { asOfDay, week })
       const groupsOf = (adopted: boolean): Group[] =>
         tried.flatMap((one) => (one.adopted === adopted ? (calls.get(`${one.user} ${feature}`) ?? []) : []))
       const [stopped, adopted] = [groupsOf(false), groupsOf(true)]

@@ -1,10 +1,10 @@
 import { groupBy } from '../behavior/user-call.ts'
-import { intervalLabel, startOfInterval, type Interval } from '../behavior/user-history.ts'
+import { intervalInWords, intervalLabel, startOfInterval, type Interval } from '../behavior/user-history.ts'
 import type { ColumnTable } from './people-report.ts'
 
 /** The column in front where rows are split by when users came. */
 export function cohortColumn(interval: Interval | undefined, when: string): ColumnTable {
-  return interval === undefined ? {} : { cohort: ['Cohort', 'date', `${when} lies in this local ${interval} (a week by its Monday)`] }
+  return interval === undefined ? {} : { cohort: ['Cohort', 'date', `${when} lies in this local ${intervalInWords(interval)}`] }
 }
 
 /** Rows of all, or of those of each interval; nobody has no rows. */

@@ -19,9 +19,8 @@ const tellers: Readonly<Record<Stage, (asked: StageAsked) => Promise<StageMetric
 const MOVED_SINCE_MS = 28 * 86_400_000
 
 /** Users by how far they have come with the app, and who moved; or the figures of one stage. */
-export async function tellLifecycle({ frame, options, interval, isBegun }: PeopleAsked): Promise<Told> {
-  if (interval !== undefined)
-    throw new QueryError('Stages are those at the end of the period, and are not split by time.', { given: interval })
+export async function tellLifecycle(given: PeopleAsked): Promise<Told> {
+  const { frame, options, isBegun } = given
   const endMs = Math.min(frame.period.toMs, frame.clock.asOfMs)
   const startMs = isBegun ? frame.period.fromMs : endMs - MOVED_SINCE_MS
   const asked = {
@@ -34,7 +33,7 @@ export async function tellLifecycle({ frame, options, interval, isBegun }: Peopl
   const lifecycle = await readLifecycle(frame, asked)
   const stage = choiceOf(options, 'stage')
   if (stage !== 'all') {
-    const metrics = lifecycle.members.length === 0 ? [] : await tellers[stage]({ frame, asked, lifecycle })
+    const metrics = lifecycle.members.length === 0 ? [] : await tellers[stage]({ frame, asked, lifecycle, week: () => given.week })
     return { columns: stageMetricColumns, rows: metrics.map(stageMetricCells), warnings: lifecycle.warnings }
   }
   const counts = lifecycle.members.length === 0 ? [] : countStages(lifecycle.members)

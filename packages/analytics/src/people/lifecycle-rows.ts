@@ -1,5 +1,6 @@
 import { ratio } from '../behavior/session-metrics.ts'
 import type { Frame } from '../read/frame.ts'
+import type { Week } from '../behavior/user-history.ts'
 import type { ColumnTable } from './people-report.ts'
 import type { Lifecycle, LifecycleOptions } from './read-lifecycle.ts'
 
@@ -8,6 +9,8 @@ export interface StageAsked {
   readonly frame: Frame
   readonly asked: LifecycleOptions
   readonly lifecycle: Lifecycle
+  /** On which day the weeks begin that show which features are habits. */
+  readonly week: () => Week
 }
 
 /** One figure of a stage. */

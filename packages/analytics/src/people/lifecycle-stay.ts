@@ -14,7 +14,7 @@ const PROMOTER = 9
 export async function tellRetention(asked: StageAsked): Promise<StageMetric[]> {
   const { frame, lifecycle } = asked
   const { startMs, endMs } = asked.asked
-  const adopted = await readAdopted(frame, endMs)
+  const adopted = await readAdopted(frame, { beforeMs: endMs, week: asked.week() })
   const changes = lifecycle.members.flatMap(({ userId }) => adopted.get(userId) ?? [])
   const content = await readSatisfaction(asked, { fromMs: startMs, toMs: endMs })
   return [

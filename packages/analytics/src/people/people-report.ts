@@ -12,10 +12,11 @@ import { checkOrder } from '../query/query-columns.ts'
 import { wholeWhere, type ReportQuery } from '../report-params.ts'
 import { onSnapshot } from '../ledger/snapshot.ts'
 import { lookUpDone } from '../read/users-who-did.ts'
-import type { Interval } from '../behavior/user-history.ts'
+import type { Interval, Week } from '../behavior/user-history.ts'
 import type { GivenOptions } from '../report-options.ts'
 import { besideBefore, frameBefore } from './compare-told.ts'
 import type { Told, Value } from './told.ts'
+import { watchReads } from './watch-reads.ts'
 
 export type { ColumnTable, Told } from './told.ts'
 
@@ -23,8 +24,10 @@ export type { ColumnTable, Told } from './told.ts'
 export interface PeopleAsked {
   readonly frame: Frame
   readonly options: GivenOptions
-  /** The interval of `--by time:…`; undefined where none was asked for. */
+  /** The interval of `--by time:…`; undefined where none was asked for. Reports that never look at it take none. */
   readonly interval: Interval | undefined
+  /** On which day weeks begin; for reports that tell of weeks whatever they are split by. */
+  readonly week: Week
   /** What `--by property:KEY` or `--by trait:KEY` names, in reports that take one. */
   readonly property: Dimension | undefined
   /** The same without `--user`, `--user-prefix` and `--segment`: those that the asked for are compared with. */
@@ -42,20 +45,29 @@ export async function peopleReport(
   tell: (asked: PeopleAsked) => Promise<Told>,
 ): Promise<Answer> {
   refuseWhatIsNotTaken(query)
-  const interval = splitBy === 'interval' ? intervalOf(query.by) : undefined
+  const week = query.weekStart === 'sunday' ? 'sunday_week' : 'week'
+  const interval = splitBy === 'interval' ? intervalOf(query.by, week) : undefined
   if (splitBy === 'property') checkProperty(query.by)
   const { compare } = query
   if (compare !== undefined) checkComparable(query)
   const words: FrameWords = { ...query, by: splitBy === 'property' ? query.by : [], where: wholeWhere(query) }
-  const tellOf = async (frame: Frame): Promise<Told> =>
-    tell({
+  const tellOf = async (frame: Frame): Promise<Told> => {
+    const options = watchReads(query.options)
+    const given = watchReads<PeopleAsked>({
       frame,
-      options: query.options,
+      options: options.watched,
       interval,
+      week,
       property: frame.dimensions[0],
       everybody: { ...frame, where: await lookUpDone(frame, query.where) },
       isBegun: query.since !== undefined || query.last !== undefined,
     })
+    const answer = await tell(given.watched)
+    const { seed: _, ...columns } = answer
+    const told = options.watched['shape'] === 'seed' ? answer : columns
+    refuseWhatWasOfNoUse(query, { options: options.unread(), given: given.unread() })
+    return told
+  }
   return onSnapshot(store, async () => {
     const frame = await openFrame(store, clock, words)
     const now = await tellOf(frame)
@@ -83,7 +95,7 @@ export async function peopleReport(
       rows: listed.map(([, row]) => row),
       totals: rawRow(totals),
       explain: query.explain,
-      ...(query.options['shape'] === 'seed' ? { seed } : {}),
+      ...(seed === undefined ? {} : { seed }),
     })
   })
 }
@@ -101,8 +113,24 @@ function placeIn(order: readonly Order[], columns: readonly DefinedColumn[]): (r
   })
 }
 
-function refuseWhatIsNotTaken({ metrics, weekStart }: ReportQuery): void {
-  if (weekStart === 'sunday') throw new QueryError('The weeks of this report begin on Monday.', { given: weekStart })
+/** @throws QueryError for what the report was given and did not look at */
+function refuseWhatWasOfNoUse({ by, weekStart }: ReportQuery, unread: { options: readonly string[]; given: readonly string[] }): void {
+  const [option] = unread.options
+  if (option !== undefined)
+    throw new QueryError(`${option} is of no use here: with the other options given, this report does not look at it. Leave it out.`, {
+      given: option,
+    })
+  if (unread.given.includes('interval'))
+    throw new QueryError(`This report is not split by time: leave ${by.join(', ')} out of by.`, { given: by.join(',') })
+  const isByWeek = by.some((name) => name.trim().toLowerCase() === 'time:week')
+  if (weekStart === 'sunday' && !isByWeek && unread.given.includes('week'))
+    throw new QueryError(
+      'week_start is of no use here: asked so, this report has no weeks of the calendar. Days that follow each other, such as the 7 of wau, begin on any day.',
+      { given: weekStart },
+    )
+}
+
+function refuseWhatIsNotTaken({ metrics }: ReportQuery): void {
   if (metrics !== undefined)
     throw new QueryError('This report has columns of its own and takes no metrics. Choose among them with --columns.', {
       given: metrics.join(','),
@@ -121,7 +149,7 @@ function checkProperty(by: readonly string[]): void {
 }
 
 /** @throws QueryError for a split that is no interval */
-function intervalOf(by: readonly string[]): Interval | undefined {
+function intervalOf(by: readonly string[], week: Week): Interval | undefined {
   if (by.length === 0) return undefined
   const allowed = ['time:day', 'time:week', 'time:month']
   const [only = ''] = by
@@ -131,5 +159,6 @@ function intervalOf(by: readonly string[]): Interval | undefined {
       allowed,
     })
   }
-  return only.toLowerCase().slice('time:'.length) as Interval
+  const interval = only.toLowerCase().slice('time:'.length) as 'day' | 'week' | 'month'
+  return interval === 'week' ? week : interval
 }

@@ -3,7 +3,9 @@ import { addDays } from '@spanledger/store'
 import { compileBase } from '../plan/compile.ts'
 import { raw, sql, type Fragment } from '../ledger/fragment.ts'
 import { scopeOf, type Frame } from '../read/frame.ts'
+import type { Period } from '../query/period.ts'
 import { readColumns, readRows } from '../ledger/snapshot.ts'
+import type { Week } from '../behavior/user-history.ts'
 
 /** When each user first used each feature, by user, in ms; calls before `as_of`. */
 export async function readTried(frame: Frame): Promise<ReadonlyMap<number, readonly number[]>> {
@@ -32,12 +34,16 @@ export interface Adopted {
 }
 
 /** By user, of those who had adopted any; days are those that were over at an instant. */
-export async function readAdopted(frame: Frame, beforeMs: number): Promise<ReadonlyMap<number, Adopted>> {
+export async function readAdopted(
+  frame: Frame,
+  { beforeMs, week }: { readonly beforeMs: number; readonly week: Week },
+): Promise<ReadonlyMap<number, Adopted>> {
   const { zone } = frame
   const last = zone.day(beforeMs)
   const starts = [-2 * WINDOW_DAYS, -WINDOW_DAYS, 0].map((days) => zone.startOfDay(addDays(last, days)))
   const [first = 0, middle = 0, end = 0] = starts
-  const [before, now] = [await readWindow(frame, { fromMs: first, toMs: middle }), await readWindow(frame, { fromMs: middle, toMs: end })]
+  const before = await readWindow(frame, { fromMs: first, toMs: middle }, week)
+  const now = await readWindow(frame, { fromMs: middle, toMs: end }, week)
   return new Map(
     [...new Set([...before.keys(), ...now.keys()])].map((userId) => [
       userId,
@@ -46,8 +52,8 @@ export async function readAdopted(frame: Frame, beforeMs: number): Promise<Reado
   )
 }
 
-async function readWindow(frame: Frame, period: { fromMs: number; toMs: number }): Promise<ReadonlyMap<number, number>> {
-  const { from, feature, week } = await callsOf(frame, period)
+async function readWindow(frame: Frame, period: Period, kind: Week): Promise<ReadonlyMap<number, number>> {
+  const { from, feature, week } = await callsOf(frame, period, kind)
   return new Map(
     await readRows<[userId: number, adopted: number]>(
       frame.store,
@@ -65,11 +71,11 @@ interface Calls {
   readonly week: Fragment
 }
 
-async function callsOf(frame: Frame, period: { fromMs: number; toMs: number }): Promise<Calls> {
+async function callsOf(frame: Frame, period: Period, kind: Week = 'week'): Promise<Calls> {
   const scope = await scopeOf({ ...frame, where: undefined }, period)
   const dimensions = [
     { kind: 'property', key: 'feature' },
-    { kind: 'time', step: 'week' },
+    { kind: 'time', step: kind },
   ] as const
   const base = compileBase({ source: 'calls', dimensions, sums: [], needs: [] }, scope)
   const [feature, week] = base?.dimensions ?? []

@@ -1,6 +1,6 @@
 import type { Frame } from '../read/frame.ts'
 import { cohorts } from '../retention/cohorts.ts'
-import type { UserHistory } from '../behavior/user-history.ts'
+import { intervalInWords, type UserHistory } from '../behavior/user-history.ts'
 import type { ColumnTable, PeopleAsked, Told } from './people-report.ts'
 import { readHistories } from './read-histories.ts'
 import { readPersons } from './read-persons.ts'
@@ -38,7 +38,7 @@ export async function tellCohorts({ frame, options, interval = 'month', isBegun 
       cohort: [
         'Cohort',
         'date',
-        'users who signed up, or where no sign-up is known were first seen, in this local month (or day, or week by its Monday)',
+        `users who signed up, or where no sign-up is known were first seen, in this local ${intervalInWords(interval)}`,
       ],
       size: ['Users', 'int', 'how many they are'],
       ...Object.fromEntries(weekColumns),

@@ -3,11 +3,12 @@ import { startOfInterval } from '../behavior/user-history.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readHistories } from './read-histories.ts'
 
-const weekdays = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday']
+const fromMonday = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday']
+const weekdays = { week: fromMonday, sunday_week: ['Sunday', ...fromMonday.slice(0, 6)] }
 const months = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December']
 
 /** Which weekdays are busy, and whether it matters in which month users come. */
-export async function tellSeasonal({ frame }: PeopleAsked): Promise<Told> {
+export async function tellSeasonal({ frame, week: kind }: PeopleAsked): Promise<Told> {
   const { histories, dayOf, asOfDay } = await readHistories(frame)
   const { clock } = frame
   const { fromMs, toMs } = frame.period
@@ -16,7 +17,7 @@ export async function tellSeasonal({ frame }: PeopleAsked): Promise<Told> {
   const firstSeen = await frame.firstSeen()
   const begin = [...firstSeen.values()].reduce((least, ms) => Math.min(least, ms), clock.asOfMs)
   // Weeks before the first call of all would be weeks in which nothing was recorded, not weeks in which nobody came.
-  const week = weekdaySeasons(histories, { from: Math.max(period.from, dayOf(begin)), to: period.to })
+  const week = weekdaySeasons(histories, { from: Math.max(period.from, dayOf(begin)), to: period.to }, kind)
   // All history begins with the first call, mostly within a month: that month has all the users there were.
   const first = histories.reduce((least, { firstDay }) => Math.min(least, firstDay), Number.POSITIVE_INFINITY)
   const from = period.from <= first && Number.isFinite(first) ? startOfInterval('month', first) : period.from
@@ -30,7 +31,7 @@ export async function tellSeasonal({ frame }: PeopleAsked): Promise<Told> {
             ...week.weekdays.map((row) => ({
               ...nothing,
               season: 'weekday',
-              name: weekdays[row.weekday] ?? '',
+              name: weekdays[kind][row.weekday] ?? '',
               n: row.days,
               mean_users: row.meanUsers,
               users_index: row.usersIndex,
@@ -62,7 +63,11 @@ export async function tellSeasonal({ frame }: PeopleAsked): Promise<Told> {
 
 const columns = {
   season: ['Season', 'string', 'weekday, or month_of_year'],
-  name: ['Name', 'string', 'Monday to Sunday; January to December, as far as users were first seen in them'],
+  name: [
+    'Name',
+    'string',
+    'Monday to Sunday (Sunday to Saturday with --week-start sunday); January to December, as far as users were first seen in them',
+  ],
   n: ['n', 'int', 'so many of the weekday, in whole weeks of the period; users first seen in the month, of any year'],
   mean_users: ['Users', 'number', 'mean of the different users on the weekday'],
   users_index: ['Users index', 'number', `mean_users / mean of all days; null of fewer than ${MIN_WEEKS} weeks`],

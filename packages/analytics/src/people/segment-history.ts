@@ -4,7 +4,7 @@ import type { Memberships } from '../segments/memberships.ts'
 import { QueryError } from '../query/query-error.ts'
 import { readGroups } from '../read/read-groups.ts'
 import { readMembershipHistory } from '../read/read-membership-history.ts'
-import { dateOf, intervalLabel, shiftInterval, startOfInterval, type Interval } from '../behavior/user-history.ts'
+import { dateOf, intervalInWords, intervalLabel, shiftInterval, startOfInterval, type Interval } from '../behavior/user-history.ts'
 import { timeKeyOfDay } from '../query/time-bucket.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { countSegments, movesBetween } from './segment-moves.ts'
@@ -28,7 +28,7 @@ export async function tellSegmentHistory({ frame, interval = 'day' }: PeopleAske
   const isMeant = await readMeant(frame)
   return {
     columns: {
-      period: ['Period', 'date', `the ${interval}, by its first day`],
+      period: ['Period', 'date', `a local ${intervalInWords(interval)}`],
       segment: ['Segment', 'string', 'as it was decided at the end of the period, or at as_of, from what had happened by then'],
       users: ['Users', 'int', 'users in it then'],
       share: ['Share', 'rate', 'of all users that had made a call by then'],
@@ -61,7 +61,7 @@ export async function tellSegmentMoves({ frame, interval }: PeopleAsked): Promis
   const isSplit = interval !== undefined
   return {
     columns: {
-      ...(isSplit ? { period: ['Period', 'date', `the ${interval}, by its first day`] as const } : {}),
+      ...(isSplit ? { period: ['Period', 'date', `a local ${intervalInWords(interval)}`] as const } : {}),
       from: ['From', 'string', 'the segment when the period began; (none): no call by then'],
       to: ['To', 'string', 'the segment at its end, or at as_of'],
       users: ['Users', 'int', 'users who were in the one and are in the other'],
@@ -116,9 +116,12 @@ function spansOf({ period, clock, zone }: Frame, interval: Interval): Span[] {
       complete: end <= clock.asOfMs,
     })
     if (spans.length > MAX_SPANS)
-      throw new QueryError(`The history has more than ${MAX_SPANS} ${interval}s. Give a shorter period (--last 90d), or --by time:month.`, {
-        given: interval,
-      })
+      throw new QueryError(
+        `The history has more than ${MAX_SPANS} ${interval === 'sunday_week' ? 'week' : interval}s. Give a shorter period (--last 90d), or --by time:month.`,
+        {
+          given: interval,
+        },
+      )
   }
   return spans
 }

@@ -112,6 +112,14 @@ export function parseQuery(data: unknown): ParsedQuery {
   }
 }
 
+/** @throws QueryError for a begin of weeks where calls are not split by weeks */
+export function checkWeekStart({ by, weekStart }: Pick<ParsedQuery, 'by' | 'weekStart'>): void {
+  if (weekStart !== 'sunday' || by.some((name) => name.trim().toLowerCase() === 'time:week')) return
+  throw new QueryError('week_start says when the weeks of time:week begin, and nothing is split by those here: add time:week to by.', {
+    given: weekStart,
+  })
+}
+
 function parseMetrics(data: unknown): MetricName[] {
   const names = textList('metrics', data ?? [])
   if (names.length === 0)

@@ -1,5 +1,5 @@
 import { reachedOverTime, type ReachedStep } from '../statistics/survival.ts'
-import { isActive, startOfInterval, type UserHistory } from '../behavior/user-history.ts'
+import { isActive, startOfInterval, type UserHistory, type Week } from '../behavior/user-history.ts'
 
 /** How far users have come with a feature; each stage is part of the one before. */
 export interface Adoption {
@@ -26,16 +26,20 @@ function usesOf(history: UserHistory, feature: string): number[] {
 }
 
 /** Whether a feature is a habit: used in at least two weeks of the last four. */
-function isAdopted(uses: readonly number[], asOfDay: number): boolean {
+function isAdopted(uses: readonly number[], asOfDay: number, week: Week): boolean {
   const recent = uses.filter((day) => day >= asOfDay - WINDOW_DAYS && day < asOfDay)
-  return new Set(recent.map((day) => startOfInterval('week', day))).size >= ADOPTED_WEEKS
+  return new Set(recent.map((day) => startOfInterval(week, day))).size >= ADOPTED_WEEKS
 }
 
 /** Users who tried a feature, and whether it became a habit. */
-export function triers(histories: readonly UserHistory[], feature: string, asOfDay: number): { user: string; adopted: boolean }[] {
+export function triers(
+  histories: readonly UserHistory[],
+  feature: string,
+  { asOfDay, week = 'week' }: Pick<AdoptionOptions, 'asOfDay' | 'week'>,
+): { user: string; adopted: boolean }[] {
   return histories.flatMap((history) => {
     const uses = usesOf(history, feature)
-    return uses.length === 0 ? [] : [{ user: history.user, adopted: isAdopted(uses, asOfDay) }]
+    return uses.length === 0 ? [] : [{ user: history.user, adopted: isAdopted(uses, asOfDay, week) }]
   })
 }
 
@@ -72,18 +76,24 @@ export function introductionsOf(histories: readonly UserHistory[], feature: stri
 export interface AdoptionOptions {
   /** The first day that is not over. */
   readonly asOfDay: number
+  /** On which day the weeks begin that a habit shows in; Monday unless told otherwise. */
+  readonly week?: Week
   /** Users who were shown the feature, where the app says so. */
   readonly exposed?: ReadonlySet<string> | undefined
 }
 
-export function adoption(histories: readonly UserHistory[], feature: string, { asOfDay, exposed }: AdoptionOptions): Adoption {
+export function adoption(
+  histories: readonly UserHistory[],
+  feature: string,
+  { asOfDay, week = 'week', exposed }: AdoptionOptions,
+): Adoption {
   const since = asOfDay - WINDOW_DAYS
   const counts = { aware: 0, tried: 0, adopted: 0, power: 0 }
   const watched = histories.map((history) => {
     const uses = usesOf(history, feature)
     const recent = uses.filter((day) => day >= since && day < asOfDay)
     const tried = uses.length > 0
-    const adopted = isAdopted(uses, asOfDay)
+    const adopted = isAdopted(uses, asOfDay, week)
     if (tried || exposed === undefined || exposed.has(history.user)) counts.aware++
     if (tried) counts.tried++
     if (adopted) counts.adopted++

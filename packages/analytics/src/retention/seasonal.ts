@@ -1,9 +1,9 @@
 import { ratio } from '../behavior/session-metrics.ts'
-import { activeDays, isActive, shiftInterval, startOfInterval, type UserHistory } from '../behavior/user-history.ts'
+import { activeDays, isActive, shiftInterval, startOfInterval, type UserHistory, type Week } from '../behavior/user-history.ts'
 
 /** How a weekday compares with all days. */
 export interface WeekdaySeason {
-  /** 0 is Monday. */
+  /** 0 is the first of the week. */
   readonly weekday: number
   /** How many of them; as many of each. */
   readonly days: number
@@ -35,14 +35,18 @@ const WEEK = 7
 export const MIN_WEEKS = 4
 export const MIN_MONTHS = 24
 
-/** The whole weeks of a period, from Monday to Sunday; each weekday is in it as often as any other. */
-export function weekdaySeasons(histories: readonly UserHistory[], period: SeasonPeriod): { weeks: number; weekdays: WeekdaySeason[] } {
-  const firstMonday = startOfInterval('week', period.from + WEEK - 1)
-  const weeks = Math.max(0, Math.floor((period.to - firstMonday) / WEEK))
+/** The whole weeks of a period; each weekday is in them as often as any other. */
+export function weekdaySeasons(
+  histories: readonly UserHistory[],
+  period: SeasonPeriod,
+  week: Week = 'week',
+): { weeks: number; weekdays: WeekdaySeason[] } {
+  const firstWeek = startOfInterval(week, period.from + WEEK - 1)
+  const weeks = Math.max(0, Math.floor((period.to - firstWeek) / WEEK))
   const [users, requests] = [Array.from({ length: WEEK }, () => 0), Array.from({ length: WEEK }, () => 0)]
   for (const history of histories) {
-    for (const active of activeDays(history, firstMonday, firstMonday + WEEK * weeks)) {
-      const weekday = (active.day - firstMonday) % WEEK
+    for (const active of activeDays(history, firstWeek, firstWeek + WEEK * weeks)) {
+      const weekday = (active.day - firstWeek) % WEEK
       users[weekday] = (users[weekday] ?? 0) + 1
       requests[weekday] = (requests[weekday] ?? 0) + active.requests
     }

@@ -15,7 +15,7 @@ import { readPersons } from '../ledger/persons.ts'
 import { readPopulation, type Population } from '../read/population.ts'
 import { checkOrder, metricColumn, withComparison } from '../query/query-columns.ts'
 import { QueryError, unknownName } from '../query/query-error.ts'
-import type { Order } from '../query/query.ts'
+import { checkWeekStart, type Order } from '../query/query.ts'
 import { passingUsers, rankUsers, readingFor } from './rank-users.ts'
 import type { ReportQuery } from '../report-params.ts'
 import { metricWarnings } from '../run-query.ts'
@@ -86,6 +86,7 @@ type ColumnKey = (typeof columnKeys)[number] | MetricName
  */
 export async function usersReport(store: Store, clock: Clock, query: ReportQuery, asked: Asked): Promise<Answer> {
   return onSnapshot(store, async () => {
+    checkWeekStart(query)
     if (query.compare !== undefined) checkComparable(query)
     const frame = await openFrame(store, clock, { ...query, by: ['user'] })
     const plan = planOf(query)

@@ -207,7 +207,7 @@ it('what cannot be meant is refused, and an empty ledger has no rows', async () 
   await expect(ask(store, { stage: 'growht' })).rejects.toThrow('Did you mean "growth"?')
   await expect(ask(store, { options: { onboarding: 'first_sucess' } })).rejects.toThrow('Did you mean "first_success"?')
   await expect(ask(store, { options: { onboarding: 'first_advanced_feature' } })).rejects.toThrow('needs --advanced-features')
-  await expect(ask(store, { by: ['time:month'] })).rejects.toThrow('are not split by time')
+  await expect(ask(store, { by: ['time:month'] })).rejects.toThrow('not split by time')
 })
 
 it.each(['all', 'acquisition', 'activation', 'retention', 'growth'])('the stage %s says what each of its columns is', async (stage) => {

@@ -84,7 +84,7 @@ function addReportOptions(command: Command): Command {
     .option('--no-other', 'leave it out')
     .addOption(new Option('--traits <when>', 'the value of a trait: when each call was made, or at --as-of').choices(traitModes))
     .addOption(new Option('--attribution <how>', 'count calls whose property is a list under each of its values').choices(attributions))
-    .addOption(new Option('--week-start <day>', 'on which day the weeks of time:week begin').choices(weekStarts))
+    .addOption(new Option('--week-start <day>', 'on which day weeks begin').choices(weekStarts))
     .addOption(new Option('--compare <with>', 'add columns of as many days before, or of the same weekdays before').choices(compareModes))
   for (const [name, { says, ...option }] of Object.entries(reportOptions)) {
     const flag = `--${name.replaceAll('_', '-')}`
