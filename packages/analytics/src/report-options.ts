@@ -16,6 +16,10 @@ export const reportOptions = {
     values: ['on', 'on_or_after', 'streak'],
   },
   censoring: { says: 'tell a cell once it is known of all of a cohort, or of those of whom it is known', values: ['strict', 'eligible'] },
+  clock: {
+    says: "users' own weeks of seven days from their first, or weeks of the calendar from the one that holds it",
+    values: ['rolling', 'calendar'],
+  },
   weeks: { says: "users' own weeks to tell: 1,2,4,8,12" },
   begin: {
     says: "from when users' weeks are counted: from the sign-up where it is known, or always from the first call",

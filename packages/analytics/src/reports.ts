@@ -66,6 +66,7 @@ const reports: Readonly<Record<string, Report>> = {
   cohorts: people('which share of the users who came in a month is still there n weeks later', tellCohorts, [
     'mode',
     'censoring',
+    'clock',
     'weeks',
     'begin',
   ]),

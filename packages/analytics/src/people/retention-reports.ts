@@ -9,12 +9,14 @@ import { choiceOf, weeksOf } from '../report-options.ts'
 const defaultWeeks = [1, 2, 4, 8, 12]
 
 /** Users by when they signed up, else were first seen, and which share of them was active in their week n. */
-export async function tellCohorts({ frame, options, interval = 'month', isBegun }: PeopleAsked): Promise<Told> {
+export async function tellCohorts(asked: PeopleAsked): Promise<Told> {
+  const { frame, options, interval = 'month', isBegun } = asked
   const { histories: seen, dayOf, asOfDay } = await readHistories(frame)
   const begin = choiceOf(options, 'begin')
   const { histories, warnings }: Counted = begin === 'sign_up' ? await fromSignUp(frame, seen) : { histories: seen, warnings: [] }
   const { fromMs, toMs } = frame.period
   const weeks = weeksOf(options) ?? defaultWeeks
+  const clock = choiceOf(options, 'clock')
   const rows = cohorts(histories, {
     by: interval,
     // All history begins with the first call; somebody may have signed up before it.
@@ -22,6 +24,8 @@ export async function tellCohorts({ frame, options, interval = 'month', isBegun 
     to: dayOf(Math.max(fromMs, toMs - 1)) + 1,
     asOfDay,
     weeks,
+    clock,
+    ...(clock === 'calendar' ? { week: asked.week } : {}),
     mode: choiceOf(options, 'mode'),
     censoring: choiceOf(options, 'censoring'),
   })
@@ -30,7 +34,9 @@ export async function tellCohorts({ frame, options, interval = 'month', isBegun 
     [
       `Week ${week}`,
       'rate',
-      `share that was active in its own days ${7 * (week - 1)} to ${7 * week - 1} since it signed up, else was first seen; null while not known`,
+      clock === 'calendar'
+        ? `share that was active in week ${week} of the calendar, where 1 is the one in which it signed up, else was first seen; null while not known`
+        : `share that was active in its own days ${7 * (week - 1)} to ${7 * week - 1} since it signed up, else was first seen; null while not known`,
     ],
   ])
   return {

@@ -1,5 +1,13 @@
 import { groupBy } from '../behavior/user-call.ts'
-import { intervalLabel, isActive, shiftInterval, startOfInterval, type Interval, type UserHistory } from '../behavior/user-history.ts'
+import {
+  intervalLabel,
+  isActive,
+  shiftInterval,
+  startOfInterval,
+  type Interval,
+  type UserHistory,
+  type Week,
+} from '../behavior/user-history.ts'
 
 /** Users who began in one interval, and which share of them was active in their n-th week. */
 export interface Cohort {
@@ -24,6 +32,10 @@ export interface CohortOptions {
   /** The first day that is not over. */
   readonly asOfDay: number
   readonly weeks?: readonly number[]
+  /** `rolling`: a user's week 1 is its first seven days. `calendar`: it is the week of the calendar that holds the first day. */
+  readonly clock?: 'rolling' | 'calendar'
+  /** On which day the weeks of the calendar begin. */
+  readonly week?: Week
   /** `on`: active in that week. `on_or_after`: in it or later. `streak`: in each week up to it. */
   readonly mode?: 'on' | 'on_or_after' | 'streak'
   /** `strict`: a cell is told once the week of the last to join is over. `eligible`: of those whose week is over. */
@@ -34,15 +46,17 @@ const cohortWeeks = [1, 2, 4, 8, 12]
 const WEEK_DAYS = 7
 
 /**
- * Cohorts by the first day of their users; week n is a user's own days 7(n-1) to 7n-1. A share is told of users whose week is
+ * Cohorts by the first day of their users; week n is a user's own days 7(n-1) to 7n-1, or the n-th week of the calendar from the one
+ * that holds the first day. A share is told of users whose week is
  * over, whether or not they were active in it already: else those who came early would count and the others not yet.
  */
 export function cohorts(
   histories: readonly UserHistory[],
-  { by, from, to, asOfDay, weeks = cohortWeeks, mode = 'on', censoring = 'strict' }: CohortOptions,
+  { by, from, to, asOfDay, weeks = cohortWeeks, clock = 'rolling', week: kind = 'week', mode = 'on', censoring = 'strict' }: CohortOptions,
 ): Cohort[] {
   const first = startOfInterval(by, from)
   const joined = histories.filter(({ firstDay }) => firstDay >= first && firstDay < to)
+  const beginOf = ({ firstDay }: UserHistory): number => (clock === 'calendar' ? startOfInterval(kind, firstDay) : firstDay)
   const byStart = groupBy(joined, ({ firstDay }) => startOfInterval(by, firstDay))
   return [...byStart]
     .sort(([a], [b]) => a - b)
@@ -52,10 +66,10 @@ export function cohorts(
         cohort: intervalLabel(by, start),
         size: members.length,
         weeks: weeks.map((week): CohortCell => {
-          const known = members.filter(({ firstDay }) => firstDay + WEEK_DAYS * week <= asOfDay)
+          const known = members.filter((member) => beginOf(member) + WEEK_DAYS * week <= asOfDay)
           const isTold = censoring === 'eligible' ? known.length > 0 : isClosed && known.length === members.length
           if (!isTold) return { week, share: null, retained: null, of: known.length }
-          const retained = known.filter((member) => isRetained(member, { week, mode, asOfDay })).length
+          const retained = known.filter((member) => isRetained(member, { begin: beginOf(member), week, mode, asOfDay })).length
           return { week, share: retained / known.length, retained, of: known.length }
         }),
       }
@@ -64,9 +78,9 @@ export function cohorts(
 
 function isRetained(
   history: UserHistory,
-  { week, mode, asOfDay }: { readonly week: number; readonly mode: NonNullable<CohortOptions['mode']>; readonly asOfDay: number },
+  { begin, week, mode, asOfDay }: { begin: number; week: number; mode: NonNullable<CohortOptions['mode']>; asOfDay: number },
 ): boolean {
-  const startOf = (n: number): number => history.firstDay + WEEK_DAYS * (n - 1)
+  const startOf = (n: number): number => begin + WEEK_DAYS * (n - 1)
   if (mode === 'on_or_after') return isActive(history, startOf(week), asOfDay)
   if (mode === 'on') return isActive(history, startOf(week), startOf(week + 1))
   for (let n = 1; n <= week; n++) if (!isActive(history, startOf(n), startOf(n + 1))) return false
