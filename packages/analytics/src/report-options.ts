@@ -35,7 +35,7 @@ export const reportOptions = {
     values: ['inferred', 'strict'],
   },
   shape: { says: 'columns, or one nested object with words and rounded numbers (seed, as json)', values: ['columns', 'seed'] },
-  count: { says: 'what is counted in the first week', values: ['requests', 'active_days', 'features'] },
+  count: { says: 'what is counted in the first week', values: ['requests', 'active_days', 'features', 'sessions', 'multi_turn'] },
   feature: { says: 'only this feature' },
   view: {
     says: 'the stages of a feature, what those met who tried and left it, or when it was first used and who stayed',

@@ -15,7 +15,7 @@ export interface BehaviorWanted {
   /** How long users waited, and how many sessions ended with a long wait. */
   readonly waits?: boolean
   /** Is handed every session that began in the period and is over. */
-  readonly eachClosed?: (session: Pick<SessionFacts, 'userId' | 'startMs' | 'endMs'>) => void
+  readonly eachClosed?: (session: Pick<SessionFacts, 'userId' | 'startMs' | 'endMs' | 'messages'>) => void
 }
 
 /** What is gathered while calls are read. */

@@ -1,8 +1,9 @@
-import { activationThresholds, bestThresholdInterval, retentionInsights } from '../retention/insights.ts'
+import { activationThresholds, bestThresholdInterval, firstWeekCounts, retentionInsights } from '../retention/insights.ts'
 import type { Association } from '../retention/associations.ts'
 import { churnIndicators } from '../retention/churn.ts'
 import { CHURN_WINDOW_DAYS, OBSERVED_DAYS, readChurnUsers } from './read-churn.ts'
 import type { ColumnTable, PeopleAsked, Told } from './people-report.ts'
+import { readFirstWeekSessions } from './read-first-week-sessions.ts'
 import { readHistories } from './read-histories.ts'
 import { choiceOf } from '../report-options.ts'
 
@@ -108,10 +109,21 @@ function rowOf(
   }
 }
 
+const countSays = {
+  requests: 'requests',
+  active_days: 'active days',
+  features: 'different features',
+  sessions: 'sessions that began',
+  multi_turn: 'sessions of at least two messages that began',
+} as const
+
 /** How much use in the first week tells who stays. */
 export async function tellThresholds({ frame, options }: PeopleAsked): Promise<Told> {
-  const count = choiceOf(options, 'count')
-  const { histories, asOfDay } = await readHistories(frame, { features: count === 'features' })
+  const counted = choiceOf(options, 'count')
+  const found = await readHistories(frame, { features: counted === 'features' })
+  const { histories, asOfDay } = found
+  const count =
+    counted === 'sessions' || counted === 'multi_turn' ? await readFirstWeekSessions(frame, found, counted) : firstWeekCounts[counted]
   const rows = activationThresholds(histories, count, asOfDay)
   const n = rows[0]?.n ?? 0
   const best = rows.reduce((most, { phi }) => Math.max(most, phi ?? 0), 0)
@@ -124,7 +136,7 @@ export async function tellThresholds({ frame, options }: PeopleAsked): Promise<T
         ]
   return {
     columns: {
-      at_least: ['At least', 'int', `${count} in the first seven days of a user`],
+      at_least: ['At least', 'int', `${countSays[counted]} in the first seven days of a user`],
       users: ['Users', 'int', 'users with at least so many'],
       n: ['Of', 'int', 'users first seen at least 28 days ago'],
       phi: ['Phi', 'number', 'how well it tells who is active in days 21 to 27: 0 not at all, 1 exactly (Matthews correlation)'],

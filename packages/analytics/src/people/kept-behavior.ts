@@ -234,14 +234,14 @@ async function tellOutcomesApart(frame: Frame, plan: KeptPlan, { totals, isLong,
 }
 
 async function handOver({ store, period }: Frame, plan: KeptPlan, take: NonNullable<BehaviorWanted['eachClosed']>): Promise<void> {
-  const [userIds = [], starts = [], ends = []] = await readColumns(store, {
-    text: `SELECT json_group_array(user_id) AS users, json_group_array(start_ms) AS starts, json_group_array(end_ms) AS ends
+  const [userIds = [], starts = [], ends = [], messages = []] = await readColumns(store, {
+    text: `SELECT json_group_array(user_id) AS users, json_group_array(start_ms) AS starts, json_group_array(end_ms) AS ends, json_group_array(messages) AS messages
       FROM kept_sessions WHERE user_id <> 0 AND start_ms >= ? AND start_ms < ?`,
     values: [period.fromMs, period.toMs],
   })
   for (const [n, userId] of userIds.entries()) {
     const startMs = starts[n] ?? 0
-    if (!isReplaced(plan, userId, startMs)) take({ userId, startMs, endMs: ends[n] ?? 0 })
+    if (!isReplaced(plan, userId, startMs)) take({ userId, startMs, endMs: ends[n] ?? 0, messages: messages[n] ?? 0 })
   }
 }
 

@@ -3,7 +3,7 @@ import { phi, youden, type TwoByTwo } from '../statistics/two-by-two.ts'
 import { activeDays, isActive, type UserHistory } from '../behavior/user-history.ts'
 
 /** The weeks that are compared: what was done in days 0 to 6, and whether the user was active in days 21 to 27. */
-const exposureDays = 7
+export const exposureDays = 7
 const outcomeDays = [21, 28] as const
 
 export interface InsightOptions {
@@ -56,10 +56,13 @@ export const firstWeekCounts = {
   requests: (history: UserHistory) => firstWeek(history).reduce((sum, { requests }) => sum + requests, 0),
   active_days: (history: UserHistory) => firstWeek(history).length,
   features: (history: UserHistory) => firstWeekFeatures(history).size,
-} as const satisfies Record<string, (history: UserHistory) => number>
+} as const satisfies Record<string, FirstWeekCount>
+
+/** How much of something a user did in the first week. */
+export type FirstWeekCount = (history: UserHistory) => number
 
 /** One row for each count from 1 to the greatest seen; none where nobody was observed for long enough. */
-export function activationThresholds(histories: readonly UserHistory[], count: keyof typeof firstWeekCounts, asOfDay: number): Threshold[] {
+export function activationThresholds(histories: readonly UserHistory[], count: FirstWeekCount, asOfDay: number): Threshold[] {
   return thresholdsOf(countedUsers(histories, count, asOfDay))
 }
 
@@ -69,8 +72,8 @@ interface CountedUser {
   readonly stays: boolean
 }
 
-function countedUsers(histories: readonly UserHistory[], count: keyof typeof firstWeekCounts, asOfDay: number): CountedUser[] {
-  return observed(histories, asOfDay).map((history) => ({ count: firstWeekCounts[count](history), stays: isRetained(history) }))
+function countedUsers(histories: readonly UserHistory[], count: FirstWeekCount, asOfDay: number): CountedUser[] {
+  return observed(histories, asOfDay).map((history) => ({ count: count(history), stays: isRetained(history) }))
 }
 
 function thresholdsOf(users: readonly CountedUser[]): Threshold[] {
@@ -102,7 +105,7 @@ const MAX_DRAWS = 5_000_000
  */
 export function bestThresholdInterval(
   histories: readonly UserHistory[],
-  count: keyof typeof firstWeekCounts,
+  count: FirstWeekCount,
   asOfDay: number,
 ): readonly [number, number] | undefined {
   const users = countedUsers(histories, count, asOfDay)

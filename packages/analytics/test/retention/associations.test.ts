@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 
 import { associations, type Observed } from '../../src/retention/associations.ts'
 import { churnIndicators, type ChurnUser } from '../../src/retention/churn.ts'
-import { activationThresholds, bestThreshold, bestThresholdInterval } from '../../src/retention/insights.ts'
+import { activationThresholds, bestThreshold, bestThresholdInterval, firstWeekCounts } from '../../src/retention/insights.ts'
 import { dayOf } from '../../src/behavior/user-history.ts'
 import { twelveUsers } from '../behavior/histories.ts'
 import { historiesOf } from './user-histories.ts'
@@ -112,10 +112,10 @@ describe('associations', () => {
 it('the best threshold of resampled users varies around that of all, the same every time', () => {
   const histories = historiesOf(twelveUsers())
   const asOfDay = dayOf('2024-04-15')
-  const best = bestThreshold(activationThresholds(histories, 'requests', asOfDay))?.k ?? 0
-  const interval = bestThresholdInterval(histories, 'requests', asOfDay)
+  const best = bestThreshold(activationThresholds(histories, firstWeekCounts.requests, asOfDay))?.k ?? 0
+  const interval = bestThresholdInterval(histories, firstWeekCounts.requests, asOfDay)
   expect(interval?.[0]).toBeLessThanOrEqual(best)
   expect(interval?.[1]).toBeGreaterThanOrEqual(best)
-  expect(bestThresholdInterval(histories, 'requests', asOfDay)).toEqual(interval)
-  expect(bestThresholdInterval([], 'requests', asOfDay)).toBeUndefined()
+  expect(bestThresholdInterval(histories, firstWeekCounts.requests, asOfDay)).toEqual(interval)
+  expect(bestThresholdInterval([], firstWeekCounts.requests, asOfDay)).toBeUndefined()
 })

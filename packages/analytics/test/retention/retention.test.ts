@@ -6,7 +6,7 @@ import { adoption } from '../../src/retention/adoption.ts'
 import { cohorts, type Cohort, type CohortOptions } from '../../src/retention/cohorts.ts'
 import { evolution, evolutionInWords } from '../../src/retention/evolution.ts'
 import { growth } from '../../src/retention/growth.ts'
-import { activationThresholds, bestThreshold, retentionInsights } from '../../src/retention/insights.ts'
+import { activationThresholds, bestThreshold, firstWeekCounts, retentionInsights } from '../../src/retention/insights.ts'
 import { dateOf, dayOf } from '../../src/behavior/user-history.ts'
 import { twelveUsers } from '../behavior/histories.ts'
 import { historiesOf } from './user-histories.ts'
@@ -159,13 +159,13 @@ describe('retention insights', () => {
   })
 
   it('find how much use in the first week goes with staying', () => {
-    const thresholds = activationThresholds(histories, 'requests', asOfDay)
+    const thresholds = activationThresholds(histories, firstWeekCounts.requests, asOfDay)
     const [alone, ...others] = thresholds.map(({ phi }) => phi)
     expect(alone).toBeNull()
     expect(others).toEqual([0.7698004, 0.559017, 0.2886751, 0.1936492].map((value) => expect.closeTo(value, 7) as unknown))
     expect(bestThreshold(thresholds)?.k).toBe(2)
     expect(bestThreshold(thresholds)?.youden).toBeCloseTo(0.6666667, 7)
-    expect(activationThresholds([], 'requests', asOfDay)).toEqual([])
+    expect(activationThresholds([], firstWeekCounts.requests, asOfDay)).toEqual([])
   })
 })
 
