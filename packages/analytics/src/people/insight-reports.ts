@@ -40,7 +40,7 @@ export async function tellChurnIndicators({ frame }: PeopleAsked): Promise<Told>
       factor: [
         'Indicator',
         'string',
-        `of the ${OBSERVED_DAYS} days before the last ${CHURN_WINDOW_DAYS}: above the median of those users in error_rate, latency_p95 or requests (few_requests, few_sessions: below it), any call rate limited, any negative feedback, one feature only`,
+        `of the ${OBSERVED_DAYS} days before the last ${CHURN_WINDOW_DAYS}: above the median of those users in error_rate, retry_rate (where the ledger has fingerprints), latency_p95 or requests (few_requests, few_sessions: below it), any call rate limited, any negative feedback, one feature only`,
       ],
       n: ['Users', 'int', `users active in those ${OBSERVED_DAYS} days`],
       churned_with: ['Churned with', 'rate', `share of those it holds for without a call in the last ${CHURN_WINDOW_DAYS} days`],

@@ -4,6 +4,7 @@ import type { Dimension } from '../query/dimensions.ts'
 import { scopeOf, type Frame } from '../read/frame.ts'
 import { metricTable } from '../query/metrics.ts'
 import { readGroups } from '../read/read-groups.ts'
+import { readRetriesOfUsers } from './read-retries.ts'
 import type { ChurnUser } from '../retention/churn.ts'
 
 /** Who has no call in so many whole days before `as_of` has left. */
@@ -23,6 +24,7 @@ export async function readChurnUsers(frame: Frame): Promise<ChurnUser[]> {
     dimensions: [USER],
     metrics: ['requests', 'error_rate', 'rate_limited_requests', 'latency_p95_ms', 'sessions', 'feedback_count'],
   })
+  const retries = await readRetriesOfUsers(frame, before.period)
   const features = new Map<number, number>()
   for (const { keys, labels, group } of await readGroups(store, before, {
     dimensions: [USER, { kind: 'property', key: 'feature' }],
@@ -41,6 +43,7 @@ export async function readChurnUsers(frame: Frame): Promise<ChurnUser[]> {
       {
         requests,
         errorRate: Number(metricTable.error_rate.of(group)),
+        retryRate: retries === undefined ? null : (retries.get(userId) ?? 0) / requests,
         latencyP95Ms: Number(metricTable.latency_p95_ms.of(group)),
         rateLimited: group.sums.get('rate_limited_requests') ?? 0,
         sessions: group.sessions ?? 0,

@@ -56,6 +56,17 @@ async function readAsked(frame: Frame, period: Period): Promise<UserCall[]> {
   })
 }
 
+/** How many requests of each user in a period ask something once more, by id; undefined where nothing in the ledger says so. */
+export async function readRetriesOfUsers(frame: Frame, period: Period): Promise<ReadonlyMap<number, number> | undefined> {
+  const retries = await readRetries(frame, period)
+  if (retries === undefined) return undefined
+  const counts = new Map<number, number>()
+  for (const { id, user } of await readAsked(frame, period)) {
+    if (retries.has(id)) counts.set(Number(user), (counts.get(Number(user)) ?? 0) + 1)
+  }
+  return counts
+}
+
 /** The requests of users in the period by feature, and those that ask something once more; `isTold`: whether that can be known. */
 export async function readRequestsByFeature(frame: Frame): Promise<{ features: readonly RequestsOfFeature[]; isTold: boolean }> {
   const rows = await readRows<

@@ -5,6 +5,8 @@ import { associations, type Association, type Observed } from './associations.ts
 export interface ChurnUser {
   readonly requests: number
   readonly errorRate: number | null
+  /** Null where nothing says what is asked again. */
+  readonly retryRate: number | null
   readonly latencyP95Ms: number | null
   readonly rateLimited: number
   readonly sessions: number
@@ -22,10 +24,12 @@ export interface ChurnUser {
 export function churnIndicators(users: readonly ChurnUser[], minUsers?: number): Association[] {
   const middle = (of: (user: ChurnUser) => number | null): number =>
     median(users.map(of).filter((value): value is number => value !== null)) ?? 0
-  const [errorRate, latency] = [middle((user) => user.errorRate), middle((user) => user.latencyP95Ms)]
+  const [errorRate, retryRate] = [middle((user) => user.errorRate), middle((user) => user.retryRate)]
+  const latency = middle((user) => user.latencyP95Ms)
   const [requests, sessions] = [middle((user) => user.requests), middle((user) => user.sessions)]
   const indicators: Readonly<Record<string, (user: ChurnUser) => boolean>> = {
     error_rate: (user) => (user.errorRate ?? 0) > errorRate,
+    retry_rate: (user) => (user.retryRate ?? 0) > retryRate,
     latency_p95: (user) => (user.latencyP95Ms ?? 0) > latency,
     rate_limited: (user) => user.rateLimited > 0,
     few_requests: (user) => user.requests < requests,

@@ -12,6 +12,7 @@ function users(n: number, words: Partial<ChurnUser>): ChurnUser[] {
   const one: ChurnUser = {
     requests: 10,
     errorRate: 0,
+    retryRate: null,
     latencyP95Ms: 100,
     rateLimited: 0,
     sessions: 3,
@@ -41,6 +42,15 @@ describe('churn indicators', () => {
       isDistinguishable: true,
     })
     expect(found[0]?.difference).toBeCloseTo(0.5, 12)
+  })
+
+  it('tell of retries where the ledger knows any', () => {
+    const found = churnIndicators([
+      ...users(3, { retryRate: 0.2, churned: true }),
+      ...users(1, { retryRate: 0.1, churned: true }),
+      ...users(4, { retryRate: 0.1 }),
+    ])
+    expect(found.map(({ factor, table }) => [factor, table])).toEqual([['retry_rate', { a: 3, b: 0, c: 1, d: 4 }]])
   })
 
   it('split numbers at the median, and leave out what holds of all or of none', () => {
