@@ -11,6 +11,7 @@ export const measures = {
   goal_success: { of: 'ratio', more: 'good', words: ['more goals reached', 'fewer goals reached'] },
   satisfaction: { of: 'user_mean', more: 'good', words: ['higher satisfaction', 'lower satisfaction'] },
   latency_ms: { of: 'user_log_mean', more: 'bad', words: ['longer waits', 'shorter waits'] },
+  ttft_ms: { of: 'user_log_mean', more: 'bad', words: ['longer waits for the first token', 'shorter waits for the first token'] },
 } as const satisfies Record<string, { of: string; more: 'bad' | 'good'; words: readonly [more: string, less: string] }>
 
 export type Measure = keyof typeof measures

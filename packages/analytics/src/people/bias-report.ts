@@ -58,7 +58,7 @@ const columns = {
   measure: [
     'Measure',
     'string',
-    'error_rate, refusal_rate (content filters and refusals), rate_limit_rate: of requests; goal_success: of goals told; satisfaction: 0 to 10; latency_ms: of calls that went well',
+    'error_rate, refusal_rate (content filters and refusals), rate_limit_rate: of requests; goal_success: of goals told; satisfaction: 0 to 10; latency_ms: of calls that went well; ttft_ms: to the first token, of those of them that report it',
   ],
   flag: [
     'Flag',
@@ -70,7 +70,7 @@ const columns = {
   value: [
     'Value',
     'number',
-    'of the group; satisfaction is the mean over users of the mean of each, latency_ms the geometric mean likewise',
+    'of the group; satisfaction is the mean over users of the mean of each, latency_ms and ttft_ms the geometric mean likewise',
   ],
   rest_value: ['The rest', 'number', 'of all users with another value'],
   ratio: ['Ratio', 'number', 'value / rest_value'],

@@ -47,13 +47,15 @@ async function readCallCells({ store }: Frame, scope: Scope, property: Dimension
     "sum(kinds.error_class = 'rate_limit') AS limited",
     "sum(kinds.status = 'ok') AS ok",
     "sum(iif(kinds.status = 'ok', ln(max(c.latency_ms, 1)), 0)) AS waited",
+    "sum(kinds.status = 'ok' AND c.ttft_ms IS NOT NULL) AS begun",
+    "sum(iif(kinds.status = 'ok' AND c.ttft_ms IS NOT NULL, ln(max(c.ttft_ms, 1)), 0)) AS begun_after",
   ].map(raw)
   const rows = await readRows<Key[]>(
     store,
-    sql`SELECT json_group_array(json_array(${label}, k1, k2, k3, n, errors, refused, limited, ok, waited)) AS rows FROM (
+    sql`SELECT json_group_array(json_array(${label}, k1, k2, k3, n, errors, refused, limited, ok, waited, begun, begun_after)) AS rows FROM (
       SELECT ${join([...base.keys, ...sums], ', ')} ${base.from} AND c.user_id <> 0 ${base.groupBy(['k0', 'k1', 'k2', 'k3'])})`,
   )
-  return rows.flatMap(([group = null, user, model, feature, n, errors, refused, limited, ok, waited]) => {
+  return rows.flatMap(([group = null, user, model, feature, n, errors, refused, limited, ok, waited, begun, begunAfter]) => {
     const cell = (measure: Measure, part: Key | undefined, whole: Key | undefined): BiasCell => ({
       measure,
       group: nameOf(group),
@@ -67,6 +69,7 @@ async function readCallCells({ store }: Frame, scope: Scope, property: Dimension
       cell('refusal_rate', refused, n),
       cell('rate_limit_rate', limited, n),
       cell('latency_ms', waited, ok),
+      cell('ttft_ms', begunAfter, begun),
     ]
   })
 }

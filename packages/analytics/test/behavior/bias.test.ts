@@ -145,6 +145,7 @@ describe('gaps between groups', () => {
       'goal_success good',
       'satisfaction good',
       'latency_ms bad',
+      'ttft_ms bad',
     ])
     expect(findGaps([], ['a'])).toHaveLength(6)
     expect(findGaps([], ['a']).every(({ value, p, q }) => value === null && p === null && q === null)).toBe(true)

@@ -149,3 +149,30 @@ describe('bias', () => {
     await empty.close()
   })
 })
+
+it('bias: the time to the first token, of calls that went well and report it, by the mean of logarithms of each user', async () => {
+  const waits = (plan: string, n: number): (number | undefined)[] => [
+    (plan === 'free' ? 400 : 200) * (1 + (n % 3)),
+    n % 2 === 0 ? undefined : plan === 'free' ? 900 : 300,
+  ]
+  const store = await ledgerOf(
+    users.flatMap(({ plan, n, user }): CallWords[] => [
+      ...waits(plan, n).map((ttftMs, k): CallWords => ({ at: START + k * HOUR, user, properties: { plan }, ttftMs, latencyMs: 1000 })),
+      // What failed waited for nothing.
+      { at: START + 3 * HOUR, user, properties: { plan }, ttftMs: 50_000, latencyMs: 60_000, status: 'error' },
+    ]),
+  )
+  const { rows } = await openAnalytics(store, { now: () => START + 240 * HOUR }).report('bias', { by: ['property:plan'] })
+  await store.close()
+  const mean = (numbers: readonly number[]): number => numbers.reduce((sum, one) => sum + one, 0) / numbers.length
+  const told = (plan: string) => users.filter((one) => one.plan === plan).map(({ n }) => waits(plan, n).filter((ms) => ms !== undefined))
+  const [free, pro] = ['free', 'pro'].map((plan) => Math.exp(mean(told(plan).map((own) => mean(own.map(Math.log))))))
+  expect(rows.find(({ group, measure }) => group === 'free' && measure === 'ttft_ms')).toMatchObject({
+    flag: 'adverse',
+    users: 40,
+    n: told('free').flat().length,
+    value: expect.closeTo(free ?? 0, 9) as Cell,
+    rest_value: expect.closeTo(pro ?? 0, 9) as Cell,
+    ratio: expect.closeTo((free ?? 0) / (pro ?? 1), 9) as Cell,
+  })
+})
