@@ -6,6 +6,7 @@ import { readSaid } from '../read/read-said.ts'
 import { readGroups } from '../read/read-groups.ts'
 import { readFirstSeen } from '../ledger/seen-users.ts'
 import { timeKeyOfDay } from '../query/time-bucket.ts'
+import { QueryError } from '../query/query-error.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readTiers } from './read-tier-use.ts'
 import { tierKeys } from './tier-keys.ts'
@@ -15,6 +16,8 @@ const USER: Dimension = { kind: 'column', name: 'user' }
 
 /** Each user of the period beside its peers. Who is asked for decides which rows there are, not who the peers are. */
 export async function tellBenchmark({ frame, everybody, property, options }: PeopleAsked): Promise<Told> {
+  if (property !== undefined && options['tiers'] !== undefined)
+    throw new QueryError('Peers are of the same tier, either of tiers or of what by names. Leave one of them out.', { given: 'tiers' })
   const tierBy = property ?? tierProperty(frame)
   const tierOf =
     options['tiers'] === undefined
@@ -64,7 +67,11 @@ export async function tellBenchmark({ frame, everybody, property, options }: Peo
 
 const columns = {
   user: ['User', 'string', 'users with a call in the period'],
-  tier: ['Tier', 'string', 'of --tiers, else the latest value of the property of --by, else of plan, tier, user_tier or usertier'],
+  tier: [
+    'Tier',
+    'string',
+    'of --tiers, else the latest value of the property of --by (with --by segment: power, casual, …), else of plan, tier, user_tier or usertier',
+  ],
   tenure: ['Tenure', 'string', 'how long ago the first call was: <30 d, 30-90 d, >90 d'],
   tenure_days: ['Days', 'int', 'local days since the first call'],
   peers: ['Peers', 'int', 'users of the same tier and tenure, this one among them'],

@@ -93,6 +93,23 @@ describe('benchmark', () => {
 
   const march = { since: '2026-03-01' }
 
+  it('takes segments as tiers: each user is compared with those of its own', async () => {
+    const own = openAnalytics(store, { now: () => AS_OF, segments: { busy: { having: 'requests >= 9' } } })
+    const members = (await own.report('segment_members', march)).rows
+    const segmentOf = new Map(members.map(({ user, segment }) => [user, segment]))
+    const { rows, meta } = await own.report('benchmark', { ...march, by: ['segment'] })
+    expect(new Set(segmentOf.values())).toEqual(new Set(['busy', 'at_risk', 'casual', 'new']))
+    expect(rows.map(({ user, tier }) => [user, tier])).toEqual(rows.map(({ user }) => [user, segmentOf.get(user ?? null)]))
+    for (const { tier, tenure, peers } of rows)
+      expect(peers).toBe(rows.filter((row) => row['tier'] === tier && row['tenure'] === tenure).length)
+    expect(meta.warnings.at(-1)).toMatch('peers have the same "segment"')
+  })
+
+  it('takes tiers or a property, not both', async () => {
+    const tiers = JSON.stringify({ pro: { where: 'plan = pro' } })
+    await expect(analytics.report('benchmark', { by: ['segment'], options: { tiers } })).rejects.toThrow(/either/)
+  })
+
   it('compares with users of the same tier and tenure', async () => {
     const { rows, meta } = await analytics.report('benchmark', march)
     const pro = names.map((user) => [user, 'pro', '30-90 d', 11, false])
