@@ -110,7 +110,7 @@ async function settleZone(db: Sqlite, asked: Zone, readOnly: boolean): Promise<Z
 }
 
 function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
-  const { path, readOnly } = options
+  const { path, readOnly, closesDays = true } = options
   const interning = openInterning(db)
   const readingPragmas = pragmas({ ...options, readOnly: true })
   const connections = openConnections(db, { path, readOnly, readingPragmas, rolledBack: () => interning.forget() })
@@ -139,7 +139,7 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
   }
   const closeDaysNowAndThen = (): void => {
     // A ledger in memory has one connection, on which this would come between the readings of one answer.
-    if (path === ':memory:' || Date.now() - daysClosedMs < CLOSE_EVERY_MS) return
+    if (!closesDays || path === ':memory:' || Date.now() - daysClosedMs < CLOSE_EVERY_MS) return
     daysClosedMs = Date.now()
     // Nobody waits for it. What fails is tried again; until then reports read those days from the calls.
     closeDays(connections, () => zone).catch(() => undefined)

@@ -27,6 +27,11 @@ export interface StoreOptions {
   readonly busyTimeoutMs?: number
   /** FULL (default) survives power loss once a write resolved; NORMAL only a crash of the process. */
   readonly synchronous?: 'full' | 'normal'
+  /**
+   * Whether writes close days that are over, half a minute after the store was opened and then every ten minutes; default true. False
+   * for who writes the calls of many days and calls `closeDays` afterwards: a day that is closed meanwhile is computed again.
+   */
+  readonly closesDays?: boolean
 }
 
 /** An open ledger. One process may hold several; several processes may write one file. */

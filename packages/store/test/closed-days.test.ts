@@ -79,6 +79,19 @@ describe('a day that is over', () => {
     await read.close()
   })
 
+  it('stays open while who writes many days says so, until it is asked for', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    onTestFinished(() => void vi.useRealTimers())
+    vi.setSystemTime('2026-11-26T12:00:00Z')
+    const store = await openStore({ path: join(folder, 'at-the-end.db'), priceBook: flatPrices, closesDays: false })
+    vi.setSystemTime('2026-11-26T13:00:00Z')
+    await store.write({ calls })
+    await store.count(new Map())
+    expect(await closedDays(store)).toEqual([])
+    expect(await store.closeDays()).toBe(2)
+    await store.close()
+  })
+
   it('is that of the zone of the ledger, and closed anew in another zone', async () => {
     const store = await ledger([{ calls: [call({ startMs: Date.UTC(2026, 0, 15, 22) })] }], 'Asia/Kathmandu')
     await store.closeDays()

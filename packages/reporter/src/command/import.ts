@@ -178,7 +178,7 @@ async function runImport(
       checkAnythingRead(summary)
       return
     }
-    const store = await openStore({ path: globals.store, pricesPath: globals.prices })
+    const store = await openStore({ path: globals.store, pricesPath: globals.prices, closesDays: false })
     try {
       const summary = await importFiles(sources, { ...options, store })
       await store.closeDays()
