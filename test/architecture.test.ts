@@ -77,10 +77,10 @@ describe.each(rooms)('$folder', (room) => {
   })
 })
 
-describe('the folders of analytics', () => {
-  const top = 'packages/analytics/src/'
-  const files = sourcesOf('analytics').filter((file) => file.slice(top.length).includes('/'))
-  const folders = [...read('packages/analytics/README.md').matchAll(/^\| `([a-z]+)\/` \|/gm)].map(([, folder = '']) => folder)
+describe.each(['analytics', 'store'])('the folders of %s', (room) => {
+  const top = `packages/${room}/src/`
+  const files = sourcesOf(room).filter((file) => file.slice(top.length).includes('/'))
+  const folders = [...read(`packages/${room}/README.md`).matchAll(/^\| `([a-z]+)\/` \|/gm)].map(([, folder = '']) => folder)
   const folderOf = (file: string) => file.slice(top.length).split('/', 1)[0] ?? ''
 
   it('are those that its README tells', () => {

@@ -1,5 +1,5 @@
 import type { Marks } from './batch.ts'
-import type { Sqlite } from './sqlite.ts'
+import type { Sqlite } from './sqlite/sqlite.ts'
 
 /** What a writer notes for itself stands in `meta`, apart from the ledger's own entries. */
 const PREFIX = 'mark:'

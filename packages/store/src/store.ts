@@ -1,11 +1,11 @@
 import type { PriceBook } from '@spanledger/pricing'
 
-import type { Alias, AliasOutcome } from './aliases.ts'
+import type { Alias, AliasOutcome } from './users/aliases.ts'
 import type { Batch, WriteOutcome } from './batch.ts'
-import type { Repricing } from './reprice-log.ts'
-import type { RepriceOptions, RepriceOutcome } from './reprice.ts'
-import type { SqliteValue } from './sqlite.ts'
-import type { KnownTrait, Trait, TraitsOutcome } from './traits.ts'
+import type { Repricing } from './reprice/reprice-log.ts'
+import type { RepriceOptions, RepriceOutcome } from './reprice/reprice.ts'
+import type { SqliteValue } from './sqlite/sqlite.ts'
+import type { KnownTrait, Trait, TraitsOutcome } from './users/traits.ts'
 import type { Verification } from './verify.ts'
 
 /** Where and how to open a ledger. */

@@ -1,9 +1,9 @@
-import { closeDay, daysToClose, firstOpenDay, readClosedDays, refillDays } from './closed-days.ts'
-import type { Connections } from './connections.ts'
-import { clearKept, keepNext, keepUntil } from './keep-sessions.ts'
-import { clearRollups, fillRollups } from './rollups.ts'
-import { rereadSessions } from './sessions.ts'
-import type { Sqlite } from './sqlite.ts'
+import { closeDay, daysToClose, firstOpenDay, readClosedDays, refillDays } from './days/closed-days.ts'
+import type { Connections } from './sqlite/connections.ts'
+import { clearKept, keepNext, keepUntil } from './sessions/keep-sessions.ts'
+import { clearRollups, fillRollups } from './rollups/rollups.ts'
+import { rereadSessions } from './rollups/sessions.ts'
+import type { Sqlite } from './sqlite/sqlite.ts'
 import type { Zone } from './zone.ts'
 
 /** Closes days and keeps sessions that are over, each in a transaction of its own: writes come between. @returns how many days were closed */

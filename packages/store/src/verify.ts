@@ -1,10 +1,10 @@
-import { countAliasFaults } from './aliases.ts'
-import { compareDays } from './closed-days.ts'
-import { countInheritedFaults } from './inherited-traits.ts'
-import { compareKept } from './keep-sessions.ts'
-import { compareRollups, createTemporaryRollups, fillRollups } from './rollups.ts'
-import { countSavedFaults } from './saved.ts'
-import type { Sqlite } from './sqlite.ts'
+import { countAliasFaults } from './users/aliases.ts'
+import { compareDays } from './days/closed-days.ts'
+import { countInheritedFaults } from './users/inherited-traits.ts'
+import { compareKept } from './sessions/keep-sessions.ts'
+import { compareRollups, createTemporaryRollups, fillRollups } from './rollups/rollups.ts'
+import { countSavedFaults } from './write/saved.ts'
+import type { Sqlite } from './sqlite/sqlite.ts'
 import type { Zone } from './zone.ts'
 
 /** The outcome of `verify`: one line per check. */

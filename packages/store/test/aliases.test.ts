@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 
 import { openStore, StoreError, type Batch, type SpanLink, type Store, type WrittenCall } from '../src/index.ts'
-import { openSqlite } from '../src/sqlite.ts'
+import { openSqlite } from '../src/sqlite/sqlite.ts'
 import { call, contents, flatPrices, properties } from './calls.ts'
 import { event, eventContents } from './events.ts'
 

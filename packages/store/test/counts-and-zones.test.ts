@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { addDays, decodeCounts, formatDay, monthOf, openZone, quantileMs } from '../src/index.ts'
-import { durationBucket, encodeCounts, mergeCounts } from '../src/counts.ts'
+import { durationBucket, encodeCounts, mergeCounts } from '../src/rollups/counts.ts'
 
 const someCounts = fc.array(fc.tuple(fc.nat({ max: 2 ** 40 }), fc.integer({ min: 1, max: 2 ** 45 })), { maxLength: 40 })
 

@@ -6,9 +6,9 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 
 import { openStore, type Batch, type SpanLink, type Store } from '../src/index.ts'
-import { eventsSchema } from '../src/events-schema.ts'
-import { migrations } from '../src/schema.ts'
-import { openSqlite } from '../src/sqlite.ts'
+import { eventsSchema } from '../src/events/events-schema.ts'
+import { migrations } from '../src/schema/schema.ts'
+import { openSqlite } from '../src/sqlite/sqlite.ts'
 import { call, flatPrices, properties } from './calls.ts'
 import { event, eventContents, type EventShape } from './events.ts'
 

@@ -4,10 +4,10 @@ import { join } from 'node:path'
 
 import { afterAll, describe, expect, it } from 'vitest'
 
-import { inheritedTraitsSchema } from '../src/inherited-traits.ts'
+import { inheritedTraitsSchema } from '../src/users/inherited-traits.ts'
 import { openStore, type Store, type Trait } from '../src/index.ts'
-import { migrations } from '../src/schema.ts'
-import { openSqlite } from '../src/sqlite.ts'
+import { migrations } from '../src/schema/schema.ts'
+import { openSqlite } from '../src/sqlite/sqlite.ts'
 import { flatPrices } from './calls.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'spanledger-traits-'))

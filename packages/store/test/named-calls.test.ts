@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import { openStore, type Batch, type SpanLink, type Store, type WrittenCall, type WrittenEvent } from '../src/index.ts'
-import { responseHash } from '../src/response-hash.ts'
+import { responseHash } from '../src/traces/response-hash.ts'
 import { call, contents, flatPrices, properties } from './calls.ts'
 import { event, eventContents } from './events.ts'
 

@@ -1,5 +1,5 @@
-import { migrations } from '../src/schema.ts'
-import { openSqlite } from '../src/sqlite.ts'
+import { migrations } from '../src/schema/schema.ts'
+import { openSqlite } from '../src/sqlite/sqlite.ts'
 
 /** Makes a ledger of an older schema version that has what a ledger of today holds, as far as that version could keep it. */
 export async function writeOlder(path: string, { version, from }: { version: number; from: string }): Promise<void> {

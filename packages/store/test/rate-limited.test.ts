@@ -6,8 +6,8 @@ import fc from 'fast-check'
 import { afterAll, expect, it } from 'vitest'
 
 import { openStore, type Store, type WrittenCall } from '../src/index.ts'
-import { rateLimitedSchema } from '../src/rate-limited.ts'
-import { migrations } from '../src/schema.ts'
+import { rateLimitedSchema } from '../src/rollups/rate-limited.ts'
+import { migrations } from '../src/schema/schema.ts'
 import { call, flatPrices } from './calls.ts'
 import { writeOlder } from './older-ledger.ts'
 

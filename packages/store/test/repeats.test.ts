@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 
 import { openStore } from '../src/index.ts'
-import { repeatsSchema } from '../src/repeats.ts'
-import { migrations } from '../src/schema.ts'
-import { openSqlite } from '../src/sqlite.ts'
+import { repeatsSchema } from '../src/write/repeats.ts'
+import { migrations } from '../src/schema/schema.ts'
+import { openSqlite } from '../src/sqlite/sqlite.ts'
 import { call, flatPrices } from './calls.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'spanledger-repeats-'))

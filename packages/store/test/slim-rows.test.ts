@@ -7,9 +7,9 @@ import fc from 'fast-check'
 import { afterAll, expect, it } from 'vitest'
 
 import { openStore, type Store, type WrittenCall } from '../src/index.ts'
-import { measureColumns } from '../src/measures.ts'
-import { rareMeasures } from '../src/rare-measures.ts'
-import { migrations } from '../src/schema.ts'
+import { measureColumns } from '../src/rollups/measures.ts'
+import { rareMeasures } from '../src/rollups/rare-measures.ts'
+import { migrations } from '../src/schema/schema.ts'
 import { call, flatPrices } from './calls.ts'
 import { writeOlder } from './older-ledger.ts'
 

@@ -5,9 +5,9 @@ import { dirname, join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 
 import { openStore, type SpanLink } from '../src/index.ts'
-import { migrate } from '../src/migrate.ts'
-import { answerKeys, childKey, deleteKeys, findKnown, insertKeys, spanKey, traceKeys } from '../src/span-keys.ts'
-import { openSqlite, type Sqlite } from '../src/sqlite.ts'
+import { migrate } from '../src/schema/migrate.ts'
+import { answerKeys, childKey, deleteKeys, findKnown, insertKeys, spanKey, traceKeys } from '../src/traces/span-keys.ts'
+import { openSqlite, type Sqlite } from '../src/sqlite/sqlite.ts'
 import { call, flatPrices } from './calls.ts'
 
 const traceId = (n: number): string => n.toString(16).padStart(32, '0')

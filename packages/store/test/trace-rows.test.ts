@@ -7,9 +7,9 @@ import fc from 'fast-check'
 import { expect, it, onTestFinished, vi } from 'vitest'
 
 import { openStore, type Batch, type SpanLink, type Store, type WrittenCall } from '../src/index.ts'
-import { settleAlone, settleTraces } from '../src/settle.ts'
-import { migrations } from '../src/schema.ts'
-import { openSqlite } from '../src/sqlite.ts'
+import { settleAlone, settleTraces } from '../src/traces/settle.ts'
+import { migrations } from '../src/schema/schema.ts'
+import { openSqlite } from '../src/sqlite/sqlite.ts'
 import { call, flatPrices } from './calls.ts'
 
 const traceId = 'f'.repeat(32)

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
-import { inTurns } from '../src/in-turns.ts'
-import { sideBySide } from '../src/side-by-side.ts'
-import { openSqlite } from '../src/sqlite.ts'
+import { inTurns } from '../src/sqlite/in-turns.ts'
+import { sideBySide } from '../src/sqlite/side-by-side.ts'
+import { openSqlite } from '../src/sqlite/sqlite.ts'
 
 describe('a transaction', () => {
   it('whose statement SQLite answered by rolling back runs none of those that were waiting', async () => {

@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 
 import { openStore, StoreError, type StoreErrorKind } from '../src/index.ts'
-import { migrations } from '../src/schema.ts'
-import { openSqlite } from '../src/sqlite.ts'
+import { migrations } from '../src/schema/schema.ts'
+import { openSqlite } from '../src/sqlite/sqlite.ts'
 import { call, contents, flatPrices } from './calls.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'spanledger-trouble-'))

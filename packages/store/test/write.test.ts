@@ -334,7 +334,7 @@ describe('rollups', () => {
 
 /** Changes a file behind the store's back. */
 async function runRaw(path: string, sql: string): Promise<void> {
-  const { openSqlite } = await import('../src/sqlite.ts')
+  const { openSqlite } = await import('../src/sqlite/sqlite.ts')
   const db = await openSqlite(path, 'write')
   await db.exec(sql)
   await db.close()
