@@ -11,6 +11,8 @@ export interface Credentials {
   readonly host: string | undefined
   /** `Sec-Fetch-Site`, which browsers send. */
   readonly fetchSite?: string | undefined
+  /** `Origin`, which browsers send with every POST, old ones and those on plain HTTP too. */
+  readonly origin?: string | undefined
 }
 
 export interface GuardOptions {
@@ -40,10 +42,21 @@ export function identifySender(credentials: Credentials, { host, allowedHosts, b
   if (!isServed(nameOf(credentials.host), host, allowedHosts)) {
     throw new Refusal('forbidden', 'This host name is not served. Send to 127.0.0.1 or localhost, or start with --allow-host.')
   }
-  if (credentials.fetchSite !== undefined && credentials.fetchSite !== 'same-origin' && credentials.fetchSite !== 'none') {
+  if (isOfWebPage(credentials)) {
     throw new Refusal('forbidden', 'Requests from web pages are refused.')
   }
   return { tenant: undefined, key: '' }
+}
+
+function isOfWebPage({ fetchSite, origin, host }: Credentials): boolean {
+  const isForeign = fetchSite !== undefined && fetchSite !== 'same-origin' && fetchSite !== 'none'
+  return isForeign || (origin !== undefined && !isOriginOf(origin, host))
+}
+
+/** An origin that is none (`null`, of a sandboxed page or a file) is nobody's. */
+function isOriginOf(origin: string, host: string | undefined): boolean {
+  const [, atOrigin] = /^https?:\/\/([^/]+)$/i.exec(origin) ?? []
+  return atOrigin !== undefined && atOrigin.toLowerCase() === host?.toLowerCase()
 }
 
 function senderOf(authorization: string | undefined, bindings: readonly TokenBinding[]): Sender {

@@ -98,6 +98,13 @@ describe('what is not taken is answered with the reason', () => {
     ['plain text, as a web page may send', 415, (url: string) => post(url, protobuf, { headers: { 'content-type': 'text/plain' } })],
     ['another compression', 415, (url: string) => post(url, protobuf, { headers: { 'content-encoding': 'br' } })],
     ['two compressions', 415, (url: string) => post(url, protobuf, { headers: { 'content-encoding': 'gzip, gzip' } })],
+    [
+      'a web page whose browser says only its origin',
+      403,
+      (url: string) => post(url, protobuf, { headers: { origin: 'https://evil.example' } }),
+    ],
+    ['a web page without an origin of its own', 403, (url: string) => post(url, protobuf, { headers: { origin: 'null' } })],
+    ['a page of another port of this machine', 403, (url: string) => post(url, protobuf, { headers: { origin: 'http://127.0.0.1:1' } })],
     ['a web page of another site', 403, (url: string) => post(url, protobuf, { headers: { 'sec-fetch-site': 'cross-site' } })],
   ])('%s: %i', async (_name, status, send) => {
     const { httpUrl, path } = await startCollector()
@@ -106,6 +113,12 @@ describe('what is not taken is answered with the reason', () => {
     expect((await answer.text()).length).toBeGreaterThan(10)
     expect(answer.headers.get('retry-after')).toBeNull()
     expect(await readLines(path)).toEqual([])
+  })
+
+  it('a client that names the collector itself as its origin is served', async () => {
+    const { httpUrl, path } = await startCollector()
+    expect((await post(httpUrl, protobuf, { headers: { origin: new URL(httpUrl).origin } })).status).toBe(200)
+    expect(await readLines(path)).not.toEqual([])
   })
 
   it('a host name that is not served, as DNS rebinding would have it: 403', async () => {

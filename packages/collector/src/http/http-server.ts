@@ -64,8 +64,8 @@ export function openHttpServer(receiver: Receiver, options: HttpServerOptions): 
   server.get('/healthz', () => ({ ok: true, ...receiver.state() }))
   for (const signal of signalNames) {
     server.post(signals[signal].path, async (request, reply) => {
-      const { authorization, host, 'sec-fetch-site': fetchSite } = request.headers
-      const sender = receiver.admit({ authorization, host, fetchSite: textOf(fetchSite) })
+      const { authorization, host, origin, 'sec-fetch-site': fetchSite } = request.headers
+      const sender = receiver.admit({ authorization, host, origin, fetchSite: textOf(fetchSite) })
       const encoding = encodingOf(request)
       const isGzip = isCompressed(request)
       const held = await readBody(request.raw, { budget: receiver.budget, maxBytes: maxBodyBytes })
