@@ -87,10 +87,15 @@ function chargeOf(
   iterations: readonly Iteration[] | undefined,
 ): { model: string; top: BilledUsage; billed: BilledPart[] } {
   const nameOf = (iteration: Iteration | undefined): string => answeringModel(iteration?.model ?? requested)
-  const model = nameOf(iterations?.at(-1))
+  const model = nameOf(iterations?.findLast(isShown))
   if (iterations === undefined) return { model, top: answer.usage, billed: [{ model, usage: answer.usage }] }
-  const shown = iterations.filter((one) => nameOf(one) === model && one.type !== 'compaction' && one.type !== 'advisor_message')
+  const shown = iterations.filter((one) => isShown(one) && nameOf(one) === model)
   return { model, top: sumOf(shown), billed: iterations.map((one) => ({ model: nameOf(one), usage: sumOf([one]) })) }
+}
+
+/** An advisor is asked on the way and a compaction comes before: neither is the model that answers. */
+function isShown({ type }: Iteration): boolean {
+  return type !== 'compaction' && type !== 'advisor_message'
 }
 
 function sumOf(iterations: readonly Iteration[]): BilledUsage {

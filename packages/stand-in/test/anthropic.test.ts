@@ -100,6 +100,16 @@ describe('messages', () => {
     )
   })
 
+  it('answers as the model that was asked, also when an advisor came last', async () => {
+    const iterations = [
+      { type: 'message', inputTokens: 9, outputTokens: 3 },
+      { type: 'advisor_message', model: 'claude-opus-4-8', inputTokens: 2728, outputTokens: 874 },
+    ]
+    const answer = await anthropic.messages.create(request, steer({ iterations }))
+    expect(answer).toMatchObject({ model: 'claude-haiku-4-5-20251001', usage: { input_tokens: 9, output_tokens: 3 } })
+    expect(standIn.requests[0]?.billed.map(({ model }) => model)).toEqual([answer.model, 'claude-opus-4-8'])
+  })
+
   it('shows only the model that answered after a fallback, and charges both', async () => {
     const iterations = [
       { type: 'message', inputTokens: 408, outputTokens: 0 },
