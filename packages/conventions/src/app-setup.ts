@@ -19,6 +19,8 @@ export interface AppSetup {
   /** Whether the preload for ES modules ran. */
   readonly preloaded: boolean
   readonly startedCalls: number
+  /** Of these, the ones whose span has ended; the others are not over, or were not when the process ended. */
+  readonly endedCalls: number
   /** Calls whose span records nothing: a sampler left them out, or no SDK was registered when they began. */
   readonly unrecordedCalls: number
   /** Failures of ours that the app did not notice, by step. */

@@ -11,6 +11,7 @@ export { readOpenaiImage, readOpenaiTranscription } from './answers/openai-media
 export { openaiResponsesStream, readOpenaiResponses } from './answers/openai-responses.ts'
 export { readRerank } from './answers/rerank.ts'
 export { appSetup, tellAppSetup, type AppSetup, type SdkSetup } from './app-setup.ts'
+export { endOpenCalls, tellOpenCalls, type EndOpenCalls } from './open-calls.ts'
 export { attributes, eventAttributes, olderAttributes, PROPERTY_PREFIX, SPANLEDGER_SCOPE, spanledgerAttributes } from './attributes.ts'
 export { cacheVerdict, disjointUsage, type CacheVerdict, type Counting, type TokenCounts } from './disjoint-usage.ts'
 export { classifyError, type ErrorClass, type ErrorFacts } from './error-class.ts'

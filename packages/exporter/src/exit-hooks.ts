@@ -1,3 +1,5 @@
+import { endOpenCalls } from '@spanledger/conventions'
+
 /** What wants to be told when the process ends. */
 export interface Leaving {
   /** There is time: resolves when all is written. Never rejects. */
@@ -15,7 +17,8 @@ export interface Leaving {
  * again: what still waits then is left to `flushNow`.
  *
  * A signal ends the process as it would have without us: where nobody else listens for it, it is raised again when all is
- * written; where somebody does, what happens is theirs to say.
+ * written; where somebody does, what happens is theirs to say. Calls that are not over are ended before the last writing,
+ * and not while the process may go on: an app that handles a signal itself may want to read its answers first.
  * @returns a function that stops telling
  */
 export function onLeaving(leaving: Leaving): () => void {
@@ -51,6 +54,7 @@ function installHooks(): Hooks {
     for (const leaving of leavers) void flushBeforeExit(leaving)
   }
   const exit = (): void => {
+    endOpenCalls()
     for (const leaving of leavers) leaving.flushNow()
   }
   const signalled = (signal: NodeJS.Signals): void => {
@@ -60,6 +64,7 @@ function installHooks(): Hooks {
     void leave(signal, { told, isNobodyElses })
   }
   const leave = async (signal: NodeJS.Signals, { told, isNobodyElses }: { told: Leaving[]; isNobodyElses: boolean }): Promise<void> => {
+    if (isNobodyElses) endOpenCalls()
     await withinPatience(Promise.all(told.map((leaving) => leaving.flush())))
     if (!isNobodyElses) return
     exit()

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 
 import { trace, type Context } from '@opentelemetry/api'
-import { identityInContext, stampIdentity } from '@spanledger/conventions'
+import { endOpenCalls, identityInContext, readCall, readEvent, stampIdentity } from '@spanledger/conventions'
 import type { Batch, Store } from '@spanledger/store'
 
 import { onLeaving } from './exit-hooks.ts'
@@ -15,7 +15,7 @@ import type { EndedSpan, StartedSpan } from './span-shape.ts'
 import { SpanTrees, type SpanNode } from './span-tree.ts'
 import { openSpool } from './spool.ts'
 import { withoutTracing } from './suppress-tracing.ts'
-import { parentIdOf } from './to-span-record.ts'
+import { parentIdOf, toSpanRecord } from './to-span-record.ts'
 
 /** Options of the processor; those besides `store` are described in `settings`. */
 export interface LedgerSpanProcessorOptions extends Partial<Settings> {
@@ -28,7 +28,7 @@ export interface LedgerSpanProcessorState extends WriterState {
   /** Spans that ended and were not read yet, and calls, links and events that were not written yet. */
   readonly queued: number
   readonly queuedBytes: number
-  /** Spans of any kind that were lost because the queue was full. */
+  /** Spans of any kind that were lost because the queue was full, and calls and events that ended after `shutdown()`. */
   readonly droppedSpans: number
   /** Failures of our own that the app did not notice. */
   readonly faults: number
@@ -59,6 +59,8 @@ export class LedgerSpanProcessor {
   readonly #trees: SpanTrees
   readonly #writer: LedgerWriter
   readonly #stopListening: () => void
+  /** Set while counts of spans that came after `shutdown()` wait to be written. */
+  #stopListeningForLate: (() => void) | undefined
   #queue: SpanNode[] = []
   #head = 0
   #queuedBytes = 0
@@ -104,10 +106,14 @@ export class LedgerSpanProcessor {
 
   onEnd(span: EndedSpan): void {
     try {
+      if (this.#shutdown !== undefined) {
+        this.#missLate(span)
+        return
+      }
       this.#writer.setup.noticeService(span.resource?.attributes)
       const node = this.#trees.end(span)
       const bytes = estimateBytes(span)
-      if (this.#queuedBytes + bytes > this.#settings.maxQueueBytes || this.#shutdown !== undefined) {
+      if (this.#queuedBytes + bytes > this.#settings.maxQueueBytes) {
         this.#trees.miss(node)
         this.#drop()
         return
@@ -129,7 +135,10 @@ export class LedgerSpanProcessor {
     await this.#startRound('write')
   }
 
-  /** Writes what waits and closes the store. Spans that end later are dropped and counted. Never rejects. */
+  /**
+   * Writes what waits and closes the store. Calls whose span started here and which are not over end first, with what is known of them:
+   * nobody will take them later. Calls and events that end after it are dropped and counted. Never rejects.
+   */
   shutdown(): Promise<void> {
     this.#shutdown ??= this.#shutDown()
     return this.#shutdown
@@ -146,6 +155,7 @@ export class LedgerSpanProcessor {
   }
 
   async #shutDown(): Promise<void> {
+    endOpenCalls((span) => this.#trees.has(span as StartedSpan))
     clearTimeout(this.#timer)
     clearTimeout(this.#setupTimer)
     // Whoever waited for the same round may have started the next one, which does not go as far as ours.
@@ -279,6 +289,34 @@ export class LedgerSpanProcessor {
     } catch (error) {
       this.#fault(error)
     }
+  }
+
+  /** Of a span that ended after `shutdown()`: counts what the ledger should have had. */
+  #missLate(span: EndedSpan): void {
+    const record = toSpanRecord(span)
+    if (readCall(record, 'app') === undefined && readEvent(record, 'app') === undefined) return
+    this.#drop()
+    // The store is closed and the process is no longer watched: both are taken up again for what is new to count.
+    if (this.#stopListeningForLate !== undefined) return
+    const write = (): Promise<void> => withoutTracing(() => this.#writeLate())
+    const timer = setTimeout(() => void write(), this.#settings.maxDelayMs).unref()
+    const stopListening = onLeaving({
+      flush: write,
+      flushNow: () => this.#flushNow(),
+      waiting: () => (this.#stopListeningForLate === undefined ? 0 : 1),
+      handleSignals: this.#settings.handleSignals,
+    })
+    this.#stopListeningForLate = () => {
+      clearTimeout(timer)
+      stopListening()
+      this.#stopListeningForLate = undefined
+    }
+  }
+
+  /** Never rejects. What the store does not take goes to the spool when the process ends. */
+  async #writeLate(): Promise<void> {
+    await this.#shutdown
+    if (await this.#writer.countLate()) this.#stopListeningForLate?.()
   }
 
   #drop(): void {

@@ -1,7 +1,7 @@
 import { appSetup } from '@spanledger/conventions'
 import { StoreError, openStore, type Batch, type Store, type StoreOptions } from '@spanledger/store'
 
-import { replaySpool, writeWhatFits } from './replay.ts'
+import { replaySpool, sizeOf, writeWhatFits } from './replay.ts'
 import { say } from './say.ts'
 import { SetupNote } from './setup-note.ts'
 import type { Spool } from './spool.ts'
@@ -80,7 +80,8 @@ export class LedgerWriter {
 
   /** Spools without waiting for anything: for a process that ends now. @throws when the spool cannot be written */
   placeNow(batch: Batch): void {
-    this.#spool.writeNow({ ...batch, counts: this.#counts })
+    const isEmpty = sizeOf(batch) + this.#counts.size === 0
+    this.#spool.writeNow({ ...batch, counts: this.#counts, notes: isEmpty ? undefined : this.setup.next(Date.now(), true) })
     this.#counts = new Map()
   }
 
@@ -111,6 +112,21 @@ export class LedgerWriter {
     await this.#writeCounts()
     if (isOpen(this.#store) || this.#opened === undefined) return
     await this.#opened.then((store) => store.close()).catch((error: unknown) => this.#warnOnce('close', error))
+  }
+
+  /** Writes what was counted after `close`. Never throws. @returns whether nothing is left to write */
+  async countLate(): Promise<boolean> {
+    const counts = this.#counts
+    this.#counts = new Map()
+    if (counts.size === 0) return true
+    try {
+      if (isOpen(this.#store)) await this.#store.count(counts)
+      else await countIn(this.#store, counts)
+      return this.#counts.size === 0
+    } catch {
+      for (const [name, count] of counts) this.count(name, count)
+      return false
+    }
   }
 
   async #write(batch: Batch): Promise<void> {
@@ -211,6 +227,15 @@ export class LedgerWriter {
     if (this.#warned.has(what)) return
     this.#warned.add(what)
     say('warn', this.#lastError.message)
+  }
+}
+
+async function countIn(options: StoreOptions, counts: ReadonlyMap<string, number>): Promise<void> {
+  const store = await openStore(options)
+  try {
+    await store.count(counts)
+  } finally {
+    await store.close()
   }
 }
 

@@ -1,5 +1,6 @@
 import { StoreError, type Batch, type Store } from '@spanledger/store'
 
+import { APP_MARK, isNewNote } from './setup-note.ts'
 import { decodeBatch } from './spool-line.ts'
 import type { Spool } from './spool.ts'
 
@@ -29,6 +30,7 @@ export async function replaySpool(store: Store, spool: Spool, isStopped: () => b
       const counts = new Map(batch.counts)
       if (refused > 0) counts.set('spool_lines_refused', (counts.get('spool_lines_refused') ?? 0) + refused)
       if (counts.size > 0) await store.count(counts)
+      await writeNewNotes(store, batch.notes)
     } catch (error) {
       await file.release()
       throw error
@@ -37,6 +39,14 @@ export async function replaySpool(store: Store, spool: Spool, isStopped: () => b
     files++
   }
   return { files, calls }
+}
+
+/** Notes of what has ended long ago must not replace younger ones. */
+async function writeNewNotes(store: Store, notes: ReadonlyMap<string, string>): Promise<void> {
+  if (notes.size === 0) return
+  const known = await store.marks(APP_MARK)
+  const fresh = [...notes].filter((note) => isNewNote(note, known.get(note[0])))
+  if (fresh.length > 0) await store.write({ calls: [], marks: () => new Map(fresh) })
 }
 
 /**

@@ -83,6 +83,11 @@ export class SpanTrees {
     this.#nodes.set(span.spanContext(), newNode(span, parent, tree))
   }
 
+  /** Whether it was seen to start. */
+  has(span: StartedSpan): boolean {
+    return this.#nodes.get(span.spanContext()) !== undefined
+  }
+
   /** @returns the node to be read later */
   end(span: EndedSpan): SpanNode {
     const node = this.#nodes.get(span.spanContext()) ?? this.#unseen(span)

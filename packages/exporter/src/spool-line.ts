@@ -1,9 +1,11 @@
 import { eventKinds, type Identity, type LlmCall } from '@spanledger/conventions'
-import type { Batch, SpanLink, WrittenCall, WrittenEvent } from '@spanledger/store'
+import type { Batch, Marks, SpanLink, WrittenCall, WrittenEvent } from '@spanledger/store'
 
-/** What a spool file holds: calls, links and events as a batch does, and counts that had no store to go to. */
+/** What a spool file holds: calls, links and events as a batch does, and counts and a note that had no store to go to. */
 export interface SpooledBatch extends Pick<Batch, 'calls' | 'links' | 'events'> {
   readonly counts?: ReadonlyMap<string, number>
+  /** The app's note of its set-up. */
+  readonly notes?: Marks | undefined
 }
 
 /** A batch as lines of JSON, one per call, link, event or set of counts, so that a torn file loses one line only. */
@@ -13,15 +15,17 @@ export function encodeBatch(batch: SpooledBatch): string {
   for (const link of batch.links ?? []) lines.push(JSON.stringify({ link }, plainMaps))
   for (const event of batch.events ?? []) lines.push(JSON.stringify({ event }, plainMaps))
   if (batch.counts !== undefined && batch.counts.size > 0) lines.push(JSON.stringify({ counts: batch.counts }, plainMaps))
+  if (batch.notes !== undefined) lines.push(JSON.stringify({ notes: batch.notes }, plainMaps))
   return lines.map((line) => line + '\n').join('')
 }
 
 /** The batch that some lines hold, and how many of them could not be read. Never throws: anybody may have written the file. */
-export function decodeBatch(text: string): { batch: Required<SpooledBatch>; refused: number } {
+export function decodeBatch(text: string): { batch: SpoolFile; refused: number } {
   const calls: WrittenCall[] = []
   const links: SpanLink[] = []
   const events: WrittenEvent[] = []
   const counts = new Map<string, number>()
+  const notes = new Map<string, string>()
   let refused = 0
   for (const line of text.split('\n')) {
     if (line === '') continue
@@ -30,19 +34,29 @@ export function decodeBatch(text: string): { batch: Required<SpooledBatch>; refu
     else if ('call' in read) calls.push(read.call)
     else if ('link' in read) links.push(read.link)
     else if ('event' in read) events.push(read.event)
+    else if ('notes' in read) for (const [name, note] of read.notes) notes.set(name, note)
     else for (const [name, count] of read.counts) counts.set(name, (counts.get(name) ?? 0) + count)
   }
-  return { batch: { calls, links, events, counts }, refused }
+  return { batch: { calls, links, events, counts, notes }, refused }
 }
 
-type Line = { call: WrittenCall } | { link: SpanLink } | { event: WrittenEvent } | { counts: [string, number][] }
+/** What was read of a spool file. */
+type SpoolFile = Required<Omit<SpooledBatch, 'notes'>> & { readonly notes: ReadonlyMap<string, string> }
+
+type Line =
+  | { call: WrittenCall }
+  | { link: SpanLink }
+  | { event: WrittenEvent }
+  | { counts: [string, number][] }
+  | { notes: [string, string][] }
 
 function readLine(line: string): Line | undefined {
   try {
-    const { call, link, event, counts } = JSON.parse(line) as Record<string, Record<string, unknown> | undefined>
+    const { call, link, event, counts, notes } = JSON.parse(line) as Record<string, Record<string, unknown> | undefined>
     if (call !== undefined) return isSpan(call) && isCall(call) ? { call: readCallLine(call) } : undefined
     if (link !== undefined) return isSpan(link) ? { link: readLinkLine(link) } : undefined
     if (event !== undefined) return isSpan(event) && isEvent(event) ? { event: readEventLine(event) } : undefined
+    if (Array.isArray(notes)) return notes.every(isNote) ? { notes } : undefined
     return Array.isArray(counts) && counts.every(isCount) ? { counts } : undefined
   } catch {
     // The caller counts it.
@@ -88,6 +102,10 @@ function isHex(value: unknown, length: number): boolean {
 
 function isCount(entry: unknown): entry is [string, number] {
   return Array.isArray(entry) && typeof entry[0] === 'string' && Number.isSafeInteger(entry[1]) && entry[1] > 0
+}
+
+function isNote(entry: unknown): entry is [string, string] {
+  return Array.isArray(entry) && typeof entry[0] === 'string' && typeof entry[1] === 'string'
 }
 
 function readIdentity(value: unknown): Identity | undefined {

@@ -347,3 +347,32 @@ async function drain(path: string): Promise<{ files: number; calls: number }> {
     await store.close()
   }
 }
+
+it('a note in the spool of how an app was set up replaces no younger one, and is one', async () => {
+  const path = tempLedger()
+  const note = (notedMs: number, startedCalls: number): string =>
+    JSON.stringify({ notedMs, modules: [], preloaded: false, startedCalls, endedCalls: 0, unrecordedCalls: 0, failures: {} })
+  const store = await openStore({ path })
+  const known: [string, string][] = [
+    ['app:older', note(5, 1)],
+    ['app:younger', note(5, 1)],
+  ]
+  await store.write({ calls: [], marks: () => new Map(known) })
+  const notes = [
+    ['app:older', note(6, 2)],
+    ['app:younger', note(4, 2)],
+    ['app:new', note(1, 3)],
+    ['app:none', 'x'],
+    ['app:list', '[]'],
+    ['import:file', note(9, 9)],
+  ]
+  mkdirSync(`${path}.spool`)
+  writeFileSync(join(`${path}.spool`, `${Date.now()}-00.ndjson`), JSON.stringify({ notes }))
+  await drainSpool(store)
+  expect([...(await store.marks(''))]).toEqual([
+    ['app:new', note(1, 3)],
+    ['app:older', note(6, 2)],
+    ['app:younger', note(5, 1)],
+  ])
+  await store.close()
+})

@@ -9,8 +9,7 @@ export type SdkModuleState = SdkSetup
 
 /** What the instrumentation of this process did so far. Plain data, for `doctor` and for an app's health page. */
 export interface InstrumentationState extends AppSetup {
-  readonly endedCalls: number
-  /** Of the ended: streams and answers that the app never read to an end, closed after the idle time. */
+  /** Of the ended: streams and answers that the app never read to an end, closed after the idle time or because the app ended. */
   readonly abandonedCalls: number
   /** Ids and properties that had to be hashed, cut or refused, by fault. */
   readonly identityFaults: Readonly<Record<string, number>>

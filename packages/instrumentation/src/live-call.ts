@@ -36,10 +36,16 @@ const ABORT_GRACE_MS = 100
 export interface CallOutcome {
   readonly attributes: Attributes
   readonly error: { readonly message: string | undefined } | undefined
+  /** The span must end now: soon nobody takes it any more. */
+  readonly atOnce: boolean
 }
 
-/** What becomes of the span when the call is over. */
-export type FinishSpan = (outcome: CallOutcome) => void
+/** What a call is recorded in. */
+export interface CallSpan {
+  readonly span: object
+  /** What becomes of the span when the call is over. */
+  finish(outcome: CallOutcome): void
+}
 
 /**
  * One call from its start to its end, which comes exactly once, whatever happens first; nothing here throws. The call
@@ -57,7 +63,7 @@ export class LiveCall implements OpenCall {
   wasRetried = false
   private isStreaming = false
   private readonly request: CallRequest
-  private readonly finishSpan: FinishSpan
+  private readonly callSpan: CallSpan
   private readonly startedAtMs = performance.now()
   private readonly place: OpenPlace
   private stream: AnswerStream | undefined
@@ -68,11 +74,15 @@ export class LiveCall implements OpenCall {
   private httpStatus: number | undefined
   private isOver = false
 
-  constructor(request: CallRequest, finishSpan: FinishSpan) {
+  constructor(request: CallRequest, callSpan: CallSpan) {
     this.request = request
-    this.finishSpan = finishSpan
+    this.callSpan = callSpan
     counted.startedCalls++
     this.place = watchOpenCall(this)
+  }
+
+  get span(): object {
+    return this.callSpan.span
   }
 
   /** Whether the app must not see what the server sends because only we asked for usage. */
@@ -146,7 +156,11 @@ export class LiveCall implements OpenCall {
 
   /** The answer went to the app unread by us, or the app never read it. */
   abandon(): void {
-    this.end(() => (this.stream === undefined ? missing() : this.streamedAttributes(false)))
+    this.end(() => this.attributesSoFar())
+  }
+
+  abandonNow(): void {
+    this.end(() => this.attributesSoFar(), { atOnce: true })
   }
 
   /** An aborted stream usually ends at once, but not always: what has arrived already may still be read, or never. */
@@ -156,10 +170,12 @@ export class LiveCall implements OpenCall {
 
   private endFailed({ type, message, httpStatus }: ErrorFacts): void {
     this.httpStatus = httpStatus ?? this.httpStatus
-    this.end(() => ({ ...(this.stream !== undefined && this.streamedAttributes(false)), [names.errorType]: type }), { message })
+    this.end(() => ({ ...(this.stream !== undefined && this.streamedAttributes(false)), [names.errorType]: type }), {
+      error: { message },
+    })
   }
 
-  private end(describe: () => Attributes, error?: CallOutcome['error']): void {
+  private end(describe: () => Attributes, { error, atOnce = false }: Partial<Pick<CallOutcome, 'error' | 'atOnce'>> = {}): void {
     if (this.isOver) return
     this.isOver = true
     counted.endedCalls++
@@ -169,7 +185,11 @@ export class LiveCall implements OpenCall {
     if (this.isCacheHit) attributes[ours.cacheHit] = true
     if (this.wasRetried) attributes[ours.autoRetry] = 'inside'
     if (this.httpStatus !== undefined) attributes[names.httpResponseStatusCode] = this.httpStatus
-    guarded('end', () => this.finishSpan({ attributes, error }))
+    guarded('end', () => this.callSpan.finish({ attributes, error, atOnce }))
+  }
+
+  private attributesSoFar(): Attributes {
+    return this.stream === undefined ? missing() : this.streamedAttributes(false)
   }
 
   /** What the chunks said; where they said too little of the usage, the rest is estimated from the length of the text. */

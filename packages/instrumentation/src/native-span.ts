@@ -103,7 +103,7 @@ export function holdEnd(span: Span, callOf: () => LiveCall): (outcome: CallOutco
   })
   return (known) => {
     outcome = known
-    if (isEndedBySdk) finish()
+    if (isEndedBySdk || known.atOnce) finish()
     // The SDK does not see every way of reading (`tee()`) and every stream that is left alone.
     else setImmediate(() => guarded('end', finish))
   }

@@ -1,3 +1,5 @@
+import { tellOpenCalls } from '@spanledger/conventions'
+
 import { counted, guarded } from './instrumentation-state.ts'
 
 /** A call that is not over. */
@@ -6,8 +8,12 @@ export interface OpenCall {
   readonly waitsForApp: boolean
   /** Grows with everything that happens to the call; two sweeps that see the same number saw no life. */
   readonly progress: number
+  /** What it is recorded in. */
+  readonly span: object
   /** Ends the span with what is known, and takes the call off the list. Does nothing to one that is over. */
   abandon(): void
+  /** The same, without waiting for an SDK that may end the span a moment later. */
+  abandonNow(): void
 }
 
 /** A call's place in the list of open calls. */
@@ -47,6 +53,7 @@ export function watchOpenCall(call: OpenCall): OpenPlace {
     watchesExit = true
     // Nothing is left that could read on; processors that flush on beforeExit too still get the spans.
     process.prependListener('beforeExit', () => abandonWhere(() => true))
+    tellOpenCalls(endWhere)
   }
   timer ??= setInterval(sweep, sweepMs).unref()
   return place
@@ -71,11 +78,26 @@ function sweep(): void {
 }
 
 function abandonWhere(isOver: (call: OpenCall, before: number) => boolean): void {
-  const over: OpenCall[] = []
-  for (let place = ends.next; place.call !== undefined; place = place.next) if (isOver(place.call, place.before)) over.push(place.call)
-  counted.abandonedCalls += over.length
-  // Ending a call takes it off the list, and runs processors, which may end others.
-  for (const call of over) guarded('sweep', () => call.abandon())
+  giveUp(openCallsWhere(isOver), (call) => call.abandon())
+}
+
+function endWhere(isMeant: (span: object) => boolean): void {
+  giveUp(
+    openCallsWhere(({ span }) => isMeant(span)),
+    (call) => call.abandonNow(),
+  )
+}
+
+function openCallsWhere(isMeant: (call: OpenCall, before: number) => boolean): OpenCall[] {
+  const meant: OpenCall[] = []
+  for (let place = ends.next; place.call !== undefined; place = place.next) if (isMeant(place.call, place.before)) meant.push(place.call)
+  return meant
+}
+
+/** `calls` is a list of its own: ending a call takes it off ours, and runs processors, which may end others. */
+function giveUp(calls: readonly OpenCall[], end: (call: OpenCall) => void): void {
+  counted.abandonedCalls += calls.length
+  for (const call of calls) guarded('sweep', () => end(call))
 }
 
 function emptyRing(): OpenPlace {

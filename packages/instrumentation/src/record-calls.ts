@@ -3,7 +3,7 @@ import { spanledgerAttributes as ours, stampIdentity } from '@spanledger/convent
 
 import { fingerprintOf } from './fingerprint.ts'
 import { counted, guarded } from './instrumentation-state.ts'
-import { LiveCall } from './live-call.ts'
+import { LiveCall, type CallOutcome } from './live-call.ts'
 import type { LlmApi } from './llm-apis.ts'
 import { catchNativeSpan, hasNativeSpans, holdEnd } from './native-span.ts'
 import type { ResolvedOptions } from './options.ts'
@@ -106,10 +106,11 @@ function runOwn(start: Start, recorder: Recorder, run: () => unknown): unknown {
   const span = guarded('start', () => startSpan(recorder.tracer(), start, start.parent))
   if (span === undefined) return run()
   if (!span.isRecording()) counted.unrecordedCalls++
-  const call = new LiveCall(start, (outcome) => {
+  const finish = (outcome: CallOutcome): void => {
     guarded('end', () => applyOutcome(span, outcome))
     span.end()
-  })
+  }
+  const call = new LiveCall(start, { span, finish })
   let returned: unknown
   try {
     returned = context.with(trace.setSpan(start.parent, span), run)
@@ -129,10 +130,7 @@ function runNative(client: SdkClient, args: unknown[], start: Start, recorder: R
     guarded('start', () => {
       stampIdentity(span, start.identity)
       if (start.repeats !== noRepeats) span.setAttributes(start.repeats)
-      const call: LiveCall = new LiveCall(
-        start,
-        holdEnd(span, () => call),
-      )
+      const call: LiveCall = new LiveCall(start, { span, finish: holdEnd(span, () => call) })
       watchPromise(returned, call)
     })
   }

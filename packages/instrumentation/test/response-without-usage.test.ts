@@ -148,7 +148,9 @@ describe.each(versions)('the raw response of a stream of openai %s whose usage o
 
 describe('the filter', () => {
   const filter = (): ReturnType<typeof usageFilter> =>
-    usageFilter(new LiveCall({ api: openaiChat, body: {}, model: 'm', provider: 'openai', hidesUsage: true }, () => {}))
+    usageFilter(
+      new LiveCall({ api: openaiChat, body: {}, model: 'm', provider: 'openai', hidesUsage: true }, { span: {}, finish: () => {} }),
+    )
   const filtered = (pieces: readonly Uint8Array[]): Buffer => {
     const { pass, rest } = filter()
     return Buffer.concat([...pieces.map((piece) => pass(piece)), rest()])

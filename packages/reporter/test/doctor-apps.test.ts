@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { openStore } from '@spanledger/store'
 import { describe, expect, it } from 'vitest'
 
 import { run, temporaryFolder } from './run-command.ts'
@@ -29,6 +30,17 @@ async function findingsOfApp(store: string): Promise<{ state: string; detail: st
   const { out } = await run(['doctor', '--store', store, '--format', 'json'])
   const { findings } = JSON.parse(out) as { findings: { state: string; check: string; detail: string }[] }
   return findings.filter(({ check }) => check === 'app shop').map(({ state, detail }) => ({ state, detail }))
+}
+
+/** Makes the notes of apps as old as if nobody had written since. */
+async function ageNotes(path: string, byMs: number): Promise<void> {
+  const store = await openStore({ path })
+  const notes = [...(await store.marks('app:'))].map(([name, text]): [string, string] => {
+    const note = JSON.parse(text) as { notedMs: number }
+    return [name, JSON.stringify({ ...note, notedMs: note.notedMs - byMs })]
+  })
+  await store.write({ calls: [], marks: () => new Map(notes) })
+  await store.close()
 }
 
 describe('doctor tells from the ledger alone', () => {
@@ -87,6 +99,29 @@ describe('doctor tells from the ledger alone', () => {
       { state: 'problem', detail: expect.stringMatching(/^3 of 5 calls were left out by a sampler/) },
     ])
   })
+
+  it('that calls were not over when the app was killed', async () => {
+    const store = join(folder, 'killed.db')
+    const killed = () =>
+      runApp(
+        store,
+        `const sdk = await start()
+         const { OpenAI } = require('openai')
+         const never = () => new Promise(() => {})
+         void new OpenAI({ apiKey: 'none', fetch: never }).chat.completions.create({ model: 'gpt-4o-mini', messages: [] }).catch(() => {})
+         await ask(OpenAI)
+         await new Promise((resolve) => setTimeout(resolve, 1500)) // The first batch is written, and the first note with it.
+         process.kill(process.pid, 'SIGKILL')`,
+      )
+    expect(killed).toThrow('Command failed')
+    expect(await findingsOfApp(store)).toEqual([
+      { state: 'ok', detail: expect.stringMatching(/^1 of 2 calls were not over at 20.*; if it still runs, nothing is amiss$/) },
+    ])
+    await ageNotes(store, 3_600_000)
+    expect(await findingsOfApp(store)).toEqual([
+      { state: 'warning', detail: expect.stringMatching(/^1 of 2 calls were not over at 20.*they are lost.*SIGTERM, or by shutdown\(\)/) },
+    ])
+  }, 180_000)
 
   it('that an ES module was imported before the instrumentation, which then records nothing', async () => {
     const store = join(folder, 'module.db')

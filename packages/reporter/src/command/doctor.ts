@@ -38,7 +38,7 @@ Examples:
           fileFinding(options.store),
           spoolFinding(spool, spoolFiles(spool)),
           ...ledgerFindings(await analytics.facts(), options.tz ?? store.timeZone),
-          ...appFindings(await store.marks(APP_MARK)),
+          ...appFindings(await store.marks(APP_MARK), Date.now()),
           samplerFinding(process.env),
           ...sdkFindings(process.cwd()),
         ]

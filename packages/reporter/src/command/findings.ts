@@ -82,7 +82,8 @@ function priceListFinding({ priceSources }: LedgerFacts): Finding {
 export const counterWords: Readonly<Record<string, { state: Finding['state']; words: string }>> = {
   spans_dropped: {
     state: 'problem',
-    words: 'spans were dropped because the queue was full; raise maxQueueBytes, or look why the store is slow',
+    words:
+      'spans were dropped: the queue was full (raise maxQueueBytes, or look why the store is slow), or they ended after shutdown() of the SDK (call it last)',
   },
   refused_by_store: {
     state: 'problem',
@@ -138,13 +139,31 @@ function counterFindings(counters: ReadonlyMap<string, number>): Finding[] {
 }
 
 /** What apps that write into the ledger noted of their set-up: `APP_MARK` and their name, with an `AppSetup`. */
-export function appFindings(notes: ReadonlyMap<string, string>): Finding[] {
+export function appFindings(notes: ReadonlyMap<string, string>, nowMs: number): Finding[] {
   return [...notes].flatMap(([mark, text]) => {
     const check = mark.replace(APP_MARK, 'app ')
     const { notedMs, ...setup } = JSON.parse(text) as AppSetup & { notedMs: number }
     const found = setupFindings(check, setup)
+    const open = openCallsFinding(check, { notedMs, nowMs, ...setup })
+    if (open?.state === 'warning' || (open !== undefined && found.length === 0)) found.push(open)
     return found.length > 0 ? found : [ok(check, `${setup.startedCalls} calls recorded by ${iso(notedMs)}, nothing amiss`)]
   })
+}
+
+/** A call of the SDKs ends within ten minutes, their default limit, and the app's next note says so. */
+const CALLS_END_WITHIN_MS = 600_000
+
+/** Of calls that were not over when the app last told: undefined where there were none. */
+function openCallsFinding(
+  check: string,
+  { notedMs, nowMs, startedCalls, endedCalls }: AppSetup & { notedMs: number; nowMs: number },
+): Finding | undefined {
+  const open = startedCalls - endedCalls
+  if (!(open > 0)) return undefined
+  const facts = `${open} of ${startedCalls} calls were not over at ${iso(notedMs)}, when the app last told`
+  if (nowMs - notedMs < CALLS_END_WITHIN_MS) return ok(check, `${facts}; if it still runs, nothing is amiss`)
+  const why = 'a process that is killed (SIGKILL, out of memory) loses the calls it waits for'
+  return warning(check, `${facts}; if it has ended since, they are lost: ${why}. End it by SIGTERM, or by shutdown() of the SDK`)
 }
 
 function setupFindings(check: string, { modules, preloaded, startedCalls, unrecordedCalls, failures }: AppSetup): Finding[] {
