@@ -5,14 +5,14 @@ import { openStore, type StoreOptions } from '@spanledger/store'
 import { Budget } from './budget.ts'
 import { CollectorError } from './collector-error.ts'
 import { Forwarder, type ForwardEvents } from './forward/forwarder.ts'
-import { openGrpcServer } from './grpc/grpc-server.ts'
+import { openGrpcServer, type GrpcServer } from './grpc/grpc-server.ts'
 import { isLoopback } from './guard.ts'
-import { openHttpServer } from './http/http-server.ts'
+import { openHttpServer, renewTls } from './http/http-server.ts'
 import { Ledgers } from './ledgers.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import { Receiver } from './receiver.ts'
 import { settings, type Settings } from './settings.ts'
-import { readTlsKeys, type TlsKeys } from './tls.ts'
+import { readTlsKeys, watchTlsKeys, type TlsKeys } from './tls.ts'
 import { hashToken, MIN_TOKEN_LENGTH, watchTokenFile, type TokenBinding } from './tokens.ts'
 
 export interface CollectorOptions extends Partial<Settings> {
@@ -22,7 +22,7 @@ export interface CollectorOptions extends Partial<Settings> {
   readonly token?: string | undefined
   /** A file of tokens, each of a tenant: see `readTokenFile`. */
   readonly tokenFile?: string | undefined
-  /** Files of a certificate and its key, PEM: both listeners speak TLS then. Read once. */
+  /** Files of a certificate and its key, PEM: both listeners speak TLS then. Read again when they change. */
   readonly tlsCert?: string | undefined
   readonly tlsKey?: string | undefined
   /** Further names by which it may be called where no token is asked for. */
@@ -63,11 +63,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       `${chosen.host} is open to other machines: give a token of at least ${MIN_TOKEN_LENGTH} characters, or listen on 127.0.0.1.`,
     )
   }
-  const ledgers = new Ledgers({ ...options.store, synchronous: 'full' }, chosen)
-  // A path that cannot be written is to be seen now, not by the first sender.
-  if (options.tokenFile === undefined || options.token !== undefined) await ledgers.use(undefined, () => Promise.resolve())
-  // Nor a time zone or a file of prices that every tenant's ledger would stumble over.
-  else await openStore({ ...options.store, path: ':memory:' }).then((store) => store.close())
+  const ledgers = await openLedgers(options, chosen)
   const forwarder = await openForwarder(options, chosen, {
     onFault,
     onLost: (counter, tenant, message) => {
@@ -86,35 +82,75 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     forwarder,
     onFault,
   })
-  const http = openHttpServer(receiver, { ...chosen, tls })
-  const grpc = chosen.grpcPort === 'off' ? undefined : openGrpcServer(receiver, { ...chosen, tls })
+  const listeners = openListeners(receiver, chosen, tls)
+  const stopWatching = watchTls(options, listeners, onFault)
   const close = async (): Promise<void> => {
-    const cut = setTimeout(() => {
-      http.server.closeAllConnections()
-      grpc?.cut()
-    }, DRAIN_MS)
-    await Promise.all([http.close(), grpc?.close()])
-    clearTimeout(cut)
+    stopWatching()
+    await closeListeners(listeners)
     await forwarder?.close()
     await ledgers.close()
   }
   try {
-    await listening(chosen.host, chosen.httpPort, () => http.listen({ host: chosen.host, port: chosen.httpPort }))
-    const { port } = http.server.address() as AddressInfo
-    const grpcPort = chosen.grpcPort === 'off' ? undefined : chosen.grpcPort
-    const boundGrpcPort =
-      grpc === undefined || grpcPort === undefined
-        ? undefined
-        : await listening(chosen.host, grpcPort, () => grpc.listen(chosen.host, grpcPort))
-    return {
-      httpUrl: urlOf(tls, chosen.host, port),
-      grpcUrl: boundGrpcPort === undefined ? undefined : urlOf(tls, chosen.host, boundGrpcPort),
-      close,
-    }
+    return { ...(await listenOn(listeners, chosen, tls)), close }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+/** @throws StoreError where not even an empty ledger can be written */
+async function openLedgers({ store, token, tokenFile }: CollectorOptions, chosen: Settings): Promise<Ledgers> {
+  const ledgers = new Ledgers({ ...store, synchronous: 'full' }, chosen)
+  // A path that cannot be written is to be seen now, not by the first sender.
+  if (tokenFile === undefined || token !== undefined) await ledgers.use(undefined, () => Promise.resolve())
+  // Nor a time zone or a file of prices that every tenant's ledger would stumble over.
+  else await openStore({ ...store, path: ':memory:' }).then((opened) => opened.close())
+  return ledgers
+}
+
+interface Listeners {
+  readonly http: ReturnType<typeof openHttpServer>
+  /** Undefined where it was left out. */
+  readonly grpc: GrpcServer | undefined
+}
+
+function openListeners(receiver: Receiver, chosen: Settings, tls: TlsKeys | undefined): Listeners {
+  return {
+    http: openHttpServer(receiver, { ...chosen, tls }),
+    grpc: chosen.grpcPort === 'off' ? undefined : openGrpcServer(receiver, { ...chosen, tls }),
+  }
+}
+
+/** @returns how to stop */
+function watchTls({ tlsCert, tlsKey }: CollectorOptions, { http, grpc }: Listeners, onFault: (error: unknown) => void): () => void {
+  if (tlsCert === undefined || tlsKey === undefined) return () => undefined
+  const renewed = (keys: TlsKeys): void => {
+    renewTls(http, keys)
+    grpc?.renewTls(keys)
+  }
+  return watchTlsKeys(tlsCert, tlsKey, { renewed, onFault })
+}
+
+async function closeListeners({ http, grpc }: Listeners): Promise<void> {
+  const cut = setTimeout(() => {
+    http.server.closeAllConnections()
+    grpc?.cut()
+  }, DRAIN_MS)
+  await Promise.all([http.close(), grpc?.close()])
+  clearTimeout(cut)
+}
+
+/** @throws CollectorError */
+async function listenOn(
+  { http, grpc }: Listeners,
+  { host, httpPort, grpcPort }: Settings,
+  tls: TlsKeys | undefined,
+): Promise<Pick<Collector, 'httpUrl' | 'grpcUrl'>> {
+  await listening(host, httpPort, () => http.listen({ host, port: httpPort }))
+  const { port } = http.server.address() as AddressInfo
+  if (grpc === undefined || grpcPort === 'off') return { httpUrl: urlOf(tls, host, port), grpcUrl: undefined }
+  const boundGrpcPort = await listening(host, grpcPort, () => grpc.listen(host, grpcPort))
+  return { httpUrl: urlOf(tls, host, port), grpcUrl: urlOf(tls, host, boundGrpcPort) }
 }
 
 async function openForwarder(

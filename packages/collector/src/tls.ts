@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 
 import { CollectorError } from './collector-error.ts'
@@ -31,6 +31,49 @@ export function readTlsKeys(certPath: string | undefined, keyPath: string | unde
     )
   }
   return keys
+}
+
+/** How often the files are looked at. */
+const LOOK_EVERY_MS = 1000
+
+export interface TlsEvents {
+  /** There are new keys, for the connections that come from now on. */
+  readonly renewed: (keys: TlsKeys) => void
+  readonly onFault: (error: unknown) => void
+}
+
+/**
+ * Looks every second whether the files were renewed. What cannot be used leaves the keys as they are, and `onFault` hears of it once it has
+ * stayed so for a second: who renews both writes one after the other.
+ * @returns how to stop
+ */
+export function watchTlsKeys(certPath: string, keyPath: string, { renewed, onFault }: TlsEvents): () => void {
+  let used = stampOf(certPath, keyPath)
+  let faulty = { stamp: '', isSaid: false }
+  const look = (): void => {
+    const stamp = stampOf(certPath, keyPath)
+    if (stamp === used) return
+    try {
+      const keys = readTlsKeys(certPath, keyPath)
+      used = stamp
+      if (keys !== undefined) renewed(keys)
+    } catch (error) {
+      if (faulty.stamp !== stamp) faulty = { stamp, isSaid: false }
+      else if (!faulty.isSaid) {
+        faulty.isSaid = true
+        onFault(error)
+      }
+    }
+  }
+  const timer = setInterval(look, LOOK_EVERY_MS).unref()
+  return () => clearInterval(timer)
+}
+
+function stampOf(...paths: readonly string[]): string {
+  return paths
+    .map((path) => statSync(path, { throwIfNoEntry: false }))
+    .map((found) => (found === undefined ? 'none' : `${found.mtimeMs} ${found.size} ${found.ino}`))
+    .join(', ')
 }
 
 function readPem(what: string, path: string): Buffer {

@@ -33,6 +33,8 @@ export interface GrpcServer {
   close(): Promise<void>
   /** Cuts what is still open. */
   cut(): void
+  /** New keys, for the connections that come from now on. */
+  renewTls(tls: TlsKeys): void
 }
 
 /** Serves the three Export methods with messages as bytes: they are decoded as those of HTTP are. */
@@ -55,7 +57,7 @@ export function openGrpcServer(receiver: Receiver, { maxBodyBytes, maxConnection
       },
     })
   }
-  const injector = server.createConnectionInjector(credentialsOf(tls))
+  let injector = server.createConnectionInjector(credentialsOf(tls))
   // A listener of our own, because that of the library takes any number of connections.
   const listener = createServer((socket) => injector.injectConnection(socket.setNoDelay()))
   listener.maxConnections = maxConnections
@@ -71,6 +73,7 @@ export function openGrpcServer(receiver: Receiver, { maxBodyBytes, maxConnection
       await closed
     },
     cut: () => server.forceShutdown(),
+    renewTls: (renewed) => void (injector = server.createConnectionInjector(credentialsOf(renewed))),
   }
 }
 

@@ -1,3 +1,5 @@
+import type { Server as TlsServer } from 'node:tls'
+
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 
 import { contentTypes, encodeStatus, encodeSuccess, type Encoding } from '../answer.ts'
@@ -78,6 +80,11 @@ export function openHttpServer(receiver: Receiver, options: HttpServerOptions): 
     })
   }
   return server
+}
+
+/** New keys for a server that speaks TLS, for the connections that come from now on. */
+export function renewTls(server: FastifyInstance, keys: TlsKeys): void {
+  ;(server.server as unknown as TlsServer).setSecureContext({ ...keys })
 }
 
 function refuse(request: FastifyRequest, reply: FastifyReply, refusal: Refusal): FastifyReply {
