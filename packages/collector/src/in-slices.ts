@@ -1,5 +1,8 @@
-/** How long reading may hold the event loop at a time. */
-const SLICE_MS = 10
+/**
+ * How long reading may hold the event loop at a time: about as long as a run of a write, which waits for it between any two of its
+ * own, and SQLite with it.
+ */
+const SLICE_MS = 0.5
 /** How many items are read between two looks at the clock. */
 const ITEMS_PER_LOOK = 16
 

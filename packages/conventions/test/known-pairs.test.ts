@@ -28,12 +28,24 @@ describe('properties that were read before', () => {
     expect(readProperties([['request', 'r-1']]).properties.get('request')).toEqual({ name: 'request', value: 'r-1' })
   })
 
-  it('are in memory once', () => {
+  it('are in memory once, of a set that comes again and again', () => {
     const set = (): [string, unknown][] => [
       ['plan', 'pro'],
       ['feature', 'chat'],
     ]
+    for (let n = 0; n < 20; n++) readProperties(set())
     expect(readProperties(set()).properties).toBe(readProperties(set()).properties)
+  })
+
+  it('are in memory once also where most other sets come once', () => {
+    const shared = (): ReadonlyMap<string, unknown> => readProperties([['plan', 'team']]).properties
+    const once = (n: number): ReadonlyMap<string, unknown> => readProperties([['request', `once-${n}`]]).properties
+    const seen: ReadonlyMap<string, unknown>[] = []
+    for (let n = 0; n < 10_000; n++) {
+      once(n)
+      seen.push(shared())
+    }
+    expect(new Set(seen.slice(-1000)).size).toBeLessThan(50)
   })
 
   it('are read anew where a value is an object, which may have changed', () => {

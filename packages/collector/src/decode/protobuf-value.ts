@@ -34,10 +34,19 @@ export function readAttribute(reader: WireReader, end: number, into: AttributeBa
     return
   }
   reader.pos = valueStart
-  const value = valueEnd === -1 ? null : readValue(reader, valueEnd, { depth: 0, entries: 0, key })
+  const value = valueEnd === -1 ? null : readValue(reader, valueEnd, ofAttribute(key))
   reader.pos = entryEnd
   if (value === undefined) into.dropped++
   else into.bag[key] = value
+}
+
+/** Where each attribute's value begins: one object for all, because there are very many, and none is read inside of another. */
+const atTop: Within = { depth: 0, entries: 0, key: '' }
+
+function ofAttribute(key: string): Within {
+  atTop.entries = 0
+  atTop.key = key
+  return atTop
 }
 
 /** Reads an `AnyValue` that is no attribute's: the body of a log record. */
@@ -50,7 +59,7 @@ interface Within {
   readonly depth: number
   entries: number
   /** The attribute's: ids are not cut. */
-  readonly key: string
+  key: string
 }
 
 /**
@@ -105,7 +114,7 @@ function readNested(reader: WireReader, end: number, within: Within, read: typeo
     reader.pos = end
     return undefined
   }
-  const inner: Within = { ...within, depth: within.depth + 1 }
+  const inner: Within = { depth: within.depth + 1, entries: within.entries, key: within.key }
   const value = read(reader, end, inner)
   within.entries = inner.entries
   expectEnd(reader, end)

@@ -42,18 +42,25 @@ export function insertSparse<Row>(table: string, { used, unused }: ColumnsUsed<R
 
 /** Rows as a JSON array, each an array of the values of the columns used. */
 export async function sparseText<Row>({ used }: ColumnsUsed<Row>, rows: readonly Row[]): Promise<string> {
+  if (rows.length === 0) return '[]'
   const texts: string[] = []
+  // Lists that grow at their end are written a quarter faster than those `map` gives, which V8 takes to have holes. They are the
+  // same for each run: new ones would be a kilobyte a row.
+  const lists: SparseValue[][] = []
+  let done = 0
   await inTurns(rows, (run) => {
-    // Lists that grow by `push` are written a quarter faster than those `map` gives, which V8 takes to have holes.
-    const values: SparseValue[][] = []
-    for (const row of run) {
-      const ofRow: SparseValue[] = []
-      for (const { of } of used) ofRow.push(of(row))
-      values.push(ofRow)
+    lists.length = Math.min(lists.length, run.length)
+    for (let n = 0; n < run.length; n++) {
+      const row = run[n] as Row
+      const ofRow = (lists[n] ??= [])
+      for (let column = 0; column < used.length; column++) ofRow[column] = (used[column] as SparseColumn<Row>).of(row)
     }
-    texts.push(JSON.stringify(values).slice(1, -1))
+    const isFirst = done === 0
+    done += run.length
+    // The brackets of all are those of the first and the last: set around the whole, that would be copied once more.
+    texts.push(JSON.stringify(lists).slice(isFirst ? 0 : 1, done === rows.length ? undefined : -1))
   })
-  return `[${texts.join(',')}]`
+  return texts.join(',')
 }
 
 export const zero = { value: 0, sql: '0' } as const

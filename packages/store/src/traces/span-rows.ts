@@ -132,9 +132,16 @@ function identityList(identity: Identity | undefined): IdentityList | null {
 /** Properties in the order of their keys, so that equal identities are equal texts. */
 function toList({ user, session, properties }: Identity): IdentityList {
   const lines: PropertyLine[] = []
-  for (const [key, { name, value }] of properties) lines.push([key, name, value])
-  if (lines.length > 1) lines.sort(byKey)
+  for (const [key, { name, value }] of properties) insertByKey(lines, [key, name, value])
   return [user ?? null, session ?? null, lines]
+}
+
+/** Into a list of a few: `sort` would cost more than the rest, most of it memory. */
+function insertByKey(lines: PropertyLine[], line: PropertyLine): void {
+  let at = lines.length
+  lines.push(line)
+  for (let before = lines[at - 1]; before !== undefined && before[0] > line[0]; before = lines[--at - 1]) lines[at] = before
+  lines[at] = line
 }
 
 export function encodeIdentity(identity: Identity): string {
@@ -143,10 +150,6 @@ export function encodeIdentity(identity: Identity): string {
 
 type IdentityList = readonly [user: string | null, session: string | null, properties: readonly PropertyLine[]]
 type PropertyLine = [key: string, name: string, value: string]
-
-function byKey([a]: PropertyLine, [b]: PropertyLine): number {
-  return a < b ? -1 : 1
-}
 
 export function decodeIdentity(text: string): Identity {
   const [user, session, properties] = JSON.parse(text) as IdentityList

@@ -19,11 +19,16 @@ export const TRACE_DAYS = 7
 
 const DAY_MS = 86_400_000
 
-/** Decides the traces of a batch anew with what it brings, and remembers it. Inside a transaction. */
-export async function growTraces(
-  db: Sqlite,
-  { calls, links, nowMs }: { calls: readonly WrittenCall[]; links: readonly SpanLink[]; nowMs: number },
-): Promise<TraceChanges> {
+/** What a batch brings to its traces; `start` takes what may run beside the rest of the transaction. */
+interface Brought {
+  readonly calls: readonly WrittenCall[]
+  readonly links: readonly SpanLink[]
+  readonly nowMs: number
+  readonly start: (remembering: Promise<unknown>) => void
+}
+
+/** Decides the traces of a batch anew with what it brings, and starts to remember it. Inside a transaction. */
+export async function growTraces(db: Sqlite, { calls, links, nowMs, start }: Brought): Promise<TraceChanges> {
   const callOfSpan = new Map(calls.map((call) => [spanOf(call), call]))
   const fresh = [...callOfSpan.keys(), ...links.map(linkSpan)]
   const related = await findRelated(db, fresh)
@@ -45,7 +50,8 @@ export async function growTraces(
     const earlier = was.get(span)
     if (earlier !== undefined && !sameDecision(earlier, decision)) revised.push({ span, decision })
   }
-  await insertSpanRows(db, added, dayOf(nowMs))
+  // Nothing else of the calls needs it: while SQLite has them to insert, they are priced and given their ids.
+  start(insertSpanRows(db, added, dayOf(nowMs)))
   return { decisions, revised, overLimit }
 }
 

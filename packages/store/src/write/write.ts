@@ -1,6 +1,6 @@
 import type { Cost, PriceBook } from '@spanledger/pricing'
 
-import type { Batch, WriteOutcome, WrittenCall } from '../batch.ts'
+import type { Batch, SpanLink, WriteOutcome, WrittenCall } from '../batch.ts'
 import { callColumns, noUsage, type CallRow } from './call-row.ts'
 import { contributionColumns, toContribution, type Contribution } from '../rollups/contributions.ts'
 import { writeEvents } from '../events/events.ts'
@@ -18,7 +18,7 @@ import { namesOneAnswer, type Decision, type TraceSpan } from '../traces/settle.
 import { besides } from '../sqlite/side-by-side.ts'
 import { columnsUsed, insertSparse, sparseText } from '../sqlite/sparse-rows.ts'
 import type { Sqlite } from '../sqlite/sqlite.ts'
-import { dayOf, growTraces } from '../traces/trace-spans.ts'
+import { dayOf, growTraces, type TraceChanges } from '../traces/trace-spans.ts'
 import type { Zone } from '../zone.ts'
 
 /** What writing leans on, opened once per store. */
@@ -49,17 +49,18 @@ export async function writeBatch(context: WriteContext, batch: Batch): Promise<W
   const counters = new Map<string, number>()
   const fresh = await freshCalls(db, batch.calls, counters)
   await context.interning.begin()
-  const { decisions, revised, overLimit } = await decide(context, fresh, batch)
-  if (overLimit) addTo(counters, 'trace_spans_over_limit')
 
   const changes: Changes = { delta: emptyDelta(), sessions: new Map(), counters, uncounted: 0, unpriced: 0 }
-  await besides(async (start) => {
-    const rows = await prepareRows(context, { calls: fresh, decisions })
+  const { decisions, revised } = await besides(async (start) => {
+    const decided = await decide(context, fresh, { links: batch.links ?? [], start })
+    if (decided.overLimit) addTo(counters, 'trace_spans_over_limit')
+    const rows = await prepareRows(context, { calls: fresh, decisions: decided.decisions })
     await insertRows(context, { rows, changes, start })
-    if (revised.length > 0) await revise(context, revised, changes.delta)
+    if (decided.revised.length > 0) await revise(context, decided.revised, changes.delta)
     // In this order: SQLite widens sessions while the rows of rollups that it has read are merged.
     start(applyDelta(db, changes.delta))
     start(touchSessions(db, changes.sessions))
+    return decided
   })
   if (revised.length > 0) await rereadBounds(db, changes.delta, context.zone)
   const events = await writeEvents({ ...context, maxStartMs: MAX_START_MS }, batch, {
@@ -80,10 +81,7 @@ export async function writeBatch(context: WriteContext, batch: Batch): Promise<W
 }
 
 /** What events may name of the calls that are new, or somebody else's now. */
-function namedCalls(
-  fresh: readonly WrittenCall[],
-  { decisions, revised }: Pick<Awaited<ReturnType<typeof decide>>, 'decisions' | 'revised'>,
-): NameableCall[] {
+function namedCalls(fresh: readonly WrittenCall[], { decisions, revised }: Pick<TraceChanges, 'decisions' | 'revised'>): NameableCall[] {
   return [
     ...fresh.map((call): NameableCall => {
       const { startMs, spanId, traceId, responseId } = call
@@ -248,13 +246,13 @@ async function findKnown(db: Sqlite, calls: readonly WrittenCall[]): Promise<Rea
 async function decide(
   { db, nowMs }: WriteContext,
   fresh: readonly WrittenCall[],
-  { links = [] }: Batch,
-): Promise<Awaited<ReturnType<typeof growTraces>>> {
+  { links, start }: { links: readonly SpanLink[]; start: (remembering: Promise<unknown>) => void },
+): Promise<TraceChanges> {
   const today = dayOf(nowMs())
   const isMixed = await noteReports(db, fresh, today)
   const open = fresh.filter((call) => call.settled !== true || (isMixed && namesOneAnswer(call.responseId)))
   if (open.length === 0 && links.length === 0) return { decisions: new Map(), revised: [], overLimit: false }
-  return growTraces(db, { calls: open, links, nowMs: nowMs() })
+  return growTraces(db, { calls: open, links, nowMs: nowMs(), start })
 }
 
 /** Calls in the ledger that now count otherwise, or for somebody else: their row and their share of the rollups change. */
