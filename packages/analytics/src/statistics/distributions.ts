@@ -29,8 +29,13 @@ function orZero(probability: () => number): number {
   }
 }
 
+/** Beyond this what is left of the normal distribution is too small for a double. */
+const NORMAL_ENDS = 39
+
 /** P(Z <= z) of the standard normal distribution. */
 export function normalCdf(z: number): number {
+  // The library says NaN of some z from about 90,000 on (of 172773685.12208658, say).
+  if (Math.abs(z) > NORMAL_ENDS) return z > 0 ? 1 : 0
   return orZero(() => cephes().ndtr(z))
 }
 

@@ -40,6 +40,9 @@ describe('statistics hold what they must', () => {
   it('what is too improbable for a double has probability 0', () => {
     expect(normalTwoSided(60)).toBe(0)
     expect(normalCdf(-60)).toBe(0)
+    // The library itself says NaN of this one.
+    expect([normalCdf(172773685.12208658), normalCdf(-172773685.12208658)]).toEqual([1, 0])
+    expect([normalCdf(Infinity), normalCdf(1e200), normalCdf(-Infinity)]).toEqual([1, 1, 0])
     expect(studentTwoSided(1e200, 50)).toBe(0)
     expect(chiSquaredTail(5000, 2)).toBe(0)
     expect(binomialCdf(1, 5000, 0.5)).toBe(0)
