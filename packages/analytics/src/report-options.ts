@@ -42,7 +42,23 @@ export const reportOptions = {
     values: ['stages', 'barriers', 'timing'],
   },
   experiment: { says: 'compare the variants of this experiment' },
-  metric: { says: 'what is compared between variants', values: ['requests', 'cost_usd', 'error_rate', 'active', 'goals'] },
+  metric: {
+    says: 'what is compared between variants',
+    values: [
+      'requests',
+      'cost_usd',
+      'cost_per_request_usd',
+      'error_rate',
+      'retry_rate',
+      'active',
+      'goals',
+      'satisfaction',
+      'latency_p50_ms',
+      'latency_p95_ms',
+    ],
+  },
+  secondary: { says: 'what is compared besides, each with its own rows: cost_usd,error_rate' },
+  plan: { says: 'an experiment before it starts: the least difference that it could tell: control:0.8,b:0.2' },
   window: { says: 'how long after the first exposure counts: 72 hours, or all the time up to as_of', values: ['72h', 'end'] },
   weights: { says: 'how users were to be split between variants, where exposures do not tell it or tell it wrong: control:0.8,b:0.2' },
   peeking: { says: 'intervals for one look at the end, or for any number of looks (wider)', values: ['once', 'allowed'] },
@@ -65,6 +81,7 @@ export const reportOptions = {
   advanced_features: { says: 'which features are advanced: analysis,agents' },
   date: { says: 'daily, weekly, monthly, quarterly: the one that holds this date; the last that is over by default' },
   section: { says: 'only this section of a report that has several' },
+  outliers: { says: 'means with extreme values of users, or with those above the 99.5 % quantile cut off', values: ['kept', 'capped'] },
   adjust: { says: 'take out what the two weeks before explain (CUPED)', values: ['none', 'before'] },
 } as const satisfies Record<string, ReportOption>
 
@@ -127,15 +144,16 @@ export function namesOf(option: ReportOptionName, options: GivenOptions): string
 }
 
 /** `control:0.8,b:0.2` as weights by name; undefined where none were given. @throws QueryError for what is no such list */
-export function weightsOf({ weights }: GivenOptions): ReadonlyMap<string, number> | undefined {
-  if (weights === undefined) return undefined
-  const parts = weights.split(',').map((part) => /^(.+):\s*(\d{1,9}(?:\.\d{1,12})?)$/.exec(part.trim()))
+export function weightsOf(option: 'weights' | 'plan', options: GivenOptions): ReadonlyMap<string, number> | undefined {
+  const text = options[option]
+  if (text === undefined) return undefined
+  const parts = text.split(',').map((part) => /^(.+):\s*(\d{1,9}(?:\.\d{1,12})?)$/.exec(part.trim()))
   const named = new Map(parts.map((part) => [part?.[1]?.trim() ?? '', Number(part?.[2])]))
   const isOfAll = parts.every((part) => part !== null) && named.size === parts.length && !named.has('') && parts.length <= 100
   if (isOfAll && [...named.values()].filter((weight) => weight > 0).length >= 2) return named
   throw new QueryError(
-    `Cannot read weights ${JSON.stringify(weights)}. Write each variant once with its weight, at least two above 0: control:0.8,b:0.2.`,
-    { given: weights },
+    `Cannot read ${option} ${JSON.stringify(text)}. Write each variant once with its weight, at least two above 0: control:0.8,b:0.2.`,
+    { given: text },
   )
 }
 

@@ -92,9 +92,12 @@ const reports: Readonly<Record<string, Report>> = {
   experiments: people('what users of each variant did: --experiment NAME; alone it lists experiments', tellExperiments, [
     'experiment',
     'metric',
+    'secondary',
     'window',
     'weights',
+    'plan',
     'peeking',
+    'outliers',
     'adjust',
   ]),
   retention_insights: people('which features go together with staying', tellRetentionInsights),

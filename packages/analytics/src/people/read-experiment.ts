@@ -1,18 +1,9 @@
 import type { Frame } from '../read/frame.ts'
 import { readRows } from '../ledger/snapshot.ts'
-
-/** A user who was shown a variant, and what the user did in the time that counts. */
-export interface ExposedUser {
-  readonly userId: number
-  readonly variant: string
-  readonly requests: number
-  readonly errors: number
-  /** Of the calls that have a price. */
-  readonly costNanoUsd: number
-  readonly reachedGoal: boolean
-  /** Requests in the two weeks before. */
-  readonly requestsBefore: number
-}
+import { sameTarget } from '../plan/latest-events.ts'
+import type { ExposedUser, Reading } from './exposed-user.ts'
+import { readRetries } from './read-retries.ts'
+import { eachCall, openCallWords } from './user-calls.ts'
 
 /** The users of an experiment. */
 export interface Exposed {
@@ -24,6 +15,7 @@ export interface Exposed {
 }
 
 const BEFORE_MS = 14 * 86_400_000
+const spansOf = 'SELECT CAST(value->>0 AS INTEGER) AS user_id, value->>1 AS from_ms, value->>2 AS to_ms FROM json_each(?1)'
 
 /** The experiments that anybody was exposed to before `as_of`, with the number of users. */
 export function readExperiments({ store, clock }: Frame): Promise<[name: string, variants: number, users: number, firstMs: number][]> {
@@ -36,33 +28,129 @@ export function readExperiments({ store, clock }: Frame): Promise<[name: string,
   })
 }
 
-/**
- * Reads what each user did from the first exposure on, for `windowMs` or, where undefined, up to `as_of`. Who saw several
- * variants says nothing of any.
- */
-export async function readExposed(frame: Frame, experiment: string, windowMs: number | undefined): Promise<Exposed> {
-  const { store, clock } = frame
+/** What is read of each user. */
+interface Asked {
+  /** How long after the first exposure counts; undefined for all the time up to `as_of`. */
+  readonly windowMs: number | undefined
+  readonly reads: ReadonlySet<Reading>
+}
+
+/** Reads what each user did from the first exposure on. Exposures from `period.toMs` on are none; who saw several variants says nothing of any. */
+export async function readExposed(frame: Frame, experiment: string, asked: Asked): Promise<Exposed> {
+  const { store, clock, period } = frame
   const rows = await readRows<[userId: number, variant: string, firstMs: number]>(store, {
     text: `SELECT json_group_array(json_array(user_id, variant, first_ms)) AS rows FROM (
       SELECT e.user_id, e.outcome AS variant, min(e.start_ms) AS first_ms
       FROM event_subjects AS s JOIN events AS e ON e.subject_id = s.subject_id
       WHERE s.kind = 'exposed' AND s.name = ? AND e.outcome IS NOT NULL AND e.user_id <> 0 AND e.start_ms < ?
       GROUP BY e.user_id, e.outcome)`,
-    values: [experiment, clock.asOfMs],
+    values: [experiment, Math.min(clock.asOfMs, period.toMs)],
   })
   const seen = new Map<number, number>()
   for (const [userId] of rows) seen.set(userId, (seen.get(userId) ?? 0) + 1)
   const single = rows.filter(([userId]) => seen.get(userId) === 1)
-  const known = single.filter(([, , firstMs]) => windowMs === undefined || firstMs + windowMs <= clock.asOfMs)
-  const spans = known.map(([userId, , firstMs]) => [userId, firstMs, windowMs === undefined ? clock.asOfMs : firstMs + windowMs])
+  const { users, pending } = await readUsers(frame, single, asked)
+  return { users, pending, mixed: [...seen.values()].filter((variants) => variants > 1).length }
+}
+
+/** The users with a call from `fromMs` on, as if each had been exposed to something with the first of them. */
+export async function readAsIfExposed(frame: Frame, fromMs: number, asked: Asked): Promise<readonly ExposedUser[]> {
+  const rows = await readRows<[userId: number, variant: string, firstMs: number]>(frame.store, {
+    text: `SELECT json_group_array(json_array(user_id, '', first_ms)) AS rows FROM (
+      SELECT user_id, min(start_ms) AS first_ms FROM llm_calls
+      WHERE counted = 1 AND user_id <> 0 AND start_ms >= ? AND start_ms < ? GROUP BY user_id)`,
+    values: [fromMs, Math.min(frame.clock.asOfMs, frame.period.toMs)],
+  })
+  return (await readUsers(frame, rows, asked)).users
+}
+
+/** A user's time in an experiment. */
+type Span = readonly [userId: number, fromMs: number, toMs: number]
+
+async function readUsers(
+  frame: Frame,
+  exposures: readonly (readonly [userId: number, variant: string, firstMs: number])[],
+  { windowMs, reads }: Asked,
+): Promise<{ users: ExposedUser[]; pending: number }> {
+  const { asOfMs } = frame.clock
+  const known = exposures.filter(([, , firstMs]) => windowMs === undefined || firstMs + windowMs <= asOfMs)
+  const spans = known.map(([userId, , firstMs]): Span => [userId, firstMs, windowMs === undefined ? asOfMs : firstMs + windowMs])
   const did = await readSums(frame, spans)
+  const calls = reads.has('latencies') || reads.has('retries') ? await readCalls(frame, spans, reads.has('retries')) : undefined
+  const satisfaction = reads.has('feedback') ? await readSatisfaction(frame, spans) : undefined
   return {
-    mixed: [...seen.values()].filter((variants) => variants > 1).length,
-    pending: single.length - known.length,
+    pending: exposures.length - known.length,
     users: known.map(([userId, variant]) => {
       const [requests = 0, errors = 0, costNanoUsd = 0, goals = 0, requestsBefore = 0] = did.get(userId) ?? []
-      return { userId, variant, requests, errors, costNanoUsd, reachedGoal: goals > 0, requestsBefore }
+      const own = calls?.of.get(userId)
+      return {
+        userId,
+        variant,
+        requests,
+        errors,
+        costNanoUsd,
+        reachedGoal: goals > 0,
+        requestsBefore,
+        latenciesMs: own?.latenciesMs ?? [],
+        retries: calls?.areRetriesTold === true ? (own?.retries ?? 0) : null,
+        satisfaction: satisfaction?.get(userId) ?? null,
+      }
     }),
+  }
+}
+
+interface CallsOfUser {
+  readonly latenciesMs: number[]
+  retries: number
+}
+
+async function readCalls(
+  frame: Frame,
+  spans: readonly Span[],
+  withRetries: boolean,
+): Promise<{ of: ReadonlyMap<number, CallsOfUser>; areRetriesTold: boolean }> {
+  const period = wholeOf(spans)
+  const retries = withRetries ? await readRetries(frame, period) : undefined
+  const everybody = { ...frame, where: undefined, dimensions: [] }
+  const of = new Map(spans.map(([userId, fromMs, toMs]) => [userId, { fromMs, toMs, latenciesMs: [] as number[], retries: 0 }]))
+  await eachCall(everybody, await openCallWords(everybody, { retries }), {
+    period,
+    userIds: spans.map(([userId]) => userId),
+    take: ({ userId, startMs, endMs, isRetry }) => {
+      const own = of.get(userId)
+      if (own === undefined || startMs < own.fromMs || startMs >= own.toMs) return
+      own.latenciesMs.push(endMs - startMs)
+      if (isRetry) own.retries++
+    },
+  })
+  return { of, areRetriesTold: retries !== undefined }
+}
+
+/** By user the mean of the feedback of people within the span, of each name and target the latest. */
+async function readSatisfaction({ store }: Frame, spans: readonly Span[]): Promise<ReadonlyMap<number, number>> {
+  const rows = await readRows<[userId: number, satisfaction: number]>(store, {
+    text: `WITH spans AS MATERIALIZED (${spansOf})
+      SELECT json_group_array(json_array(user_id, satisfaction)) AS rows FROM (
+        SELECT user_id, avg(satisfaction) AS satisfaction FROM (
+          SELECT e.user_id, (e.value - e.min) / (e.max - e.min) * 10 AS satisfaction,
+            max(printf('%019d', e.start_ms * 1024 + e.start_fraction) || hex(e.span_id) || hex(e.trace_id)) AS latest
+          FROM event_subjects AS s CROSS JOIN events AS e ON e.subject_id = s.subject_id
+          CROSS JOIN (SELECT user_id, from_ms, to_ms FROM spans GROUP BY user_id) AS x ON x.user_id = e.user_id
+          WHERE s.kind = 'feedback' AND s.source = 'human' AND (e.value IS NOT NULL OR e.outcome IS NOT NULL)
+            AND e.start_ms >= x.from_ms AND e.start_ms < x.to_ms
+          GROUP BY e.user_id, s.name, ${sameTarget})
+        WHERE satisfaction IS NOT NULL GROUP BY user_id)`,
+    values: [JSON.stringify(spans)],
+  })
+  // Whose answers are added up first is not the same in every ledger; the last bits of a double would tell.
+  return new Map(rows.map(([userId, satisfaction]) => [userId, Math.round(satisfaction * 1e9) / 1e9]))
+}
+
+/** From the first instant of any span to the last of any. */
+function wholeOf(spans: readonly Span[]): { fromMs: number; toMs: number } {
+  return {
+    fromMs: spans.reduce((least, [, fromMs]) => Math.min(least, fromMs), Number.MAX_SAFE_INTEGER),
+    toMs: spans.reduce((most, [, , toMs]) => Math.max(most, toMs), 0),
   }
 }
 
@@ -74,8 +162,8 @@ export interface ToldShares {
   readonly changed: boolean
 }
 
-/** Reads the shares that exposures before `as_of` carry. */
-export async function readShares({ store, clock }: Frame, experiment: string): Promise<ToldShares> {
+/** Reads the shares that the exposures of the period carry. */
+export async function readShares({ store, clock, period }: Frame, experiment: string): Promise<ToldShares> {
   const rows = await readRows<[variant: string, share: number, told: number]>(store, {
     // The key is of one width and holds all that tells two events apart: the row of its max() is the latest (as in latest-events.ts).
     text: `SELECT json_group_array(json_array(outcome, value, told)) AS rows FROM (
@@ -84,18 +172,17 @@ export async function readShares({ store, clock }: Frame, experiment: string): P
       FROM event_subjects AS s JOIN events AS e ON e.subject_id = s.subject_id
       WHERE s.kind = 'exposed' AND s.name = ? AND e.outcome IS NOT NULL AND e.value IS NOT NULL AND e.user_id <> 0 AND e.start_ms < ?
       GROUP BY e.outcome)`,
-    values: [experiment, clock.asOfMs],
+    values: [experiment, Math.min(clock.asOfMs, period.toMs)],
   })
   return { shares: new Map(rows.map(([variant, share]) => [variant, share])), changed: rows.some(([, , told]) => told > 1) }
 }
 
 /** By user: requests, errors, cost, goals within the span, and requests before it. `spans` are [user, from, to]. */
-async function readSums({ store }: Frame, spans: readonly (readonly number[])[]): Promise<ReadonlyMap<number, number[]>> {
-  const first = spans.reduce((least, [, fromMs = 0]) => Math.min(least, fromMs), Number.MAX_SAFE_INTEGER)
-  const last = spans.reduce((most, [, , toMs = 0]) => Math.max(most, toMs), 0)
+async function readSums({ store }: Frame, spans: readonly Span[]): Promise<ReadonlyMap<number, number[]>> {
+  const { fromMs, toMs } = wholeOf(spans)
   const rows = await readRows<[userId: number, ...sums: number[]]>(store, {
     // The calls come first: there is no index of them by user. GROUP BY and CAST let SQLite index the spans, of which each user has one.
-    text: `WITH spans AS MATERIALIZED (SELECT CAST(value->>0 AS INTEGER) AS user_id, value->>1 AS from_ms, value->>2 AS to_ms FROM json_each(?1))
+    text: `WITH spans AS MATERIALIZED (${spansOf})
       SELECT json_group_array(json_array(user_id, requests, errors, cost, goals, before)) AS rows FROM (
         SELECT user_id, sum(requests) AS requests, sum(errors) AS errors, sum(cost) AS cost, sum(goals) AS goals, sum(before) AS before FROM (
           SELECT c.user_id, sum(c.start_ms >= x.from_ms) AS requests, sum(c.start_ms >= x.from_ms AND k.status = 'error') AS errors,
@@ -108,7 +195,7 @@ async function readSums({ store }: Frame, spans: readonly (readonly number[])[])
           CROSS JOIN (SELECT user_id, from_ms, to_ms FROM spans GROUP BY user_id) AS x ON x.user_id = e.user_id
           WHERE s.kind = 'goal' AND e.outcome = 'success' AND e.start_ms >= x.from_ms AND e.start_ms < x.to_ms GROUP BY e.user_id)
         GROUP BY user_id)`,
-    values: [JSON.stringify(spans), first - BEFORE_MS, last],
+    values: [JSON.stringify(spans), fromMs - BEFORE_MS, toMs],
   })
   return new Map(rows.map(([userId, ...sums]) => [userId, sums]))
 }

@@ -3,7 +3,7 @@ import type { Said } from '../sums/group.ts'
 import type { Scope } from './scope.ts'
 
 /** What makes two events say the same thing anew, besides user and name: what they are about. */
-const target = `e.target_kind, CASE e.target_kind WHEN 'session' THEN e.session_id WHEN 'itself' THEN hex(e.span_id) || hex(e.trace_id)
+export const sameTarget = `e.target_kind, CASE e.target_kind WHEN 'session' THEN e.session_id WHEN 'itself' THEN hex(e.span_id) || hex(e.trace_id)
   ELSE e.target END`
 
 /**
@@ -13,11 +13,11 @@ const target = `e.target_kind, CASE e.target_kind WHEN 'session' THEN e.session_
 const replacing: Readonly<Record<Said, { only: string; same: string }>> = {
   feedback: {
     only: "s.kind = 'feedback' AND s.source = 'human' AND (e.value IS NOT NULL OR e.outcome IS NOT NULL)",
-    same: `e.user_id, s.name, ${target}`,
+    same: `e.user_id, s.name, ${sameTarget}`,
   },
   nps: { only: "s.kind = 'nps' AND e.value IS NOT NULL AND e.user_id <> 0", same: 'e.user_id' },
-  goals: { only: "s.kind = 'goal' AND e.outcome IS NOT NULL AND e.step IS NULL", same: `e.user_id, s.name, ${target}` },
-  revenue: { only: "s.kind = 'revenue' AND e.amount_nano_usd IS NOT NULL", same: `e.user_id, s.name, ${target}` },
+  goals: { only: "s.kind = 'goal' AND e.outcome IS NOT NULL AND e.step IS NULL", same: `e.user_id, s.name, ${sameTarget}` },
+  revenue: { only: "s.kind = 'revenue' AND e.amount_nano_usd IS NOT NULL", same: `e.user_id, s.name, ${sameTarget}` },
 }
 
 /** Two of five stars, on a scale from 0 to 10; a thumb down is 0. */
@@ -57,7 +57,7 @@ export function latestEvents(said: Said, scope: Scope): Fragment {
  */
 export function allRatings({ period }: Scope): Fragment {
   return sql`(SELECT ${raw(columns.map((column) => `e.${column}`).join(', '))}, e.start_fraction, e.span_id, e.trace_id,
-      json_array(s.name, ${raw(target)}) AS about, (e.value - e.min) / (e.max - e.min) * 10 AS satisfaction
+      json_array(s.name, ${raw(sameTarget)}) AS about, (e.value - e.min) / (e.max - e.min) * 10 AS satisfaction
     FROM event_subjects AS s CROSS JOIN events AS e ON e.subject_id = s.subject_id
     WHERE ${raw(replacing.feedback.only)} AND e.start_ms >= ${period.fromMs} AND e.start_ms < ${period.toMs})`
 }
@@ -73,7 +73,7 @@ export function dislikedAnswers(period: Scope['period']): Fragment {
 /** The same of scores by whomever: people, rules and judging models, with `name` and `source`. */
 export function scoreEvents(scope: Scope): Fragment {
   const only = "s.kind = 'feedback' AND (e.value IS NOT NULL OR e.outcome IS NOT NULL)"
-  return latestOf({ only, same: `e.user_id, s.name, s.source, ${target}` }, scope)
+  return latestOf({ only, same: `e.user_id, s.name, s.source, ${sameTarget}` }, scope)
 }
 
 function latestOf(

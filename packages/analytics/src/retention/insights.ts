@@ -1,4 +1,5 @@
 import { associations, type Association } from './associations.ts'
+import { seededRandom } from '../statistics/seeded-random.ts'
 import { phi, youden, type TwoByTwo } from '../statistics/two-by-two.ts'
 import { activeDays, isActive, type UserHistory } from '../behavior/user-history.ts'
 
@@ -120,17 +121,6 @@ export function bestThresholdInterval(
   best.sort((a, b) => a - b)
   const [low, high] = [best[Math.floor(best.length * 0.025)], best[Math.ceil(best.length * 0.975) - 1]]
   return low === undefined || high === undefined ? undefined : [low, high]
-}
-
-/** Mulberry32 (https://gist.github.com/tommyettinger/46a874533244883189143505d203312c, read 2026-11-26; public domain). */
-function seededRandom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
 }
 
 /** The threshold that tells most, the least of equals; undefined where none tells anything. */

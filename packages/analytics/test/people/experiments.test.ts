@@ -4,8 +4,10 @@ import type { LedgerEvent } from '@spanledger/conventions'
 import type { Store } from '@spanledger/store'
 
 import { openAnalytics, type Analytics, type Cell } from '../../src/index.ts'
+import { experimentMetrics } from '../../src/people/experiment-metrics.ts'
+import { falseDiscoveryRates } from '../../src/statistics/many-tests.ts'
 import { compareMeans, meanFacts } from '../../src/statistics/means.ts'
-import { ledgerOf, type CallWords } from '../ledger.ts'
+import { callOf, ledgerOf, type CallWords } from '../ledger.ts'
 
 const START = Date.parse('2026-03-01T00:00:00Z')
 const HOUR = 3_600_000
@@ -85,7 +87,8 @@ describe('experiments', () => {
   })
 
   it('compare what users did in 72 hours from the first exposure on, by user', async () => {
-    const { rows, meta } = await analytics.report('experiments', { options: { experiment: 'new_chat_ui' } })
+    // A user of the control was exposed an hour before, so that it is not over: it is up to the eighth.
+    const { rows, meta } = await analytics.report('experiments', { until: '2026-03-08', options: { experiment: 'new_chat_ui' } })
     const values = (arm: string): number[] => users.filter((user) => user.arm === arm).map(({ n }) => requestsOf(arm, n))
     const [a, b] = [meanFacts(values('control')), meanFacts(values('variant_a'))]
     const expected = a === null || b === null ? null : compareMeans(a, b)
@@ -99,20 +102,134 @@ describe('experiments', () => {
       ci_low: expect.closeTo(expected?.interval[0] ?? 0, 9) as Cell,
     })
     expect(meta.warnings).toContain('1 users saw more than one variant and are left out')
+    expect(meta.warnings).toEqual(['1 users saw more than one variant and are left out', expect.stringMatching(/^p and intervals hold/)])
+  })
+
+  it('are running as long as the time of any user is, unless one may look at any time', async () => {
+    const stateOf = async (options: Record<string, string>): Promise<Cell | undefined> =>
+      (await analytics.report('experiments', { options: { experiment: 'new_chat_ui', ...options } })).rows[1]?.['state']
+    expect(await stateOf({})).toBe('running')
+    expect(await stateOf({ peeking: 'allowed' })).toBe('significant')
+    expect(await stateOf({ peeking: 'allowed', metric: 'active' })).toBe('no_data')
+    expect(await stateOf({ peeking: 'allowed', metric: 'goals' })).toBe('running')
+    expect(await stateOf({ window: 'end', metric: 'goals' })).toBe('inconclusive')
+    const { meta } = await analytics.report('experiments', { options: { experiment: 'new_chat_ui' } })
     expect(meta.warnings).toContain('1 users were exposed less than 72 hours before as_of and are left out')
   })
 
-  it.each(['requests', 'cost_usd', 'error_rate', 'active', 'goals'])(
-    'say what each of their columns is where %s is compared',
-    async (metric) => {
-      const { columns, definitions = [] } = await analytics.report('experiments', {
-        explain: true,
-        options: { experiment: 'new_chat_ui', metric },
-      })
-      expect(definitions.map(({ key }) => key)).toEqual(columns.map(({ key }) => key))
-      expect(definitions.filter(({ says }) => says.length < 8)).toEqual([])
-    },
-  )
+  it('hold the comparisons of secondary metrics together', async () => {
+    const ask = async (options: Record<string, string>): Promise<readonly Readonly<Record<string, Cell>>[]> =>
+      (await analytics.report('experiments', { options: { experiment: 'new_chat_ui', ...options } })).rows
+    const secondary = ['cost_usd', 'error_rate', 'goals']
+    const alone = await Promise.all(secondary.map(async (metric) => (await ask({ metric }))[1]))
+    const rows = await ask({ metric: 'requests', secondary: 'cost_usd, error_rate, requests, goals' })
+    expect(rows.map(({ metric, variant }) => [metric, variant])).toEqual(
+      ['requests', ...secondary].flatMap((metric) => [
+        [metric, 'control'],
+        [metric, 'variant_a'],
+      ]),
+    )
+    const q = falseDiscoveryRates(alone.map((row) => Number(row?.['p'])))
+    expect(rows.filter(({ variant }) => variant !== 'control').map(({ p }) => p)).toEqual([
+      (await ask({ metric: 'requests' }))[1]?.['p'],
+      ...q,
+    ])
+    expect(q).not.toEqual(alone.map((row) => row?.['p']))
+    await expect(ask({ secondary: 'costs_usd' })).rejects.toThrow('Did you mean "cost_usd"')
+  })
+
+  it('that have not begun are told what they could tell, of the users there were', async () => {
+    const plan = async (text: string) =>
+      await analytics.report('experiments', { since: '2026-03-01', options: { plan: text, secondary: 'goals' } })
+    const { rows, meta } = await plan('variant_a:1,control:1')
+    const requests = [...users.map(({ arm, n }) => requestsOf(arm, n)), 1]
+    const facts = meanFacts(requests)
+    const detectable = 2.801585218112968 * Math.sqrt((2 * (facts?.variance ?? 0)) / 160)
+    expect(rows.slice(0, 2)).toEqual([
+      {
+        variant: 'control',
+        metric: 'requests',
+        users: 160,
+        planned_share: 0.5,
+        value: expect.closeTo(facts?.mean ?? 0, 12) as Cell,
+        detectable: null,
+        detectable_lift: null,
+      },
+      {
+        variant: 'variant_a',
+        metric: 'requests',
+        users: 160,
+        planned_share: 0.5,
+        value: expect.closeTo(facts?.mean ?? 0, 12) as Cell,
+        detectable: expect.closeTo(detectable, 9) as Cell,
+        detectable_lift: expect.closeTo(detectable / (facts?.mean ?? 0), 9) as Cell,
+      },
+    ])
+    expect(rows.map(({ metric }) => metric)).toEqual(['requests', 'requests', 'goals', 'goals'])
+    expect(meta.warnings[0]).toBe('321 users are looked at as if each had been exposed with the first call of the period')
+    const lopsided = await plan('control:0.8,variant_a:0.2')
+    expect(lopsided.rows.map((row) => row['users'])).toEqual([256, 64, 256, 64])
+    expect(Number(lopsided.rows[1]?.['detectable'])).toBeGreaterThan(detectable)
+    await expect(plan('control')).rejects.toThrow('Cannot read plan')
+  })
+
+  it('compare what users said, how long they waited and what they asked again', async () => {
+    const people = ['control', 'b'].flatMap((arm) => Array.from({ length: 3 }, (_, n) => ({ arm, user: `${arm}-${n}` })))
+    const ledger = await ledgerOf([])
+    const calls = people.flatMap(({ arm, user }, n) =>
+      [0, 1, 2].map((k) =>
+        Object.assign(callOf({ at: START + k * 60_000, user, latencyMs: (arm === 'b' ? 1000 : 100) * (k + 1) }), {
+          // The second asks what the first asked.
+          fingerprint: n * 10 + (arm === 'b' && k === 1 ? 0 : k),
+        }),
+      ),
+    )
+    const feedback = (user: string, value: number, at: number) => ({
+      ...event('goal', at, { user, name: 'rating', outcome: '', value }),
+      kind: 'feedback' as const,
+      outcome: undefined,
+      min: 1,
+      max: 5,
+    })
+    await ledger.write({
+      calls,
+      events: [
+        ...people.map(({ arm, user }) => event('exposed', START, { user, name: 'e', outcome: arm })),
+        feedback('control-0', 1, START + HOUR),
+        // Said again: the latest counts. Before the exposure and after 72 hours nothing does.
+        feedback('b-0', 1, START + HOUR),
+        feedback('b-0', 5, START + 2 * HOUR),
+        feedback('b-1', 3, START + HOUR),
+        feedback('b-1', 1, START - HOUR),
+        feedback('b-1', 1, START + 80 * HOUR),
+      ],
+    })
+    const { rows } = await openAnalytics(ledger, { now: () => AS_OF }).report('experiments', {
+      options: { experiment: 'e', metric: 'satisfaction', secondary: 'retry_rate,latency_p50_ms,latency_p95_ms' },
+    })
+    await ledger.close()
+    expect(
+      rows.map(({ metric, variant, users: count, measured, value, state }) => [metric, variant, count, measured, value, state]),
+    ).toEqual([
+      ['satisfaction', 'control', 3, 1, 0, 'control'],
+      ['satisfaction', 'b', 3, 2, 7.5, 'no_data'],
+      ['retry_rate', 'control', 3, 3, 0, 'control'],
+      ['retry_rate', 'b', 3, 3, 1 / 3, 'no_data'],
+      ['latency_p50_ms', 'control', 3, 3, 200, 'control'],
+      ['latency_p50_ms', 'b', 3, 3, 2000, 'no_data'],
+      ['latency_p95_ms', 'control', 3, 3, 300, 'control'],
+      ['latency_p95_ms', 'b', 3, 3, 3000, 'no_data'],
+    ])
+  })
+
+  it.each(Object.keys(experimentMetrics))('say what each of their columns is where %s is compared', async (metric) => {
+    const { columns, definitions = [] } = await analytics.report('experiments', {
+      explain: true,
+      options: { experiment: 'new_chat_ui', metric },
+    })
+    expect(definitions.map(({ key }) => key)).toEqual(columns.map(({ key }) => key))
+    expect(definitions.filter(({ says }) => says.length < 8)).toEqual([])
+  })
 
   it('have wider intervals where one may look at any time', async () => {
     const width = async (peeking: string): Promise<number> => {

@@ -14,7 +14,14 @@ interface Picture {
   /** The columns that name a bar, where they are not those before the first number. */
   readonly named?: readonly string[]
   /** An estimate, and the value that means no difference. */
-  readonly interval?: { readonly value: string; readonly reference: number; readonly isRatio: boolean; readonly named: readonly string[] }
+  readonly interval?: {
+    readonly value: string
+    readonly reference: number
+    readonly isRatio: boolean
+    readonly named: readonly string[]
+    /** The column that says what the value is of: what does not share that of the first row has another unit and is left to the table. */
+    readonly of?: string
+  }
   readonly none?: true
 }
 
@@ -31,7 +38,7 @@ const pictures: Readonly<Record<string, Picture>> = {
   stickiness: { bars: 'users' },
   evolution: { lines: [['requests_per_day'], ['session_length_avg_s']] },
   thresholds: { lines: [['phi']] },
-  experiments: { interval: { value: 'difference', reference: 0, isRatio: false, named: ['variant'] } },
+  experiments: { interval: { value: 'difference', reference: 0, isRatio: false, named: ['variant'], of: 'metric' } },
   retention_insights: { interval: { value: 'odds_ratio', reference: 1, isRatio: true, named: ['factor'] } },
   bias: { interval: { value: 'ratio', reference: 1, isRatio: true, named: ['group', 'measure'] } },
   segments: { bars: 'users' },
@@ -95,10 +102,11 @@ function forecastChart(sheet: Sheet): Chart[] {
   ]
 }
 
-function intervalChart({ columns, rows }: Sheet, { value, reference, isRatio, named }: NonNullable<Picture['interval']>): Chart[] {
+function intervalChart({ columns, rows }: Sheet, { value, reference, isRatio, named, of }: NonNullable<Picture['interval']>): Chart[] {
   const column = columns.find(({ key }) => key === value)
   if (column === undefined) return []
-  const marks = rows.flatMap((row): IntervalChart['marks'] => {
+  const drawn = of === undefined ? rows : rows.filter((row) => row[of] === rows[0]?.[of])
+  const marks = drawn.flatMap((row): IntervalChart['marks'] => {
     const [at, low, high] = [value, 'ci_low', 'ci_high'].map((key) => numberOf(row[key]))
     if (at === null || at === undefined || low === null || low === undefined || high === null || high === undefined) return []
     if (isRatio && low <= 0) return []
