@@ -4,7 +4,7 @@ import { startStandIn } from '@spanledger/stand-in'
 import OpenAI from 'openai'
 import { LedgerSpanProcessor, LlmInstrumentation } from 'spanledger'
 
-/** What both programs here are: an app with two SDKs and a ledger. */
+/** What all programs here are: an app with two SDKs and a ledger. */
 export interface App {
   readonly path: string
   readonly client: { readonly chat: { readonly completions: { readonly create: (request: Request) => Promise<string> } } }

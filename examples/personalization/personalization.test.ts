@@ -1,3 +1,4 @@
+import { openAnalytics, openStore } from 'spanledger'
 import { describe, expect, it } from 'vitest'
 
 import { ask } from '../../test/app.ts'
@@ -33,6 +34,19 @@ describe('a model by preference', () => {
 })
 
 describe('an experiment', () => {
+  it('decides which component a user sees, and tells each exposure once', async () => {
+    const { path, stdout } = await runExample('personalization', { program: 'dist/feature-test.js' })
+    const better = '<main><p>Ask away</p><p>or pick up where you left off</p></main>'
+    expect(stdout.trim().split('\n')).toEqual(['user-12345: <main>Ask away</main>', `user-3: ${better}`, `user-3: ${better}`])
+    const store = await openStore({ path, readOnly: true })
+    const { rows } = await openAnalytics(store).report('experiments', { options: { experiment: 'new_chat_ui', window: 'end' } })
+    await store.close()
+    expect(rows.map(({ variant, users, planned_share: share }) => [variant, users, share])).toEqual([
+      ['control', 1, 0.5],
+      ['variant_a', 1, 0.5],
+    ])
+  })
+
   it('gives each user one variant, in every process, which decides the model that is asked', async () => {
     const [first, second] = await Promise.all([
       runExample('personalization', { program: 'dist/ab-test.js' }),
