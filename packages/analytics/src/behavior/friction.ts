@@ -49,8 +49,8 @@ const MIN_SHARE = 0.1
 const LONG_WAIT_MS = 10_000
 
 /** Whether a call failed for what its model or provider did. */
-export function isModelError(kind: CallKind | undefined): boolean {
-  return kind?.status === 'error' && modelErrorClasses.has(kind.errorClass)
+export function isModelError(kind: { readonly status: string; readonly errorClass?: string | undefined }): boolean {
+  return kind.status === 'error' && modelErrorClasses.has(kind.errorClass)
 }
 
 export function friction(input: FrictionInput): Friction {

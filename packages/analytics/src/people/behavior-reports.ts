@@ -1,4 +1,4 @@
-import { friction, frictionInWords, isModelError } from '../behavior/friction.ts'
+import { friction, frictionInWords } from '../behavior/friction.ts'
 import { mostRetried } from '../behavior/retries.ts'
 import { sessionMetrics } from '../behavior/session-metrics.ts'
 import { usagePatterns, usagePatternsInWords } from '../behavior/usage-patterns.ts'
@@ -14,7 +14,8 @@ import { readRatings } from './read-ratings.ts'
 import { readBehavior } from './read-behavior.ts'
 import { hasFingerprints, readRequestsByFeature } from './read-retries.ts'
 import { withoutFingerprints } from './retries-report.ts'
-import { readUsage, requestsOf } from './read-usage.ts'
+import { readRequests } from './read-requests.ts'
+import { readUsage } from './read-usage.ts'
 import { choiceOf, weeksOf } from '../report-options.ts'
 
 /** Sessions in numbers. */
@@ -60,23 +61,24 @@ export async function tellSessionMetrics({ frame, options }: PeopleAsked): Promi
 /** How users use the app: everybody of the filter, or one user. */
 export async function tellBehavior({ frame }: PeopleAsked): Promise<Told> {
   const patterns = usagePatterns(await readUsage(frame))
+  const { requests } = await readRequests(frame)
   return {
     seed: { user_behavior: usagePatternsInWords(patterns) },
     columns: {
-      requests: ['Requests', 'int', 'calls of users'],
+      requests: ['Requests', 'int', 'calls, those without a user too; the other columns are of users only'],
       user_days: ['User-days', 'int', 'days on which users called, added up over users'],
-      requests_per_active_day: ['Requests/day', 'number', 'requests / user_days'],
+      requests_per_active_day: ['Requests/day', 'number', 'requests of users / user_days'],
       peak_hours: ['Peak hours', 'string', 'the three local hours with most requests, in the order of the day'],
       session_length_avg_s: ['Session avg', 's', 'mean time from the first start to the last end of sessions that are over'],
       favorite_features: ['Features', 'string', 'the three features with most requests, and at least 5 % of them'],
       preferred_models: ['Models', 'string', 'the two requested models with most requests'],
     },
     rows:
-      patterns.requests === 0
+      requests === 0
         ? []
         : [
             {
-              requests: patterns.requests,
+              requests,
               user_days: patterns.userDays,
               requests_per_active_day: patterns.requestsPerActiveDay,
               peak_hours: patterns.peakHours.join(', '),
@@ -148,15 +150,14 @@ export async function tellEvolution({ frame, options }: PeopleAsked): Promise<To
 
 /** Where users struggle. */
 export async function tellFriction({ frame }: PeopleAsked): Promise<Told> {
-  const { totals, counts, words, rateLimited } = await readBehavior(frame, { counts: 'kinds', waits: true, messages: true })
+  const { totals, words, rateLimited } = await readBehavior(frame, { counts: 'kinds', waits: true, messages: true })
   const segmentOfUser = await segmentsOfUsers(frame.store, await frame.segments(), frame.clock.asOfMs)
   const powerUsers = [...segmentOfUser].filter(([, segment]) => segment === 'power').map(([userId]) => userId)
   // Most ledgers have none, and then the requests of features need not be counted.
   const asked = (await hasFingerprints(frame)) ? await readRequestsByFeature(frame) : { features: [], isTold: false }
   const limited = rateLimited ?? (await readRateLimited(frame))
   const found = friction({
-    requests: requestsOf(counts),
-    modelErrors: [...counts.kinds].reduce((sum, [kindId, count]) => (isModelError(words.kinds.get(kindId)) ? sum + count : sum), 0),
+    ...(await readRequests(frame)),
     totals,
     kinds: words.kinds,
     retries: mostRetried(asked.features),

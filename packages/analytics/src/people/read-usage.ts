@@ -25,7 +25,7 @@ export async function readUsage(frame: Frame): Promise<UsageCounts> {
 }
 
 /** The calls that were counted. */
-export function requestsOf({ kinds }: CallCounts): number {
+function requestsOf({ kinds }: CallCounts): number {
   return [...kinds.values()].reduce((sum, count) => sum + count, 0)
 }
 

@@ -99,6 +99,26 @@ describe('reports about behaviour', () => {
   })
 })
 
+it('calls without a user count among requests, and make nobody busier', async () => {
+  const calls = [
+    { at: '2026-01-05T10:00:00Z', user: 'ann' },
+    { at: '2026-01-05T10:01:00Z', user: 'ann' },
+    { at: '2026-01-05T10:02:00Z' },
+    { at: '2026-01-05T10:03:00Z', status: 'error' as const, errorClass: 'timeout' as const },
+  ]
+  for (const isKept of [false, true]) {
+    const store = await ledgerOf(calls)
+    if (isKept) await store.closeDays()
+    const analytics = openAnalytics(store, { now: () => Date.parse('2026-01-12T00:00:00Z') })
+    const behavior = await analytics.report('behavior')
+    expect(behavior.rows[0]).toMatchObject({ requests: 4, user_days: 1, requests_per_active_day: 2 })
+    const friction = await analytics.report('friction')
+    expect(friction.rows.find((row) => row['friction'] === 'model_errors')).toMatchObject({ n: 1, of: 4, share: 0.25 })
+    expect((await analytics.report('behavior', { user: 'ann' })).rows[0]).toMatchObject({ requests: 2 })
+    await store.close()
+  }
+})
+
 describe('a thumb down on the last answer', () => {
   const at = (minute: number): number => Date.parse('2026-01-05T10:00:00Z') + minute * 60_000
   /** About an answer, or a session as a whole. */

@@ -64,6 +64,21 @@ async function personOf(store: Store, user: string): Promise<string> {
   return String(id)
 }
 
+/** The calls without a user, and those of them that failed for what their model did. */
+async function anonymousCalls(
+  store: Store,
+  { fromMs, toMs }: { fromMs: number; toMs: number },
+): Promise<{ requests: number; modelErrors: number }> {
+  const [counted] = await store.all<{ requests: number; modelErrors: number }>(
+    `SELECT count(*) AS requests, coalesce(sum(k.status = 'error' AND k.error_class IN ('server_error', 'model_error', 'timeout', 'format_error', 'other')), 0)
+       AS modelErrors FROM llm_calls AS c JOIN kinds AS k USING (kind_id)
+     WHERE c.counted = 1 AND c.user_id = 0 AND c.start_ms >= ? AND c.start_ms < ?`,
+    fromMs,
+    toMs,
+  )
+  return { requests: counted?.requests ?? 0, modelErrors: counted?.modelErrors ?? 0 }
+}
+
 /** Whether the user of a call, if it was the last of its session, disliked it: by one call and one thumb at a time. */
 async function dislikedLastCalls(store: Store, asOfMs: number): Promise<(call: UserCall | undefined) => boolean> {
   const thumbs = await store.all<{ user: number; session: number; at: number; kind: string; target: string; value: number }>(
@@ -107,6 +122,9 @@ async function naive(store: Store, { fromMs, toMs, asOfMs }: Asked, user?: strin
   const all = sessionize(known, { asOfMs, retries: new Map() })
   const sessions = all.filter(isWithin)
   const calls = known.filter(isWithin)
+  const nobodys =
+    user === undefined ? await anonymousCalls(store, { fromMs, toMs: Math.min(toMs, asOfMs) }) : { requests: 0, modelErrors: 0 }
+  const requests = calls.length + nobodys.requests
   const said = new Map(
     (
       await store.all<{ session: number; kind: string; outcome: string }>(
@@ -138,8 +156,9 @@ async function naive(store: Store, { fromMs, toMs, asOfMs }: Asked, user?: strin
   const found = friction({ calls, sessions, retries: new Map(), powerUsers: new Set(), saidOf })
   return {
     session_metrics: sessions.length === 0 ? [] : [sessionMetrics(sessions, { asOfMs, saidOf, all })],
-    behavior: calls.length === 0 ? [] : [usagePatterns(calls, { sessions, local })],
-    friction: calls.length === 0 ? [] : [found.abandonment.patterns, found.abandonment.sessions, found.modelErrors, found.requests],
+    behavior: requests === 0 ? [] : [{ ...usagePatterns(calls, { sessions, local }), requests }],
+    friction:
+      requests === 0 ? [] : [found.abandonment.patterns, found.abandonment.sessions, found.modelErrors + nobodys.modelErrors, requests],
   }
 }
 
