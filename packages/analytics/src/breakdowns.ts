@@ -64,6 +64,8 @@ const qualityMetrics: readonly MetricName[] = [
   'users',
   'error_rate',
   'technical_success',
+  'outcome_success',
+  'outcome_coverage',
   'goals_told',
   'goal_success',
   'feedback_count',
@@ -73,15 +75,21 @@ const qualityMetrics: readonly MetricName[] = [
   'latency_p95_ms',
 ]
 
-/** A report that is one question, split by one dimension and any others asked for. */
+/** A report that is one question, split by one dimension and any others asked for, or by these in its place. */
 function breakdown(
   says: string,
-  { by, metrics = callMetrics, only }: { by: readonly string[]; metrics?: readonly MetricName[]; only?: ReportQuery['where'] },
+  {
+    by: own,
+    instead = false,
+    metrics = callMetrics,
+    only,
+  }: { by: readonly string[]; instead?: boolean; metrics?: readonly MetricName[]; only?: ReportQuery['where'] },
 ): Report {
   return {
     says,
     run: (store, clock, query, asked) => {
       const where = wholeWhere(query)
+      const by = instead && query.by.length > 0 ? [] : own
       return runQuery(
         store,
         clock,
@@ -159,7 +167,11 @@ export const breakdowns: Readonly<Record<string, Report>> = {
     only: { kind: 'presence', operator: 'exists', name: 'error' },
   }),
   overview: breakdown('all calls in one line; --compare previous says what changed', { by: [], metrics: overviewMetrics }),
-  quality: breakdown('errors, goals and what users say of each feature', { by: ['feature'], metrics: qualityMetrics }),
+  quality: breakdown('errors, goals and what users say of each feature, or of what --by names', {
+    by: ['feature'],
+    instead: true,
+    metrics: qualityMetrics,
+  }),
   nps: breakdown('how likely users recommend the app, by month', {
     by: ['time:month'],
     metrics: ['users', 'nps_answers', 'nps', 'nps_low', 'nps_high'],

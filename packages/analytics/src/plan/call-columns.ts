@@ -8,7 +8,7 @@ import type { Scope, Source } from './scope.ts'
 export type Share = (amount: string) => string
 
 /** What is read of a group together with its sums, or by itself. */
-export type GroupNeed = Exclude<Need, 'latency' | 'ttft' | Said>
+export type GroupNeed = Exclude<Need, 'latency' | 'ttft' | 'outcomes' | Said>
 
 type TokenSum = Extract<SumName, `${string}_tokens`> | 'web_searches'
 
@@ -107,6 +107,15 @@ export function isReadApart(need: Need): boolean {
 
 /** Whether a source can give a need. */
 export function gives(source: Source, need: Need): boolean {
-  if (need === 'latency' || need === 'ttft' || need === 'feedback' || need === 'nps' || need === 'goals' || need === 'revenue') return true
+  if (
+    need === 'latency' ||
+    need === 'ttft' ||
+    need === 'outcomes' ||
+    need === 'feedback' ||
+    need === 'nps' ||
+    need === 'goals' ||
+    need === 'revenue'
+  )
+    return true
   return needColumns[need][source] !== undefined
 }

@@ -70,6 +70,21 @@ export function dislikedAnswers(period: Scope['period']): Fragment {
       AND (c.target_kind IN ('call', 'response') OR c.target_kind = 'session' AND c.session_id <> 0)`
 }
 
+/**
+ * Rows `[session, kind of target, target, outcome]` of the goals of a period and of how its sessions ended, those that count more
+ * behind the others: a goal more than the end of its session, the later more than the earlier.
+ */
+export function toldOutcomes(period: Scope['period']): Fragment {
+  const goals = latestOf(replacing.goals, { period }, ['target_kind', 'target'])
+  return sql`SELECT json_group_array(json_array(session_id, target_kind, target, outcome)) AS rows FROM (
+    SELECT session_id, target_kind, target, outcome, 1 AS place, latest FROM ${goals}
+    UNION ALL SELECT e.session_id, e.target_kind, e.target, e.outcome, 0,
+        printf('%019d', e.start_ms * 1024 + e.start_fraction) || hex(e.span_id) || hex(e.trace_id)
+      FROM event_subjects AS s CROSS JOIN events AS e ON e.subject_id = s.subject_id
+      WHERE s.kind = 'session_end' AND e.outcome IS NOT NULL AND e.start_ms >= ${period.fromMs} AND e.start_ms < ${period.toMs}
+    ORDER BY place, latest)`
+}
+
 /** The same of scores by whomever: people, rules and judging models, with `name` and `source`. */
 export function scoreEvents(scope: Scope): Fragment {
   const only = "s.kind = 'feedback' AND (e.value IS NOT NULL OR e.outcome IS NOT NULL)"

@@ -1,5 +1,5 @@
 import type { Group } from '../sums/group.ts'
-import { cost, costSums, ratio, type Metric } from './metric.ts'
+import { cost, costSums, count, ratio, type Metric } from './metric.ts'
 import { normalQuantile } from '../statistics/distributions.ts'
 
 /** Nothing told in the whole period is unknown, not nothing earned; where others paid, who did not pay earned nothing. */
@@ -39,6 +39,27 @@ export const saidMetrics = {
     says: 'goals_reached / goals_told',
     needs: ['goals'],
     of: ({ goals }) => (goals === undefined ? null : ratio(goals.reached, goals.told)),
+  },
+  outcome_requests: {
+    label: 'Outcome known',
+    type: 'int',
+    says: 'requests whose outcome the app told in the period: by a goal about the call, else the last goal in its session, else its sessionEnd',
+    needs: ['outcomes'],
+    of: (g) => g.outcomes?.known ?? 0,
+  },
+  outcome_success: {
+    label: 'Outcome %',
+    type: 'rate',
+    says: 'of those requests, the ones that reached their goal, or whose session was completed',
+    needs: ['outcomes'],
+    of: ({ outcomes }) => (outcomes === undefined ? null : ratio(outcomes.succeeded, outcomes.known)),
+  },
+  outcome_coverage: {
+    label: 'Known %',
+    type: 'rate',
+    says: 'outcome_requests / requests: how much outcome_success rests on',
+    needs: ['outcomes'],
+    of: (g) => ratio(g.outcomes?.known ?? 0, count('requests')(g)),
   },
   payments: {
     label: 'Payments',

@@ -20,6 +20,7 @@ import { saidKinds, type Need, type Said } from '../sums/group.ts'
 import { requirements, type MetricName } from '../query/metrics.ts'
 import { readCallGroups } from './read-call-groups.ts'
 import { readClosedGroups } from './read-closed-groups.ts'
+import { readOutcomes } from './read-outcomes.ts'
 import { readSaid } from './read-said.ts'
 import type { Key, Scope, Source } from '../plan/scope.ts'
 import { readRows } from '../ledger/snapshot.ts'
@@ -48,6 +49,10 @@ export async function readGroups(
   for (const need of wanted) {
     if (read.includes(need) || (need === 'saved' && !(await hasHits(store, scope)))) continue
     await readNeed(store, scope, { need, dimensions, found })
+  }
+  if (needs.has('outcomes')) {
+    const outcomes = new Map((await readOutcomes(store, scope, dimensions)).map((one) => [nameOf(one.keys), one.outcomes]))
+    for (const [name, { group }] of found) group.outcomes = outcomes.get(name) ?? { known: 0, succeeded: 0 }
   }
   for (const kind of saidKinds) if (needs.has(kind)) await addSaid(store, scope, { kind, dimensions, found })
   return [...found.values()]
@@ -106,7 +111,7 @@ async function hasHits(store: Store, { period: { fromMs, toMs } }: Scope): Promi
   return row?.found === 1
 }
 
-const otherNeeds: ReadonlySet<Need> = new Set<Exclude<Need, GroupNeed>>(['latency', 'ttft', ...saidKinds])
+const otherNeeds: ReadonlySet<Need> = new Set<Exclude<Need, GroupNeed>>(['latency', 'ttft', 'outcomes', ...saidKinds])
 
 async function readNeed(
   store: Store,

@@ -33,7 +33,18 @@ export const saidKinds = ['feedback', 'nps', 'goals', 'revenue'] as const
 export type Said = (typeof saidKinds)[number]
 
 /** What needs more than sums. */
-export type Need = 'users' | 'sessions' | 'active_days' | 'latency' | 'ttft' | 'extent' | 'saved' | 'reported' | 'unpriced' | Said
+export type Need =
+  | 'users'
+  | 'sessions'
+  | 'active_days'
+  | 'latency'
+  | 'ttft'
+  | 'extent'
+  | 'saved'
+  | 'reported'
+  | 'unpriced'
+  | 'outcomes'
+  | Said
 
 /** What is known of a group of calls; what no metric asked for is left out. */
 export interface Group {
@@ -60,6 +71,8 @@ export interface Group {
     /** Whether the app told of any payment in the period, whoever paid: then a group without one earned nothing. */
     readonly isTold: boolean
   }
+  /** Requests of which the app told how they ended, and those that ended well. */
+  readonly outcomes?: { readonly known: number; readonly succeeded: number }
   readonly saved?: Saved
   readonly reported?: Reported
 }

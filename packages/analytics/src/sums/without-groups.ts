@@ -33,6 +33,15 @@ export function withoutGroups(whole: Group, parts: readonly Group[]): Group {
             reportedMinus,
           ),
         }),
+    ...(whole.outcomes === undefined
+      ? {}
+      : {
+          outcomes: amountsLeft(
+            whole.outcomes,
+            parts.map(({ outcomes }) => outcomes),
+            (a, b) => ({ known: a.known - b.known, succeeded: a.succeeded - b.succeeded }),
+          ),
+        }),
     ...durationsLeft('latency', whole, parts),
     ...durationsLeft('ttft', whole, parts),
   }

@@ -1,9 +1,9 @@
 import type { Store } from '@spanledger/store'
 import { afterEach, describe, expect, it } from 'vitest'
 
-import { openAnalytics, type ReportParams } from '../../src/index.ts'
+import { openAnalytics, type ReportParams, type Row } from '../../src/index.ts'
 import { eventOf, scoreFacts, type EventWords, type ScoreWords } from '../events.ts'
-import { ledgerOf, type CallWords } from '../ledger.ts'
+import { callOf, ledgerOf, type CallWords } from '../ledger.ts'
 
 const open: Store[] = []
 afterEach(async () => {
@@ -97,6 +97,67 @@ it('quality has the goals of each feature, and the share of calls that went well
     { feature: 'chat', technical_success: 2 / 3, goals_told: 2, goal_success: 0.5 },
     { feature: 'search', technical_success: 1, goals_told: 0, goal_success: null },
   ])
+})
+
+it('a goal told of a session holds for the requests in it, by feature and by segment, with how many requests that says anything of', async () => {
+  const call = (session: string | undefined, feature: string, user = 'ada'): CallWords => ({
+    at: AT,
+    user,
+    session,
+    properties: { feature },
+  })
+  const ledger = {
+    calls: [
+      call('s1', 'chat'),
+      call('s1', 'chat'),
+      call('s1', 'search'),
+      call('s2', 'chat', 'ben'),
+      call('s3', 'search', 'ben'),
+      call(undefined, 'chat'),
+    ],
+    goals: [
+      // Of a session, without a feature; the last goal in it decides.
+      { user: 'ada', says: { 'goal.success': false, 'event.name': 'first' }, session: 's1' },
+      { user: 'ada', says: { 'goal.success': true, 'event.name': 'second' }, session: 's1', at: '2026-01-05T11:00:00Z' },
+      { user: 'ben', says: { 'goal.success': false }, session: 's2' },
+    ],
+  }
+  const told = ({ outcome_success: success, outcome_coverage: coverage }: Row) => [success, coverage]
+  const byFeature = await report('quality', ledger, { order_by: [['feature', 'asc']], having: ['gt', 'requests', 0] })
+  expect(byFeature.rows.map((row) => [row['feature'], ...told(row)])).toEqual([
+    ['chat', 2 / 3, 3 / 4],
+    ['search', 1, 1 / 2],
+  ])
+  expect(told(byFeature.totals)).toEqual([3 / 4, 4 / 6])
+  const bySegment = await report('quality', ledger, { by: ['segment'], having: ['gt', 'requests', 0] })
+  expect(bySegment.columns.map(({ key }) => key)).not.toContain('feature')
+  expect(bySegment.rows.map(told)).toEqual([[3 / 4, 4 / 6]])
+  const byModel = await report('models', ledger, { more_metrics: ['outcome_requests', 'outcome_success'] })
+  expect(byModel.rows).toMatchObject([{ outcome_requests: 4, outcome_success: 3 / 4 }])
+  // What is said of one call goes before what is said of its session, whose end tells least.
+  const [first, second] = [callOf(call('s1', 'chat')), Object.assign(callOf(call('s1', 'chat')), { responseId: 'r2' })]
+  const store = await ledgerOf([])
+  open.push(store)
+  await store.write({ calls: [first, second, callOf(call('s1', 'search'))], events: [] })
+  await store.write({
+    calls: [],
+    events: [
+      eventOf({ kind: 'session_end', at: AT, user: 'ada', session: 's1', says: { 'session.outcome': 'completed' } }),
+      eventOf({
+        kind: 'goal',
+        at: AT,
+        user: 'ada',
+        says: { 'goal.success': false, 'target.trace_id': first.traceId, 'target.span_id': first.spanId },
+      }),
+      eventOf({ kind: 'goal', at: AT, user: 'ada', says: { 'goal.success': false, 'gen_ai.response.id': 'r2' } }),
+    ],
+  })
+  const ofCalls = await openAnalytics(store, clock).report('quality', { order_by: [['requests', 'desc']], limit: 2 })
+  expect(ofCalls.rows.map((row) => [row['feature'], row['outcome_success'], row['outcome_coverage']])).toEqual([
+    ['chat', 0, 1],
+    ['search', 1, 1],
+  ])
+  expect((await report('quality', { calls: ledger.calls })).totals).toMatchObject({ outcome_success: null, outcome_coverage: 0 })
 })
 
 it('NPS comes with the interval that its answers leave open (metrics 2, F3)', async () => {
