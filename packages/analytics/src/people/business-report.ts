@@ -66,6 +66,11 @@ export async function tellBusiness({ frame }: PeopleAsked): Promise<Told> {
       arppu_usd: ['ARPPU', 'usd', 'revenue_usd / paying_users'],
       cost_per_user_usd: ['Cost/user', 'usd', 'cost_usd / active_users'],
       churn: ['Churn', 'rate', 'users who paid in the month before and not in this one, of those; null while the month is not over'],
+      net_revenue_retention: [
+        'NRR',
+        'rate',
+        'what those who paid in the month before paid in this one / what they paid in the month before; null while the month is not over',
+      ],
       ltv_usd: [
         'LTV',
         'number',
@@ -104,11 +109,20 @@ function rowOf(start: number, { own, before, isOver }: { own: Month; before: Mon
     arppu_usd: arppu,
     cost_per_user_usd: each(cost, own.active),
     churn,
+    net_revenue_retention: isOver && before !== undefined ? retainedRevenue(own, before) : null,
     ltv_usd:
       arppu === null || marginRate === null || churn === null
         ? null
         : lifetimeValue({ monthlyMargin: (Number(arppu) / 1e9) * marginRate, monthlyChurn: churn, months: LIFETIME_MONTHS }),
   }
+}
+
+/** What the payers of a month still pay in the next, for each dollar of theirs; null where nobody paid. */
+function retainedRevenue({ paying: now }: Month, before: Month): number | null {
+  const payers = payingOf(before)
+  const had = payers.reduce((sum, userId) => sum + (before.paying.get(userId) ?? 0n), 0n)
+  const have = payers.reduce((sum, userId) => sum + (now.get(userId) ?? 0n), 0n)
+  return had === 0n ? null : Number(have) / Number(had)
 }
 
 function payingOf({ paying }: Month): number[] {

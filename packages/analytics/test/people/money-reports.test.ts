@@ -86,6 +86,7 @@ describe('business', () => {
         arppu_usd: '16.000000000',
         cost_per_user_usd: '2.000000000',
         churn: null,
+        net_revenue_retention: null,
         ltv_usd: null,
       },
       {
@@ -100,6 +101,8 @@ describe('business', () => {
         arppu_usd: '15.000000000',
         cost_per_user_usd: '2.000000000',
         churn: 0.5,
+        // Of 20 and 12 in January there are 20 - 5 left.
+        net_revenue_retention: 15 / 32,
         // 15 x 0.6, and half of it each month after, for 36 months.
         ltv_usd: expect.closeTo(9 * 2 * (1 - 0.5 ** 36), 9) as Cell,
       },
