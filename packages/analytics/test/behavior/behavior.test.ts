@@ -6,6 +6,7 @@ import { ordinal } from '../../src/behavior/in-words.ts'
 import { sessionMetrics } from '../../src/behavior/session-metrics.ts'
 import { usagePatterns, usagePatternsInWords } from '../../src/behavior/usage-patterns.ts'
 import type { UserCall } from '../../src/behavior/user-call.ts'
+import { quantile } from '../../src/statistics/quantiles.ts'
 import { factsOf } from './facts.ts'
 import { call, dayOfRequests, localIn, twelveUsers } from './histories.ts'
 import { friction as naiveFriction } from './naive-friction.ts'
@@ -219,6 +220,13 @@ describe('usage patterns', () => {
     })
     const naive = naivePatterns(own, { sessions: sessions.filter(({ user }) => user === 'A'), local: localIn('America/New_York') })
     expect(patterns).toEqual({ ...naive, sessionLengthAvgS: expect.closeTo(naive.sessionLengthAvgS ?? 0, 9) as unknown })
+  })
+
+  it('of all users of the day that loses an hour have peaks at the local hours of most requests, the earlier of equals', () => {
+    expect(patternsOf(day, asOfMs, 'America/New_York').peakHours).toEqual([0, 8, 11])
+    // The 90 % quantile of what the fourteen chat calls took, between the two nearest ranks.
+    const chats = day.filter(({ feature }) => feature === 'chat').map(({ startMs, endMs }) => (endMs - startMs) / 1000)
+    expect([chats.length, quantile(chats, 0.9)]).toEqual([14, expect.closeTo(28.5, 9)])
   })
 
   it('of a user over thirty days', () => {

@@ -97,6 +97,22 @@ describe('weeks', () => {
     expect(rows).toEqual([...expected].map(([week, requests]) => ({ week, requests })))
   })
 
+  it('of a year with 53 of them are seven days each, also over the turn of the year', async () => {
+    // 2026 has the ISO weeks 1 to 53: the last one begins on December 28 and ends in 2027.
+    const ends = ['2026-12-27', '2026-12-28', '2026-12-31', '2027-01-01', '2027-01-03', '2027-01-04']
+    const ledger = await ledgerOf(ends.map((day) => ({ at: `${day}T12:00:00Z`, user: 'u' })))
+    const { rows } = await openAnalytics(ledger, { now: () => Date.parse('2027-01-10T00:00:00Z') }).query({
+      metrics: ['requests'],
+      by: ['time:week'],
+    })
+    await ledger.close()
+    expect(rows.map(({ week, requests }) => [week, requests])).toEqual([
+      ['2026-12-21', 1],
+      ['2026-12-28', 4],
+      ['2027-01-04', 1],
+    ])
+  })
+
   it('are compared by their number, and end where the next begins', async () => {
     const { rows, meta } = await openAnalytics(store, { timeZone: 'UTC', now: () => Date.parse('2026-04-05T00:00:00Z') }).query({
       metrics: ['requests'],

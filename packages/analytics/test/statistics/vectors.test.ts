@@ -272,7 +272,10 @@ describe('assignment', () => {
       ],
     }
     expect(assign(model, 'user-12345')).toBe('gpt_first')
+    expect(unitInterval('model_selection', 'user-2')).toBe(0.5628)
     expect(assign(model, 'user-2')).toBe('claude_first')
+    expect(unitInterval('new_chat_ui', 'user-2')).toBe(0.1409)
+    expect(assign({ ...ui, coverage: 0.2 }, 'user-2')).toBeUndefined()
     const controls = Array.from({ length: 10_000 }, (_, n) => assign(ui, `u${n}`)).filter((name) => name === 'control').length
     expect(controls).toBe(4990)
   })
