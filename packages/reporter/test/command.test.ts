@@ -319,8 +319,38 @@ describe('trust', () => {
     const found = await run(['verify', '--store', bent, '--format', 'json'])
     expect(found.code).toBe(1)
     expect(JSON.parse(found.out)).toMatchObject({ schema: 'verify/v1', ok: false })
+    expect(found.err).toContain('spanledger verify --repair')
     expect((await run(['verify', '--repair', '--store', bent])).code).toBe(0)
   })
+
+  it('verify finds costs that were changed, and --repair does not make the totals agree with them', async () => {
+    const bent = await writeLedger(join(folder, 'cheap.db'), [{ at: '2026-01-05T10:00:00Z', user: 'ada' }])
+    await bend(bent, 'UPDATE llm_calls SET cost_nano_usd = 1')
+    for (const args of [['verify'], ['verify', '--repair'], ['verify']]) {
+      const { code, out, err } = await run([...args, '--store', bent])
+      expect([code, out]).toEqual([
+        1,
+        expect.stringMatching(/costs +WRONG +1 of 1 calls do not cost what .* 0 nano-USD too much, \d+ too little/),
+      ])
+      expect(err).toMatch(/Calls in ledger .* were changed after they were written.*Restore a backup/)
+    }
+    expect((await run(['verify', '--repair', '--store', bent])).err).toContain('Nothing was repaired.')
+  }, 180_000)
+
+  it('verify and doctor see damaged pages, and tell what helps', async () => {
+    const damaged = await writeLedger(
+      join(folder, 'damaged.db'),
+      Array.from({ length: 400 }, (_, n) => ({ at: new Date(1767607200000 + n * 60_000).toISOString(), user: `user-${n}` })),
+    )
+    damage(damaged)
+    const { code, err } = await run(['verify', '--store', damaged])
+    expect(code).toBe(1)
+    expect(err).toMatch(/is damaged.*Restore a backup \(made by: spanledger backup FILE\)/)
+    expect(err).not.toContain('spanledger verify --repair')
+    const findings = await run(['doctor', '--store', damaged])
+    expect(findings.out).toMatch(/^problem +damage: the file is damaged: /m)
+    expect((await run(['doctor', '--store', damaged, '--strict'])).code).toBe(1)
+  }, 180_000)
 
   it('backup copies a ledger that verifies, and never over a file', async () => {
     const copy = join(folder, 'copy.db')
@@ -499,6 +529,17 @@ describe('the demo', () => {
     expect(readFileSync(path).equals(before)).toBe(true)
   })
 })
+
+/** Flips bytes in the head of the tree of users. */
+function damage(file: string): void {
+  const bytes = readFileSync(file)
+  const pageBytes = bytes.readUInt16BE(16)
+  const at = bytes.indexOf('user-399')
+  const page = Math.floor(at / pageBytes) * pageBytes
+  // The pointers to the cells follow the head of the page.
+  for (let n = 8; n < 16; n++) bytes[page + n] = bytes[page + n]! ^ 0xff
+  writeFileSync(file, bytes)
+}
 
 /** Changes a ledger behind its back. */
 async function bend(file: string, statement: string): Promise<void> {

@@ -18,5 +18,6 @@ export { findRefold, readKeptState, type KeptState, type Refold } from './sessio
 export { StoreError, type StoreErrorKind } from './sqlite/store-error.ts'
 export type { Store, StoreOptions } from './store.ts'
 export type { KnownTrait, Trait, TraitsOutcome } from './users/traits.ts'
-export type { Check, Verification } from './verify.ts'
+export type { QuickCheck, QuickCheckOptions } from './sqlite/quick-check.ts'
+export type { Check, Verification, VerifyOptions } from './verify.ts'
 export { addDays, formatDay, monthOf, openZone, type Zone } from './zone.ts'

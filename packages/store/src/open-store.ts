@@ -20,6 +20,7 @@ import { StoreError, toStoreError } from './sqlite/store-error.ts'
 import type { Store, StoreOptions } from './store.ts'
 import { forgetOldTraces } from './traces/trace-spans.ts'
 import { readTraits, writeTraits } from './users/traits.ts'
+import { quickCheck } from './sqlite/quick-check.ts'
 import { closeDays, moveToZone, rebuild } from './upkeep.ts'
 import { verifyLedger } from './verify.ts'
 import { addCounters, writeBatch, type WriteContext } from './write/write.ts'
@@ -191,7 +192,8 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
     aliases: () => readAliases(all),
     traits: () => readTraits(all),
     writeTraits: (traits) => inTurn(() => writeTraits(db, traits, Date.now())),
-    verify: () => afterwards(() => verifyLedger(db, zone)),
+    verify: (asked) => afterwards(() => verifyLedger(db, zone, asked)),
+    quickCheck: (asked) => afterwards(() => quickCheck(db, asked)),
     close: connections.close,
   }
 }

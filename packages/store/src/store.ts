@@ -6,7 +6,8 @@ import type { Repricing } from './reprice/reprice-log.ts'
 import type { RepriceOptions, RepriceOutcome } from './reprice/reprice.ts'
 import type { SqliteValue } from './sqlite/sqlite.ts'
 import type { KnownTrait, Trait, TraitsOutcome } from './users/traits.ts'
-import type { Verification } from './verify.ts'
+import type { QuickCheck, QuickCheckOptions } from './sqlite/quick-check.ts'
+import type { Verification, VerifyOptions } from './verify.ts'
 
 /** Where and how to open a ledger. */
 export interface StoreOptions {
@@ -84,8 +85,10 @@ export interface Store {
   /** Writes what holds for users rather than for calls, each from an instant on. Writing the same again changes nothing. */
   writeTraits(traits: readonly Trait[]): Promise<TraitsOutcome>
   traits(): Promise<readonly KnownTrait[]>
-  /** Checks the file against itself: integrity, references, rollups against calls. Reads only. */
-  verify(): Promise<Verification>
+  /** Checks the file against itself: integrity, references, costs against tokens and kept prices, rollups against calls. Reads only. */
+  verify(options?: VerifyOptions): Promise<Verification>
+  /** Looks for damaged pages, a table at a time, and begins with no table once `withinMs` have passed. Reads only. */
+  quickCheck(options: QuickCheckOptions): Promise<QuickCheck>
   /** Waits for running writes, then closes. */
   close(): Promise<void>
 }

@@ -4,6 +4,8 @@ import { countInheritedFaults } from './users/inherited-traits.ts'
 import { compareKept } from './sessions/keep-sessions.ts'
 import { compareRollups, createTemporaryRollups, fillRollups } from './rollups/rollups.ts'
 import { countSavedFaults } from './write/saved.ts'
+import { StoreError } from './sqlite/store-error.ts'
+import { checkCosts, type OnProgress } from './verify-costs.ts'
 import type { Sqlite } from './sqlite/sqlite.ts'
 import type { Zone } from './zone.ts'
 
@@ -18,51 +20,99 @@ export interface Check {
   readonly ok: boolean
   /** What was compared, or what is wrong. */
   readonly detail: string
+  /** Where it does not hold: whether computing all that is derived anew from the calls mends it. It never mends the calls. */
+  readonly isDerived: boolean
+}
+
+export interface VerifyOptions {
+  /** `calls`: only what nothing can be computed anew from: the file, its references, the costs of the calls. */
+  readonly only?: 'calls' | undefined
+  /** Called while the costs of calls are computed anew. */
+  readonly onProgress?: OnProgress | undefined
+}
+
+/** A check as whoever makes it knows it. */
+type Finding = Omit<Check, 'isDerived'>
+
+interface Look {
+  readonly name: string
+  readonly isDerived: boolean
+  readonly look: () => Promise<Finding | readonly Finding[]>
 }
 
 /** Checks a file against itself. Reads one consistent state; writes nothing but temporary tables. */
-export async function verifyLedger(db: Sqlite, zone: Zone): Promise<Verification> {
+export async function verifyLedger(db: Sqlite, zone: Zone, { only, onProgress }: VerifyOptions = {}): Promise<Verification> {
+  const looks: readonly Look[] = [
+    { name: 'integrity', isDerived: false, look: () => checkPragma(db, { name: 'integrity', pragma: 'integrity_check', good: 'ok' }) },
+    {
+      name: 'references',
+      isDerived: false,
+      look: () => checkPragma(db, { name: 'references', pragma: 'foreign_key_check', good: undefined }),
+    },
+    { name: 'costs', isDerived: false, look: () => checkPrices(db, onProgress) },
+    { name: 'rollups', isDerived: true, look: () => checkRollups(db, zone) },
+    { name: 'sessions', isDerived: true, look: () => checkSessions(db) },
+    { name: 'totals', isDerived: true, look: () => checkTotals(db) },
+    { name: 'events', isDerived: false, look: () => checkEvents(db) },
+    { name: 'aliases', isDerived: false, look: () => checkAliases(db) },
+    { name: 'traits', isDerived: false, look: () => checkTraits(db) },
+    { name: 'cache hits', isDerived: false, look: () => checkSaved(db) },
+  ]
   await db.exec('BEGIN')
   try {
-    const checks = [
-      await checkPragma(db, { name: 'integrity', pragma: 'integrity_check', good: 'ok' }),
-      await checkPragma(db, { name: 'references', pragma: 'foreign_key_check', good: undefined }),
-      ...(await checkRollups(db, zone)),
-      await checkSessions(db),
-      await checkTotals(db),
-      await checkEvents(db),
-      await checkAliases(db),
-      await checkTraits(db),
-      await checkSaved(db),
-    ]
+    const checks: Check[] = []
+    for (const one of looks) if (only !== 'calls' || !one.isDerived) checks.push(...(await lookAt(one)))
     return { ok: checks.every((check) => check.ok), checks }
   } finally {
     await db.exec('ROLLBACK')
   }
 }
 
-async function checkPragma(db: Sqlite, { name, pragma, good }: { name: string; pragma: string; good: string | undefined }): Promise<Check> {
+/** A damaged file cannot be read everywhere: what cannot be looked at does not keep the other checks from being made. */
+async function lookAt({ name, isDerived, look }: Look): Promise<Check[]> {
+  try {
+    return [await look()].flat().map(({ name: of, ok, detail }) => ({ name: of, ok, detail, isDerived }))
+  } catch (error) {
+    if (!(error instanceof StoreError && error.kind === 'not_a_ledger')) throw error
+    return [{ name, ok: false, detail: `cannot be looked at: ${error.message}`, isDerived: false }]
+  }
+}
+
+async function checkPragma(
+  db: Sqlite,
+  { name, pragma, good }: { name: string; pragma: string; good: string | undefined },
+): Promise<Finding> {
   const rows = await db.all<Record<string, string>>(`PRAGMA ${pragma}`)
   const found = rows.map((row) => Object.values(row).join(' '))
   const bad = found.filter((line) => line !== good)
   return { name, ok: bad.length === 0, detail: bad.length === 0 ? `PRAGMA ${pragma}: nothing wrong` : bad.slice(0, 5).join('; ') }
 }
 
-async function checkRollups(db: Sqlite, zone: Zone): Promise<Check[]> {
+/** What a call cost stands in it once, and in nothing that is computed from elsewhere: only its own tokens and price can tell. */
+async function checkPrices(db: Sqlite, onProgress: OnProgress | undefined): Promise<Finding> {
+  const { calls, differing, uncheckable, overNanoUsd, underNanoUsd, examples } = await checkCosts(db, onProgress)
+  const name = 'costs'
+  const unsaid = uncheckable === 0 ? '' : `; ${uncheckable} have a price without prices of units, which nothing can be computed from`
+  if (differing === 0)
+    return { name, ok: true, detail: `${calls - uncheckable} calls cost what their tokens and the prices kept with them give${unsaid}` }
+  const sums = `${overNanoUsd} nano-USD too much, ${underNanoUsd} too little`
+  const which = `${examples.join(', ')}${differing > examples.length ? ', …' : ''}`
+  const detail = `${differing} of ${calls} calls do not cost what their tokens and the price kept with them give: ${sums} (trace/span ${which})`
+  return { name, ok: false, detail }
+}
+
+async function checkRollups(db: Sqlite, zone: Zone): Promise<Finding[]> {
   await createTemporaryRollups(db)
   await fillRollups(db, zone, 'temp')
   const compared = [...(await compareRollups(db)), ...(await compareDays(db, zone)), ...(await compareKept(db, zone))]
   return compared.map(([table, { rows, differing }]) => ({
     name: table,
     ok: differing === 0,
-    detail:
-      differing === 0
-        ? `${rows} rows equal what the calls give`
-        : `${differing} rows differ from what the calls give; run: spanledger verify --repair`,
+    detail: differing === 0 ? `${rows} rows equal what the calls give` : `${differing} rows differ from what the calls give`,
   }))
 }
 
-async function checkSessions(db: Sqlite): Promise<Check> {
+async function checkSessions(db: Sqlite): Promise<Finding> {
   const [row] = await db.all<{ differing: number }>(
     `SELECT count(*) AS differing FROM sessions AS s
      LEFT JOIN (SELECT session_id, min(start_ms) AS first_ms, max(start_ms) AS last_ms FROM llm_calls WHERE counted = 1 GROUP BY session_id) AS c
@@ -78,7 +128,7 @@ async function checkSessions(db: Sqlite): Promise<Check> {
   }
 }
 
-async function checkSaved(db: Sqlite): Promise<Check> {
+async function checkSaved(db: Sqlite): Promise<Finding> {
   const faults = await countSavedFaults(db)
   return {
     name: 'cache hits',
@@ -88,7 +138,7 @@ async function checkSaved(db: Sqlite): Promise<Check> {
 }
 
 /** Three ways to the total: the calls, the users' months, the models' days. */
-async function checkTotals(db: Sqlite): Promise<Check> {
+async function checkTotals(db: Sqlite): Promise<Finding> {
   const [sums] = await db.all<{ calls: string; users: string; models: string }>(
     `SELECT (SELECT count(*) || ' calls, ' || coalesce(sum(cost_nano_usd), 0) FROM llm_calls WHERE counted = 1) AS calls,
       (SELECT coalesce(sum(requests), 0) || ' calls, ' || coalesce(sum(cost_nano_usd), 0) FROM rollup_users WHERE bucket % 100 = 0) AS users,
@@ -105,7 +155,7 @@ async function checkTotals(db: Sqlite): Promise<Check> {
 }
 
 /** What an event is about must be known of it, and its session must be its user's. */
-async function checkEvents(db: Sqlite): Promise<Check> {
+async function checkEvents(db: Sqlite): Promise<Finding> {
   const [row] = await db.all<{ events: number; wrong: number }>(
     `SELECT count(*) AS events,
       coalesce(sum((e.session_id <> 0 AND s.user_id <> e.user_id)
@@ -122,7 +172,7 @@ async function checkEvents(db: Sqlite): Promise<Check> {
   }
 }
 
-async function checkAliases(db: Sqlite): Promise<Check> {
+async function checkAliases(db: Sqlite): Promise<Finding> {
   const faults = await countAliasFaults(db)
   return {
     name: 'aliases',
@@ -132,7 +182,7 @@ async function checkAliases(db: Sqlite): Promise<Check> {
   }
 }
 
-async function checkTraits(db: Sqlite): Promise<Check> {
+async function checkTraits(db: Sqlite): Promise<Finding> {
   const faults = await countInheritedFaults(db)
   return {
     name: 'traits',

@@ -1,12 +1,24 @@
+import type { Analytics, LedgerFacts } from '@spanledger/analytics'
 import { APP_MARK, drainSpool } from '@spanledger/exporter'
-import { openStore } from '@spanledger/store'
+import { openStore, type QuickCheck } from '@spanledger/store'
 import type { Command } from 'commander'
 
 import { cleanText } from '../format/clean-text.ts'
 import { formatSheet } from '../format/write-answer.ts'
 import { CommandFailure, exitCodes } from './failure.ts'
-import { appFindings, fileFinding, ledgerFindings, samplerFinding, sdkFindings, spoolFinding, type Finding } from './findings.ts'
+import {
+  appFindings,
+  damageFinding,
+  fileFinding,
+  LOOK_FOR_DAMAGE_MS,
+  ledgerFindings,
+  samplerFinding,
+  sdkFindings,
+  spoolFinding,
+  type Finding,
+} from './findings.ts'
 import { checkStorePath, optionsOf, withLedger } from './globals.ts'
+import { openProgress } from './progress.ts'
 import { spoolFiles, spoolFolder, spoolOption } from './spool-folder.ts'
 
 export function addDoctor(program: Command): void {
@@ -19,7 +31,7 @@ export function addDoctor(program: Command): void {
     .addHelpText(
       'after',
       `
-Looks at the file, its spool and counters, at calls without user, tokens or price, at the environment's sampler, and at
+Looks at the file and for damage in it, its spool and counters, at calls without user, tokens or price, at the environment's sampler, and at
 the LLM SDKs installed in this folder. What apps with LedgerSpanProcessor noted of themselves comes with it: an SDK loaded
 before the instrumentation, a version out of range, calls that a sampler left out. Inside an app checkSetup(client) tells
 more: whether that very client is patched.
@@ -34,10 +46,14 @@ Examples:
       const spool = spoolFolder(options)
       if (options.drain === true) await drain(options.store, spool)
       await withLedger(options, async ({ io, store, analytics }) => {
+        const progress = openProgress('Looking for damage', { quiet: options.quiet === true })
+        const damage = await store.quickCheck({ withinMs: LOOK_FOR_DAMAGE_MS, onProgress: progress.update }).finally(progress.end)
+        const facts = await readFacts(analytics, damage)
         const findings = [
           fileFinding(options.store),
+          damageFinding(damage),
           spoolFinding(spool, spoolFiles(spool)),
-          ...ledgerFindings(await analytics.facts(), options.tz ?? store.timeZone),
+          ...(facts === undefined ? [] : ledgerFindings(facts, options.tz ?? store.timeZone)),
           ...appFindings(await store.marks(APP_MARK), Date.now()),
           samplerFinding(process.env),
           ...sdkFindings(process.cwd()),
@@ -58,6 +74,16 @@ Examples:
         if (options.strict === true && !healthy) throw new CommandFailure(exitCodes.failed, 'Something needs a look (--strict).')
       })
     })
+}
+
+/** Undefined where damage keeps them from being read: then that is what there is to say. */
+async function readFacts(analytics: Analytics, { damage }: QuickCheck): Promise<LedgerFacts | undefined> {
+  try {
+    return await analytics.facts()
+  } catch (error) {
+    if (damage.length === 0) throw error
+    return undefined
+  }
 }
 
 const findingColumns = [

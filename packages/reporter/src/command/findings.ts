@@ -7,6 +7,7 @@ import type { AppSetup } from '@spanledger/conventions'
 import { APP_MARK } from '@spanledger/exporter'
 import { instrumentationState, LlmInstrumentation } from '@spanledger/instrumentation'
 import { CATALOGUE_SOURCE } from '@spanledger/pricing'
+import type { QuickCheck } from '@spanledger/store'
 
 /** One thing that doctor looked at. `warning`: numbers may miss something. `problem`: calls are being lost. */
 export interface Finding {
@@ -203,6 +204,21 @@ export function fileFinding(path: string): Finding {
 
 function megabytes(bytes: number): string {
   return `${(bytes / 1_048_576).toFixed(1)} MiB`
+}
+
+/** So long doctor looks for damage: enough for some GB. */
+export const LOOK_FOR_DAMAGE_MS = 10_000
+
+/** Whether pages of the file are damaged. */
+export function damageFinding({ tables, lookedAt, damage }: QuickCheck): Finding {
+  if (damage.length > 0) {
+    const todo = 'restore a backup (made by: spanledger backup FILE); spanledger verify says more'
+    return problem('damage', `the file is damaged: ${damage.join('; ')}. To do: ${todo}`)
+  }
+  const seconds = LOOK_FOR_DAMAGE_MS / 1000
+  if (lookedAt < tables)
+    return ok('damage', `none in ${lookedAt} of ${tables} tables; after ${seconds} s the others were left to: spanledger verify`)
+  return ok('damage', `none seen in ${tables} tables; costs and rollups are checked by: spanledger verify`)
 }
 
 /** Calls that wait outside of the ledger. */
