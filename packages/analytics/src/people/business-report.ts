@@ -4,6 +4,7 @@ import { scopeOf } from '../read/frame.ts'
 import { metricTable } from '../query/metrics.ts'
 import { readGroups } from '../read/read-groups.ts'
 import { lifetimeValue } from '../statistics/scores.ts'
+import { shareLeft, type Watched } from '../statistics/survival.ts'
 import { startOfInterval, intervalLabel, shiftInterval } from '../behavior/user-history.ts'
 import { readRows } from '../ledger/snapshot.ts'
 import { timeKeyOfDay } from '../query/time-bucket.ts'
@@ -51,6 +52,7 @@ export async function tellBusiness({ frame }: PeopleAsked): Promise<Told> {
     own.revenue += amount
     if (userId !== 0) own.paying.set(userId, (own.paying.get(userId) ?? 0n) + amount)
   }
+  const paid = monthsPaid(payments, monthOf)
   const starts = [...months.keys()].sort((a, b) => a - b)
   const asOfDay = timeKeyOfDay('day', zone.day(clock.asOfMs))
   return {
@@ -74,7 +76,7 @@ export async function tellBusiness({ frame }: PeopleAsked): Promise<Told> {
       ltv_usd: [
         'LTV',
         'number',
-        `arppu_usd x margin_rate over ${LIFETIME_MONTHS} months, each with as many users left as churn says; an estimate, in USD`,
+        `arppu_usd x margin_rate over ${LIFETIME_MONTHS} months, each with the share of payers that is left by then (Kaplan and Meier, of all payments up to the month; later as at the mean rate until then); an estimate, in USD`,
       ],
     },
     rows: starts.map((start) =>
@@ -82,13 +84,22 @@ export async function tellBusiness({ frame }: PeopleAsked): Promise<Told> {
         own: month(start),
         before: months.get(shiftInterval('month', start, -1)),
         isOver: shiftInterval('month', start, 1) <= asOfDay,
+        left: shareLeft(payersUpTo(start, paid)),
       }),
     ),
     warnings: payments.length === 0 ? ['no revenue was told: track.revenue, or spans spanledger.revenue, tell it'] : [],
   }
 }
 
-function rowOf(start: number, { own, before, isOver }: { own: Month; before: Month | undefined; isOver: boolean }) {
+interface MonthFacts {
+  readonly own: Month
+  readonly before: Month | undefined
+  readonly isOver: boolean
+  /** Of payers, the share that still pays so many months after the first. */
+  readonly left: (months: number) => number
+}
+
+function rowOf(start: number, { own, before, isOver, left }: MonthFacts) {
   const now = new Set(payingOf(own))
   const hadPaid = before === undefined ? [] : payingOf(before)
   const revenue = own.revenue === 0n && own.paying.size === 0 ? null : own.revenue
@@ -113,7 +124,7 @@ function rowOf(start: number, { own, before, isOver }: { own: Month; before: Mon
     ltv_usd:
       arppu === null || marginRate === null || churn === null
         ? null
-        : lifetimeValue({ monthlyMargin: (Number(arppu) / 1e9) * marginRate, monthlyChurn: churn, months: LIFETIME_MONTHS }),
+        : lifetimeValue({ monthlyMargin: (Number(arppu) / 1e9) * marginRate, left, months: LIFETIME_MONTHS }),
   }
 }
 
@@ -131,6 +142,37 @@ function payingOf({ paying }: Month): number[] {
 
 function each(amount: bigint | null, users: number): bigint | null {
   return amount === null || users === 0 ? null : divideHalfEven(amount, BigInt(users))
+}
+
+/** By user the months in which more was paid than given back, by their number since 1970. */
+function monthsPaid(
+  payments: readonly { readonly userId: number; readonly startMs: number; readonly amount: bigint }[],
+  monthOf: (ms: number) => number,
+): ReadonlyMap<number, readonly number[]> {
+  const amounts = new Map<number, Map<number, bigint>>()
+  for (const { userId, startMs, amount } of payments) {
+    if (userId === 0) continue
+    const own = amounts.get(userId) ?? new Map<number, bigint>()
+    const month = numberOf(monthOf(startMs))
+    amounts.set(userId, own.set(month, (own.get(month) ?? 0n) + amount))
+  }
+  return new Map([...amounts].map(([userId, own]) => [userId, [...own].filter(([, amount]) => amount > 0n).map(([month]) => month)]))
+}
+
+/** How long each user paid, in months after the first, as it was known at the end of a month: who paid in that month has not left. */
+function payersUpTo(start: number, paid: ReadonlyMap<number, readonly number[]>): Watched[] {
+  const end = numberOf(start)
+  return [...paid.values()].flatMap((all): Watched[] => {
+    const months = all.filter((month) => month <= end)
+    if (months.length === 0) return []
+    const [first, last] = [Math.min(...months), Math.max(...months)]
+    return [last < end ? { time: last - first + 1, happened: true } : { time: last - first, happened: false }]
+  })
+}
+
+function numberOf(start: number): number {
+  const date = new Date(start * 86_400_000)
+  return date.getUTCFullYear() * 12 + date.getUTCMonth()
 }
 
 /** Payments told before `as_of`: of one id the latest, of those without an id each. */

@@ -8,17 +8,15 @@ export function netPromoterScore(answers: readonly number[]): { readonly score: 
   return { score: score * 100, standardError: Math.sqrt((promoters + detractors - score ** 2) / n) * 100 }
 }
 
-/** What a customer is worth over a number of months: revenue less cost, for as long as they are likely to stay. */
-export function lifetimeValue({
-  monthlyMargin,
-  monthlyChurn,
-  months,
-}: {
-  readonly monthlyMargin: number
-  readonly monthlyChurn: number
-  readonly months: number
-}): number {
+/** What a user is worth over so many months, where `left(m)` of the users are still there m months after the first. */
+export function lifetimeValue({ monthlyMargin, left, months }: LifetimeWords): number {
   let value = 0
-  for (let month = 0; month < months; month++) value += monthlyMargin * (1 - monthlyChurn) ** month
+  for (let month = 0; month < months; month++) value += monthlyMargin * left(month)
   return value
+}
+
+interface LifetimeWords {
+  readonly monthlyMargin: number
+  readonly left: (month: number) => number
+  readonly months: number
 }

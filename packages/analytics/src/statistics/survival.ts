@@ -45,3 +45,14 @@ export function shareReachedAt(watched: readonly Watched[], time: number): numbe
 export function timeToReach(steps: readonly ReachedStep[], share: number): number | null {
   return steps.find((step) => step.share >= share - 1e-12)?.time ?? null
 }
+
+/**
+ * Which share has not had it happen at each time: as seen, and after the longest time that anybody was watched for as if it went on at the same
+ * mean rate (Brown, Hollander and Korwar 1974).
+ */
+export function shareLeft(watched: readonly Watched[]): (time: number) => number {
+  const steps = reachedOverTime(watched)
+  const longest = watched.reduce((most, one) => Math.max(most, one.time), 0)
+  const leftAt = (time: number): number => 1 - (steps.findLast((step) => step.time <= time)?.share ?? 0)
+  return (time) => (time <= longest || longest === 0 ? leftAt(time) : leftAt(longest) ** (time / longest))
+}

@@ -9,7 +9,7 @@ import { chanceToWinBeta, compareProportions, wilsonInterval } from '../../src/s
 import { percentileRank, quantile } from '../../src/statistics/quantiles.ts'
 import { lifetimeValue, netPromoterScore } from '../../src/statistics/scores.ts'
 import { alwaysValid } from '../../src/statistics/sequential.ts'
-import { reachedOverTime, shareReachedAt, timeToReach } from '../../src/statistics/survival.ts'
+import { reachedOverTime, shareLeft, shareReachedAt, timeToReach } from '../../src/statistics/survival.ts'
 import {
   fisherExact,
   lift,
@@ -210,8 +210,16 @@ describe('the rest', () => {
   })
 
   it('a lifetime value is capped at its months', () => {
-    expect(lifetimeValue({ monthlyMargin: 12, monthlyChurn: 0.05, months: 36 })).toBeCloseTo(202.1329884508, 9)
-    expect(lifetimeValue({ monthlyMargin: 12, monthlyChurn: 0, months: 3 })).toBe(36)
+    // Of twenty payers one left after the first month: 5 % a month.
+    const watched = Array.from({ length: 20 }, (_, n) => ({ time: 1, happened: n === 0 }))
+    expect(lifetimeValue({ monthlyMargin: 12, left: shareLeft(watched), months: 36 })).toBeCloseTo(202.1329884508, 9)
+    expect(lifetimeValue({ monthlyMargin: 12, left: shareLeft([{ time: 5, happened: false }]), months: 3 })).toBe(36)
+    expect(lifetimeValue({ monthlyMargin: 12, left: shareLeft([{ time: 0, happened: false }]), months: 3 })).toBe(36)
+    // Two of four left, after one month and after two; one was watched for one month only: 1, 3/4, 3/8, then the root of that a month.
+    const mixed = [1, 2].map((time) => ({ time, happened: true })).concat([1, 2].map((time) => ({ time, happened: false })))
+    const left = shareLeft(mixed)
+    expect([0, 1, 2].map(left)).toEqual([1, 0.75, 0.375])
+    expect(left(3)).toBeCloseTo(0.375 ** 1.5, 12)
   })
 
   it('what is reached is counted among those still watched', () => {
