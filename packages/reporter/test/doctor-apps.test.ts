@@ -110,7 +110,8 @@ describe('doctor tells from the ledger alone', () => {
          const never = () => new Promise(() => {})
          void new OpenAI({ apiKey: 'none', fetch: never }).chat.completions.create({ model: 'gpt-4o-mini', messages: [] }).catch(() => {})
          await ask(OpenAI)
-         await new Promise((resolve) => setTimeout(resolve, 1500)) // The first batch is written, and the first note with it.
+         // The first batch is written, and the first note with it.
+         await require('@opentelemetry/api').trace.getTracerProvider().getDelegate().forceFlush()
          process.kill(process.pid, 'SIGKILL')`,
       )
     expect(killed).toThrow('Command failed')
