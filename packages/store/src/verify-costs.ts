@@ -26,7 +26,7 @@ const EXAMPLES = 3
 
 /**
  * Computes the cost of every call anew from its tokens and the price kept with it. Unlike re-pricing it asks no price list: a call that
- * was right when it was written is right for ever. Reads all calls once, in steps; about 5 s of processor time a million.
+ * was right when it was written is right for ever. Reads all calls once, in steps; below 10 s of processor time a million.
  */
 export async function checkCosts(db: Sqlite, onProgress?: OnProgress): Promise<CostFaults> {
   const of = onProgress === undefined ? 0 : await countCalls(db)
