@@ -15,7 +15,7 @@ import { tellExperiments } from './people/experiment-report.ts'
 import { tellFunnel } from './people/funnel-report.ts'
 import { tellMilestones, tellOnboarding } from './people/journey-reports.ts'
 import { tellLifecycle } from './people/lifecycle-report.ts'
-import { peopleReport, type PeopleAsked, type SplitBy, type Told } from './people/people-report.ts'
+import { peopleReport, type PeopleAsked, type ReportKind, type Told } from './people/people-report.ts'
 import { checkOptions, type ReportOptionName } from './report-options.ts'
 import { tellPatterns } from './people/patterns-report.ts'
 import { tellRetries } from './people/retries-report.ts'
@@ -37,9 +37,9 @@ function people(
   says: string,
   tell: (asked: PeopleAsked) => Promise<Told>,
   takes: readonly ReportOptionName[] = [],
-  splitBy: SplitBy = 'interval',
+  { splitBy = 'interval', isAbout }: Partial<ReportKind> = {},
 ): Report {
-  return { says, takes, run: (store, clock, query, asked) => peopleReport({ store, clock, query, asked, splitBy }, tell) }
+  return { says, takes, run: (store, clock, query, asked) => peopleReport({ store, clock, query, asked, splitBy, isAbout }, tell) }
 }
 
 const reports: Readonly<Record<string, Report>> = {
@@ -74,20 +74,26 @@ const reports: Readonly<Record<string, Report>> = {
   segment_members: people("each user's segment and what led to it", tellSegmentMembers),
   session_metrics: people('how long sessions last, how they end, who comes back', tellSessionMetrics, ['outcomes']),
   behavior: people('how users use the app: hours, features, models, sessions', tellBehavior, ['shape']),
-  request_patterns: people('how users ask: how often, how large, how complex, how loyal to a model', tellPatterns, [], 'property'),
+  request_patterns: people('how users ask: how often, how large, how complex, how loyal to a model', tellPatterns, [], {
+    splitBy: 'property',
+  }),
   evolution: people('how behaviour changes week by week since users came', tellEvolution, ['weeks', 'basis', 'shape']),
   retries: people('how often users ask the same again, of each feature', tellRetries),
   friction: people('where users struggle: abandoned sessions, rate limits, model errors', tellFriction, ['shape']),
-  tiers: people('what users used of the monthly limits of their tier: --tiers FILE', tellTiers, ['tiers']),
+  tiers: people('what users used of the monthly limits of their tier: --tiers FILE', tellTiers, ['tiers'], {
+    isAbout: 'the running month',
+  }),
   benchmark: people(
     'each user beside users of the same tier and tenure: use, efficiency, features, satisfaction',
     tellBenchmark,
     ['tiers'],
-    'property',
+    { splitBy: 'property' },
   ),
-  bias: people('whether groups of users fare worse than the others: --by property:KEY', tellBias, [], 'property'),
+  bias: people('whether groups of users fare worse than the others: --by property:KEY', tellBias, [], { splitBy: 'property' }),
   anomalies: people('days on which users called far more than they used to, or as no person does', tellAnomalies),
-  forecast: people('the rest of the month, from the weekdays of the last weeks', tellForecast, ['forecast']),
+  forecast: people('the rest of the month, from the weekdays of the last weeks', tellForecast, ['forecast'], {
+    isAbout: 'the running month and the weeks before',
+  }),
   business: people('what users paid, what they cost, and what is left, by month', tellBusiness),
   experiments: people('what users of each variant did: --experiment NAME; alone it lists experiments', tellExperiments, [
     'experiment',
@@ -101,7 +107,9 @@ const reports: Readonly<Record<string, Report>> = {
     'adjust',
   ]),
   retention_insights: people('which features go together with staying', tellRetentionInsights),
-  churn_indicators: people('what users met before they left, and others did not', tellChurnIndicators),
+  churn_indicators: people('what users met before they left, and others did not', tellChurnIndicators, [], {
+    isAbout: 'the 58 days before as_of',
+  }),
   seasonal: people('which weekdays are busy, and whether it matters in which month users come', tellSeasonal),
   thresholds: people('how much use in the first week tells who stays', tellThresholds, ['count']),
   onboarding: people('how users begin: the way from the sign-up to the first success, and their first session', tellOnboarding, [

@@ -1,11 +1,13 @@
 import { activeUsers, daysActive } from '../retention/active-users.ts'
 import { growth } from '../retention/growth.ts'
 import { dateOf, intervalInWords } from '../behavior/user-history.ts'
+import { QueryError } from '../query/query-error.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readHistories } from './read-histories.ts'
 import { choiceOf } from '../report-options.ts'
 
 const DAYS_OF_STICKINESS = 28
+const MAX_DAYS_OF_STICKINESS = 366
 
 /** Users active on each day, and in the week and the month that end with it. */
 export async function tellActive({ frame }: PeopleAsked): Promise<Told> {
@@ -64,15 +66,23 @@ export async function tellGrowth({ frame, options, interval = 'month' }: PeopleA
   }
 }
 
-/** How many users were active on how many of the last 28 days. */
-export async function tellStickiness({ frame }: PeopleAsked): Promise<Told> {
+/** How many users were active on how many of the days of the period, or of the last 28. */
+export async function tellStickiness({ frame, isBegun }: PeopleAsked): Promise<Told> {
   const { histories, dayOf } = await readHistories(frame)
   const to = dayOf(Math.min(frame.period.toMs, frame.clock.asOfMs) - 1) + 1
-  const users = daysActive(histories, to - DAYS_OF_STICKINESS, to)
+  const length = isBegun ? Math.max(0, to - dayOf(frame.period.fromMs)) : DAYS_OF_STICKINESS
+  if (length > MAX_DAYS_OF_STICKINESS)
+    throw new QueryError(
+      `The period has ${length} days; at most ${MAX_DAYS_OF_STICKINESS} are told apart. Give a shorter one: --last 28d.`,
+      {
+        given: String(length),
+      },
+    )
+  const users = daysActive(histories, to - length, to)
   const all = users.reduce((sum, one) => sum + one, 0)
   return {
     columns: {
-      days: ['Days', 'int', 'on exactly so many of the last 28 local days'],
+      days: ['Days', 'int', `on exactly so many of the ${length} local days`],
       users: ['Users', 'int', 'different users with a call on so many of them'],
       share: ['Share', 'rate', 'of all users with a call on any of them'],
     },

@@ -1,4 +1,4 @@
-import { adoption, introductionsOf, triers } from '../retention/adoption.ts'
+import { adoption, introductionsOf, triers, type Adoption } from '../retention/adoption.ts'
 import type { UserHistory } from '../behavior/user-history.ts'
 import { normalQuantile } from '../statistics/distributions.ts'
 import { ratioOfSums, type Parts } from '../statistics/means.ts'
@@ -9,9 +9,10 @@ import { scopeOf, type Frame } from '../read/frame.ts'
 import type { Group } from '../sums/group.ts'
 import { metricTable } from '../query/metrics.ts'
 import { readGroups } from '../read/read-groups.ts'
+import { byCohort, cohortColumn } from './by-cohort.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
 import { readExposures } from './read-exposures.ts'
-import { readHistories } from './read-histories.ts'
+import { cameIn, readHistories } from './read-histories.ts'
 import { choiceOf, type GivenOptions } from '../report-options.ts'
 
 /** How far users have come with each feature; or what kept those who tried it, or when it is best introduced. */
@@ -25,15 +26,17 @@ function featuresOf(histories: readonly UserHistory[], options: GivenOptions): s
   return [...new Set(histories.flatMap(({ days }) => days.flatMap(({ features }) => [...features.keys()])))].sort()
 }
 
-async function tellStages({ frame, options, week }: PeopleAsked): Promise<Told> {
-  const { histories, asOfDay } = await readHistories(frame, { features: true })
+async function tellStages({ frame, options, week, interval, isBegun }: PeopleAsked): Promise<Told> {
+  const found = await readHistories(frame, { features: true })
+  const { asOfDay } = found
+  const histories = cameIn(frame, found, { isBegun })
   const exposures = await readExposures(frame)
   const used = new Set(histories.flatMap(({ days }) => days.flatMap(({ features }) => [...features.keys()])))
   if (histories.length > 0) for (const feature of exposures.keys()) used.add(feature)
   const features = options['feature'] === undefined ? [...used].sort() : [options['feature']]
-  const rows = features.map((feature) => adoption(histories, feature, { asOfDay, week, exposed: exposures.get(feature) }))
   return {
     columns: {
+      ...cohortColumn(interval, cameThen),
       feature: ['Feature', 'string', 'the property "feature"'],
       aware: ['Aware', 'int', 'users who could know it: whom the app says it showed it to, and who used it; all, where it does not say'],
       aware_basis: ['Known how', 'string', 'explicit: the app said so; assumed: it did not, so all count'],
@@ -48,19 +51,29 @@ async function tellStages({ frame, options, week }: PeopleAsked): Promise<Told> 
         'days after the first call by which half of the users had tried it (Kaplan and Meier); null where they have not',
       ],
     },
-    rows: rows
-      .toSorted((a, b) => b.tried - a.tried || (a.feature < b.feature ? -1 : 1))
-      .map((row) => ({
-        feature: row.feature,
-        aware: row.aware,
-        aware_basis: row.awareBasis,
-        tried: row.tried,
-        adopted: row.adopted,
-        power: row.power,
-        tried_rate: row.aware === 0 ? null : row.tried / row.aware,
-        adopted_rate: row.tried === 0 ? null : row.adopted / row.tried,
-        days_to_half: timeToReach(row.firstUse, 0.5),
-      })),
+    rows: byCohort(histories, { interval, dayOf: beginDay }, (own) =>
+      features
+        .map((feature) => adoption(own, feature, { asOfDay, week, exposed: exposures.get(feature) }))
+        .toSorted((a, b) => b.tried - a.tried || (a.feature < b.feature ? -1 : 1))
+        .map(stageCells),
+    ),
+  }
+}
+
+const cameThen = 'users whose first call'
+const beginDay = ({ firstDay }: UserHistory): number => firstDay
+
+function stageCells(row: Adoption) {
+  return {
+    feature: row.feature,
+    aware: row.aware,
+    aware_basis: row.awareBasis,
+    tried: row.tried,
+    adopted: row.adopted,
+    power: row.power,
+    tried_rate: row.aware === 0 ? null : row.tried / row.aware,
+    adopted_rate: row.tried === 0 ? null : row.adopted / row.tried,
+    days_to_half: timeToReach(row.firstUse, 0.5),
   }
 }
 
@@ -79,11 +92,15 @@ const barriers: Readonly<Record<string, (calls: Group) => Parts>> = {
 }
 
 /** What those who tried a feature and did not keep it met in it, beside those who kept it. */
-async function tellBarriers({ frame, options, week }: PeopleAsked): Promise<Told> {
-  const { histories, asOfDay } = await readHistories(frame, { features: true })
+async function tellBarriers({ frame, options, week, interval, isBegun }: PeopleAsked): Promise<Told> {
+  const found = await readHistories(frame, { features: true })
+  const { asOfDay } = found
+  const histories = cameIn(frame, found, { isBegun })
   const calls = await readFeatureCalls(frame)
+  const features = featuresOf(histories, options)
   return {
     columns: {
+      ...cohortColumn(interval, cameThen),
       feature: ['Feature', 'string', 'the property "feature"'],
       barrier: [
         'Barrier',
@@ -102,28 +119,32 @@ async function tellBarriers({ frame, options, week }: PeopleAsked): Promise<Told
       difference_low: ['From', 'number', 'its 95 % interval; calls of one user go together, so users are what it counts'],
       difference_high: ['To', 'number', 'its upper end'],
     },
-    rows: featuresOf(histories, options).flatMap((feature) => {
-      const tried = triers(histories, feature, { asOfDay, week })
-      const groupsOf = (adopted: boolean): Group[] =>
-        tried.flatMap((one) => (one.adopted === adopted ? (calls.get(`${one.user} ${feature}`) ?? []) : []))
-      const [stopped, adopted] = [groupsOf(false), groupsOf(true)]
-      return Object.entries(barriers).map(([barrier, partsOf]) => {
-        const [ofStopped, ofAdopted] = [stopped, adopted].map((groups) => ratioOfSums(groups.map(partsOf).filter(({ whole }) => whole > 0)))
-        const difference = ofStopped && ofAdopted ? ofStopped.ratio - ofAdopted.ratio : null
-        const half = ofStopped && ofAdopted ? normalQuantile(0.975) * Math.hypot(ofStopped.standardError, ofAdopted.standardError) : null
-        return {
-          feature,
-          barrier,
-          stopped: stopped.length,
-          adopted: adopted.length,
-          stopped_rate: ofStopped?.ratio ?? null,
-          adopted_rate: ofAdopted?.ratio ?? null,
-          difference,
-          difference_low: difference === null || half === null ? null : difference - half,
-          difference_high: difference === null || half === null ? null : difference + half,
-        }
-      })
-    }),
+    rows: byCohort(histories, { interval, dayOf: beginDay }, (own) =>
+      features.flatMap((feature) => {
+        const tried = triers(own, feature, { asOfDay, week })
+        const groupsOf = (adopted: boolean): Group[] =>
+          tried.flatMap((one) => (one.adopted === adopted ? (calls.get(`${one.user} ${feature}`) ?? []) : []))
+        const [stopped, adopted] = [groupsOf(false), groupsOf(true)]
+        return Object.entries(barriers).map(([barrier, partsOf]) => {
+          const [ofStopped, ofAdopted] = [stopped, adopted].map((groups) =>
+            ratioOfSums(groups.map(partsOf).filter(({ whole }) => whole > 0)),
+          )
+          const difference = ofStopped && ofAdopted ? ofStopped.ratio - ofAdopted.ratio : null
+          const half = ofStopped && ofAdopted ? normalQuantile(0.975) * Math.hypot(ofStopped.standardError, ofAdopted.standardError) : null
+          return {
+            feature,
+            barrier,
+            stopped: stopped.length,
+            adopted: adopted.length,
+            stopped_rate: ofStopped?.ratio ?? null,
+            adopted_rate: ofAdopted?.ratio ?? null,
+            difference,
+            difference_low: difference === null || half === null ? null : difference - half,
+            difference_high: difference === null || half === null ? null : difference + half,
+          }
+        })
+      }),
+    ),
   }
 }
 
@@ -142,10 +163,14 @@ async function readFeatureCalls(frame: Frame): Promise<ReadonlyMap<string, Group
 }
 
 /** When users first used a feature, and how many of them stayed. */
-async function tellTiming({ frame, options }: PeopleAsked): Promise<Told> {
-  const { histories, asOfDay } = await readHistories(frame, { features: true })
+async function tellTiming({ frame, options, interval, isBegun }: PeopleAsked): Promise<Told> {
+  const found = await readHistories(frame, { features: true })
+  const { asOfDay } = found
+  const histories = cameIn(frame, found, { isBegun })
+  const features = featuresOf(histories, options)
   return {
     columns: {
+      ...cohortColumn(interval, cameThen),
       feature: ['Feature', 'string', 'the property "feature"'],
       first_use: ['First use', 'string', "on which of the user's own days; later ones are in the week that tells who stayed, or after it"],
       users: ['Users', 'int', 'users first seen at least 28 days ago who first used it then'],
@@ -154,19 +179,21 @@ async function tellTiming({ frame, options }: PeopleAsked): Promise<Told> {
       retention_low: ['From', 'rate', 'its 95 % interval (Wilson)'],
       retention_high: ['To', 'rate', 'its upper end'],
     },
-    rows: featuresOf(histories, options).flatMap((feature) =>
-      introductionsOf(histories, feature, asOfDay).map(({ from, to, users, retained }) => {
-        const interval = wilsonInterval({ successes: retained, n: users })
-        return {
-          feature,
-          first_use: from === to ? `day ${from}` : `days ${from} to ${to}`,
-          users,
-          retained,
-          retention: rate({ n: users, successes: retained }),
-          retention_low: interval?.[0] ?? null,
-          retention_high: interval?.[1] ?? null,
-        }
-      }),
+    rows: byCohort(histories, { interval, dayOf: beginDay }, (own) =>
+      features.flatMap((feature) =>
+        introductionsOf(own, feature, asOfDay).map(({ from, to, users, retained }) => {
+          const range = wilsonInterval({ successes: retained, n: users })
+          return {
+            feature,
+            first_use: from === to ? `day ${from}` : `days ${from} to ${to}`,
+            users,
+            retained,
+            retention: rate({ n: users, successes: retained }),
+            retention_low: range?.[0] ?? null,
+            retention_high: range?.[1] ?? null,
+          }
+        }),
+      ),
     ),
   }
 }

@@ -9,7 +9,7 @@ import { timeKeyOfDay } from '../query/time-bucket.ts'
 import { scopeOf, type Frame } from '../read/frame.ts'
 import { readRows } from '../ledger/snapshot.ts'
 import type { PeopleAsked, Told } from './people-report.ts'
-import { readHistories } from './read-histories.ts'
+import { cameIn, readHistories } from './read-histories.ts'
 import { readRatings } from './read-ratings.ts'
 import { readBehavior } from './read-behavior.ts'
 import { hasFingerprints, readRequestsByFeature } from './read-retries.ts'
@@ -91,10 +91,14 @@ export async function tellBehavior({ frame }: PeopleAsked): Promise<Told> {
 }
 
 /** How behaviour changes with tenure. */
-export async function tellEvolution({ frame, options }: PeopleAsked): Promise<Told> {
-  const { histories, asOfDay, scope, dayOf } = await readHistories(frame, { features: true })
+export async function tellEvolution({ frame, options, isBegun }: PeopleAsked): Promise<Told> {
+  const found = await readHistories(frame, { features: true })
+  const { asOfDay, scope, dayOf } = found
+  const histories = cameIn(frame, found, { isBegun })
   const sessions: { user: string; day: number; seconds: number }[] = []
-  await readBehavior(frame, {
+  // The weeks of who came in the period go on after it.
+  const ever = { ...frame, period: scope.period }
+  await readBehavior(ever, {
     eachClosed: ({ userId, startMs, endMs }) => {
       const day = timeKeyOfDay('day', frame.zone.day(startMs))
       sessions.push({ user: String(userId), day, seconds: (endMs - startMs) / 1000 })

@@ -8,7 +8,7 @@ import { experimentMetrics, type ExperimentMetric, type ExperimentMetricName } f
 import { checkSplit } from './experiment-split.ts'
 import type { ExposedUser, Reading } from './exposed-user.ts'
 import type { ColumnTable, PeopleAsked, Told } from './people-report.ts'
-import { readAsIfExposed, readExperiments, readExposed, readShares } from './read-experiment.ts'
+import { exposureScope, readAsIfExposed, readExperiments, readExposed, readShares, type ExposureScope } from './read-experiment.ts'
 import { withoutFingerprints } from './retries-report.ts'
 
 const HOUR_MS = 3_600_000
@@ -23,9 +23,10 @@ const FORESEEN_DAYS = 28
 export async function tellExperiments(asked: PeopleAsked): Promise<Told> {
   const plan = weightsOf('plan', asked.options)
   if (plan !== undefined) return foreseeExperiment(asked, plan)
-  const experiments = await readExperiments(asked.frame)
+  const scope = await exposureScope(asked.frame, asked)
   const { experiment } = asked.options
   if (experiment === undefined) {
+    const experiments = await readExperiments(asked.frame, scope)
     return {
       columns: {
         experiment: ['Experiment', 'string', 'that users were exposed to'],
@@ -36,7 +37,9 @@ export async function tellExperiments(asked: PeopleAsked): Promise<Told> {
       rows: experiments.map(([name, variants, users, firstMs]) => ({ experiment: name, variants, users, since: firstMs })),
     }
   }
-  const names = experiments.map(([name]) => name)
+  // Of an experiment of others than those asked for there are no rows; one that nobody knows is a mistake.
+  const all = await readExperiments(asked.frame, { fromMs: 0, toMs: asked.frame.clock.asOfMs, userIds: undefined })
+  const names = all.map(([name]) => name)
   if (!names.includes(experiment)) {
     if (names.length === 0)
       throw new QueryError(`No user was exposed to an experiment yet. Tell exposures with getUserExperiment or track.exposed.`, {
@@ -44,13 +47,13 @@ export async function tellExperiments(asked: PeopleAsked): Promise<Told> {
       })
     throw unknownName('experiment', experiment, { allowed: names })
   }
-  return compareVariants(asked, experiment)
+  return compareVariants(asked, experiment, scope)
 }
 
-async function compareVariants({ frame, options }: PeopleAsked, experiment: string): Promise<Told> {
+async function compareVariants({ frame, options }: PeopleAsked, experiment: string, scope: ExposureScope): Promise<Told> {
   const metrics = metricsOf(options)
   const windowMs = windowOf(options)
-  const { users, mixed, pending } = await readExposed(frame, experiment, { windowMs, reads: readsOf(metrics) })
+  const { users, mixed, pending } = await readExposed(frame, experiment, { windowMs, reads: readsOf(metrics), scope })
   const arms = armsOf(users)
   const split = checkSplit(
     arms.map(({ variant, users: own }) => ({ variant, users: own.length })),

@@ -13,8 +13,9 @@ const DAY_MS = 86_400_000
 export async function tellFunnel({ frame, options, interval, isBegun }: PeopleAsked): Promise<Told> {
   const words = parseSteps(options['steps'])
   const withinDays = daysWithin(options)
-  const advancedFeatures = namesOf('advanced_features', options)
-  if (advancedFeatures === undefined && words.some((step) => step.kind === 'once' && step.name === 'first_advanced_feature')) {
+  const needsAdvanced = words.some((step) => step.kind === 'once' && step.name === 'first_advanced_feature')
+  const advancedFeatures = needsAdvanced ? namesOf('advanced_features', options) : undefined
+  if (needsAdvanced && advancedFeatures === undefined) {
     throw new QueryError('The step first_advanced_feature needs --advanced-features: which features are advanced only you know.', {
       given: 'first_advanced_feature',
     })

@@ -4,18 +4,20 @@ import { churnIndicators } from '../retention/churn.ts'
 import { CHURN_WINDOW_DAYS, OBSERVED_DAYS, readChurnUsers } from './read-churn.ts'
 import type { ColumnTable, PeopleAsked, Told } from './people-report.ts'
 import { readFirstWeekSessions } from './read-first-week-sessions.ts'
-import { readHistories } from './read-histories.ts'
+import { cameIn, readHistories } from './read-histories.ts'
 import { choiceOf } from '../report-options.ts'
 
 const noCauses = 'associations are no causes: who uses more stays longer, and uses more of everything'
 
 /** What goes together with still being there in the fourth week. */
-export async function tellRetentionInsights({ frame }: PeopleAsked): Promise<Told> {
-  const { histories, asOfDay } = await readHistories(frame, { features: true })
+export async function tellRetentionInsights({ frame, isBegun }: PeopleAsked): Promise<Told> {
+  const found = await readHistories(frame, { features: true })
+  const { asOfDay } = found
+  const histories = cameIn(frame, found, { isBegun })
   return {
     columns: {
       factor: ['Feature', 'string', 'used in the first seven days of a user'],
-      n: ['Users', 'int', 'users first seen at least 28 days ago'],
+      n: ['Users', 'int', 'users first seen at least 28 days ago, in the period where one is given'],
       retained_with: ['Retained with', 'rate', 'share active in days 21 to 27 of those who used it'],
       retained_without: ['Retained without', 'rate', 'the same of those who did not'],
       ...associationColumns('retained_with - retained_without', 'requests in the first week'),
@@ -118,10 +120,11 @@ const countSays = {
 } as const
 
 /** How much use in the first week tells who stays. */
-export async function tellThresholds({ frame, options }: PeopleAsked): Promise<Told> {
+export async function tellThresholds({ frame, options, isBegun }: PeopleAsked): Promise<Told> {
   const counted = choiceOf(options, 'count')
   const found = await readHistories(frame, { features: counted === 'features' })
-  const { histories, asOfDay } = found
+  const { asOfDay } = found
+  const histories = cameIn(frame, found, { isBegun })
   const count =
     counted === 'sessions' || counted === 'multi_turn' ? await readFirstWeekSessions(frame, found, counted) : firstWeekCounts[counted]
   const rows = activationThresholds(histories, count, asOfDay)
@@ -138,7 +141,7 @@ export async function tellThresholds({ frame, options }: PeopleAsked): Promise<T
     columns: {
       at_least: ['At least', 'int', `${countSays[counted]} in the first seven days of a user`],
       users: ['Users', 'int', 'users with at least so many'],
-      n: ['Of', 'int', 'users first seen at least 28 days ago'],
+      n: ['Of', 'int', 'users first seen at least 28 days ago, in the period where one is given'],
       phi: ['Phi', 'number', 'how well it tells who is active in days 21 to 27: 0 not at all, 1 exactly (Matthews correlation)'],
       youden: ['Youden', 'number', 'sensitivity + specificity - 1'],
       is_best: ['Best', 'bool', 'the least with the greatest phi'],

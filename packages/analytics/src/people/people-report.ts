@@ -6,7 +6,7 @@ import { checkComparable } from '../read/compare-previous.ts'
 import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame, type FrameWords } from '../read/frame.ts'
 import { checkHaving, rowPasses } from '../query/having.ts'
 import { decodeCursor, pageOf, type Place } from '../query/page.ts'
-import { QueryError } from '../query/query-error.ts'
+import { QueryError, unknownName } from '../query/query-error.ts'
 import type { Order } from '../query/query.ts'
 import { checkOrder } from '../query/query-columns.ts'
 import { wholeWhere, type ReportQuery } from '../report-params.ts'
@@ -39,12 +39,18 @@ export interface PeopleAsked {
 /** What `--by` may name: an interval, or a property. */
 export type SplitBy = 'interval' | 'property'
 
+export interface ReportKind {
+  readonly splitBy: SplitBy
+  /** What the report is about whatever the period: then it takes none. */
+  readonly isAbout?: string | undefined
+}
+
 /** A report about people: its rows are no groups of calls, so it answers with columns of its own. */
 export async function peopleReport(
-  { store, clock, query, asked, splitBy }: { store: Store; clock: Clock; query: ReportQuery; asked: Asked; splitBy: SplitBy },
+  { store, clock, query, asked, splitBy, isAbout }: { store: Store; clock: Clock; query: ReportQuery; asked: Asked } & ReportKind,
   tell: (asked: PeopleAsked) => Promise<Told>,
 ): Promise<Answer> {
-  refuseWhatIsNotTaken(query)
+  refuseWhatIsNotTaken(query, isAbout)
   const week = query.weekStart === 'sunday' ? 'sunday_week' : 'week'
   const interval = splitBy === 'interval' ? intervalOf(query.by, week) : undefined
   if (splitBy === 'property') checkProperty(query.by)
@@ -74,6 +80,8 @@ export async function peopleReport(
     const both = compare === undefined ? now : besideBefore(now, await tellOf(await frameBefore(frame, words, compare)))
     const { columns: table, rows: told, totals = {}, warnings = [], seed } = both
     const columns = Object.entries(table).map(([key, [label, type, says]]): DefinedColumn => ({ key, label, type, says }))
+    const unknown = query.moreMetrics.find((name) => !Object.hasOwn(table, name))
+    if (unknown !== undefined) throw unknownName('column of this report', unknown, { allowed: Object.keys(table) })
     checkOrder(query.orderBy, columns)
     const rows = told.map(rawRow)
     if (query.having !== undefined) checkHaving(query.having, columns)
@@ -130,7 +138,16 @@ function refuseWhatWasOfNoUse({ by, weekStart }: ReportQuery, unread: { options:
     )
 }
 
-function refuseWhatIsNotTaken({ metrics }: ReportQuery): void {
+function refuseWhatIsNotTaken({ metrics, other, compare, since, until, last }: ReportQuery, isAbout: string | undefined): void {
+  const given = Object.entries({ since, until, last }).find(([, value]) => value !== undefined)
+  if (isAbout !== undefined && given !== undefined && compare === undefined)
+    throw new QueryError(`This report is about ${isAbout}, and takes no ${given[0]}. Another time is told with as_of (--as-of).`, {
+      given: given[0],
+    })
+  if (other)
+    throw new QueryError('The rows of this report do not add up to a whole, so nothing is said of the others together: leave other out.', {
+      given: 'true',
+    })
   if (metrics !== undefined)
     throw new QueryError('This report has columns of its own and takes no metrics. Choose among them with --columns.', {
       given: metrics.join(','),

@@ -4,6 +4,7 @@ import { sameTarget } from '../plan/latest-events.ts'
 import type { ExposedUser, Reading } from './exposed-user.ts'
 import { readRetries } from './read-retries.ts'
 import { eachCall, openCallWords } from './user-calls.ts'
+import { readChosen } from './read-persons.ts'
 
 /** The users of an experiment. */
 export interface Exposed {
@@ -17,14 +18,32 @@ export interface Exposed {
 const BEFORE_MS = 14 * 86_400_000
 const spansOf = 'SELECT CAST(value->>0 AS INTEGER) AS user_id, value->>1 AS from_ms, value->>2 AS to_ms FROM json_each(?1)'
 
-/** The experiments that anybody was exposed to before `as_of`, with the number of users. */
-export function readExperiments({ store, clock }: Frame): Promise<[name: string, variants: number, users: number, firstMs: number][]> {
+/** Whose first exposures count, and when. */
+export interface ExposureScope {
+  readonly fromMs: number
+  readonly toMs: number
+  /** Everybody where undefined. */
+  readonly userIds: ReadonlySet<number> | undefined
+}
+
+/** Exposures of the period of a question, or all up to its end, of the users that its filter chooses. */
+export async function exposureScope(frame: Frame, { isBegun }: { readonly isBegun: boolean }): Promise<ExposureScope> {
+  const { period, clock } = frame
+  return { fromMs: isBegun ? period.fromMs : 0, toMs: Math.min(period.toMs, clock.asOfMs), userIds: await readChosen(frame) }
+}
+
+/** The experiments that users were exposed to in a time, with the number of users. */
+export function readExperiments(
+  { store }: Frame,
+  { fromMs, toMs, userIds }: ExposureScope,
+): Promise<[name: string, variants: number, users: number, firstMs: number][]> {
   return readRows(store, {
     text: `SELECT json_group_array(json_array(name, variants, users, first_ms)) AS rows FROM (
       SELECT s.name, count(DISTINCT e.outcome) AS variants, count(DISTINCT e.user_id) AS users, min(e.start_ms) AS first_ms
       FROM event_subjects AS s JOIN events AS e ON e.subject_id = s.subject_id
-      WHERE s.kind = 'exposed' AND e.outcome IS NOT NULL AND e.user_id <> 0 AND e.start_ms < ? GROUP BY s.name ORDER BY s.name)`,
-    values: [clock.asOfMs],
+      WHERE s.kind = 'exposed' AND e.outcome IS NOT NULL AND e.user_id <> 0 AND e.start_ms >= ? AND e.start_ms < ?
+        ${userIds === undefined ? '' : 'AND e.user_id IN (SELECT value FROM json_each(?))'} GROUP BY s.name ORDER BY s.name)`,
+    values: [fromMs, toMs, ...(userIds === undefined ? [] : [JSON.stringify([...userIds])])],
   })
 }
 
@@ -35,10 +54,17 @@ interface Asked {
   readonly reads: ReadonlySet<Reading>
 }
 
-/** Reads what each user did from the first exposure on. Exposures from `period.toMs` on are none; who saw several variants says nothing of any. */
-export async function readExposed(frame: Frame, experiment: string, asked: Asked): Promise<Exposed> {
+/**
+ * Reads what each user whose first exposure is in the scope did from it on. Exposures from `period.toMs` on are none; who saw
+ * several variants says nothing of any.
+ */
+export async function readExposed(
+  frame: Frame,
+  experiment: string,
+  { scope, ...asked }: Asked & { readonly scope: ExposureScope },
+): Promise<Exposed> {
   const { store, clock, period } = frame
-  const rows = await readRows<[userId: number, variant: string, firstMs: number]>(store, {
+  const all = await readRows<[userId: number, variant: string, firstMs: number]>(store, {
     text: `SELECT json_group_array(json_array(user_id, variant, first_ms)) AS rows FROM (
       SELECT e.user_id, e.outcome AS variant, min(e.start_ms) AS first_ms
       FROM event_subjects AS s JOIN events AS e ON e.subject_id = s.subject_id
@@ -46,6 +72,13 @@ export async function readExposed(frame: Frame, experiment: string, asked: Asked
       GROUP BY e.user_id, e.outcome)`,
     values: [experiment, Math.min(clock.asOfMs, period.toMs)],
   })
+  const firstOf = new Map<number, number>()
+  for (const [userId, , firstMs] of all) firstOf.set(userId, Math.min(firstOf.get(userId) ?? firstMs, firstMs))
+  const isMeant = (userId: number): boolean => {
+    const firstMs = firstOf.get(userId) ?? 0
+    return firstMs >= scope.fromMs && firstMs < scope.toMs && scope.userIds?.has(userId) !== false
+  }
+  const rows = all.filter(([userId]) => isMeant(userId))
   const seen = new Map<number, number>()
   for (const [userId] of rows) seen.set(userId, (seen.get(userId) ?? 0) + 1)
   const single = rows.filter(([userId]) => seen.get(userId) === 1)
@@ -53,7 +86,7 @@ export async function readExposed(frame: Frame, experiment: string, asked: Asked
   return { users, pending, mixed: [...seen.values()].filter((variants) => variants > 1).length }
 }
 
-/** The users with a call from `fromMs` on, as if each had been exposed to something with the first of them. */
+/** The users that a question is about with a call from `fromMs` on, as if each had been exposed to something with the first of them. */
 export async function readAsIfExposed(frame: Frame, fromMs: number, asked: Asked): Promise<readonly ExposedUser[]> {
   const rows = await readRows<[userId: number, variant: string, firstMs: number]>(frame.store, {
     text: `SELECT json_group_array(json_array(user_id, '', first_ms)) AS rows FROM (
@@ -61,7 +94,9 @@ export async function readAsIfExposed(frame: Frame, fromMs: number, asked: Asked
       WHERE counted = 1 AND user_id <> 0 AND start_ms >= ? AND start_ms < ? GROUP BY user_id)`,
     values: [fromMs, Math.min(frame.clock.asOfMs, frame.period.toMs)],
   })
-  return (await readUsers(frame, rows, asked)).users
+  const chosen = await readChosen(frame)
+  const meant = rows.filter(([userId]) => chosen?.has(userId) !== false)
+  return (await readUsers(frame, meant, asked)).users
 }
 
 /** A user's time in an experiment. */

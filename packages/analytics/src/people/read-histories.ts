@@ -45,6 +45,13 @@ export async function readHistories(frame: Frame, { features = false } = {}): Pr
   return { histories, ...known }
 }
 
+/** The users who came in the period of a question; without a begin of it all up to its end. */
+export function cameIn({ period }: Frame, { histories, dayOf }: Histories, { isBegun }: { readonly isBegun: boolean }): UserHistory[] {
+  const from = isBegun ? dayOf(period.fromMs) : Number.NEGATIVE_INFINITY
+  const to = dayOf(Math.max(period.fromMs, period.toMs - 1)) + 1
+  return histories.filter(({ firstDay }) => firstDay >= from && firstDay < to)
+}
+
 async function readAllDays({ store }: Frame, period: Period): Promise<UserHistory[]> {
   const userDays = (await readUserDays(store, period)).sort((a, b) => a.day - b.day)
   // Where the days of each user stand in one list, from which they are cut: lists that grow are copied, and these are as many as users.

@@ -26,7 +26,7 @@ export async function readPersons(
   const dayOf = (ms: number): number => timeKeyOfDay('day', zone.day(ms))
   const { signUps, unreadable } = await readSignUps(frame)
   const firstSeen = await frame.firstSeen()
-  const chosen = frame.where === undefined ? undefined : await readChosen(frame)
+  const chosen = await readChosen(frame)
   const people = new Map<number, Person>()
   let late = 0
   const secondWeekOf = secondWeeks(zone)
@@ -68,8 +68,9 @@ export function journeyTime({ zone, clock }: Frame, withinDays: number): Journey
   return { dayOf, asOfMs: clock.asOfMs, asOfDay: dayOf(clock.asOfMs), withinDays }
 }
 
-/** The users with a call that the filter lets through, at any time before `as_of`. */
-async function readChosen(frame: Frame): Promise<ReadonlySet<number>> {
+/** The users with a call that the filter lets through, at any time before `as_of`; undefined where there is no filter. */
+export async function readChosen(frame: Frame): Promise<ReadonlySet<number> | undefined> {
+  if (frame.where === undefined) return undefined
   const scope = await scopeOf(frame, { fromMs: 0, toMs: frame.clock.asOfMs })
   const found = await readGroups(frame.store, scope, { dimensions: [{ kind: 'column', name: 'user' }], metrics: ['requests'] })
   return new Set(found.map(({ keys }) => Number(keys[0])))

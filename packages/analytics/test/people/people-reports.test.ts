@@ -53,6 +53,25 @@ describe('reports about people, over twelve users', () => {
     expect(await rowsOf('growth', { by: ['time:week'], since: '2024-03-04', until: '2024-03-17' })).toHaveLength(2)
   })
 
+  it('adoption --by time:month: of those who came in each month; a period chooses who came in it', async () => {
+    const told = (rows: readonly Row[]) => lines(rows, 'cohort', 'aware', 'tried', 'adopted', 'power')
+    const analysis = { options: { feature: 'analysis' } }
+    expect(told(await rowsOf('adoption', { ...analysis, by: ['time:month'] }))).toEqual([
+      '2024-01 5 2 1 0',
+      '2024-02 4 2 0 0',
+      '2024-03 3 2 0 0',
+    ])
+    expect(told(await rowsOf('adoption', { ...analysis, by: ['time:month'], since: '2024-02-02', until: '2024-02-29' }))).toEqual([
+      '2024-02 3 1 0 0',
+    ])
+    const timing = await rowsOf('adoption', { options: { view: 'timing', feature: 'analysis' }, by: ['time:month'] })
+    expect(timing.filter(({ first_use }) => first_use === 'day 0').map(({ cohort, users }) => [cohort, users])).toEqual([
+      ['2024-01', 1],
+      ['2024-02', 1],
+      ['2024-03', 0],
+    ])
+  })
+
   it('adoption --view barriers: what those met in a feature who tried it and left it, beside those who kept it', async () => {
     const call = (user: string, day: number, n: number, words: Partial<CallWords> = {}): CallWords => ({
       at: AS_OF - day * 86_400_000 + n * 60_000,
@@ -230,7 +249,7 @@ describe('reports about people, over twelve users', () => {
       'share_previous',
       'share_change',
     ])
-    const { rows: then } = await ended.report('stickiness', {})
+    const { rows: then } = await ended.report('stickiness', { since: '2024-01-30', until: '2024-02-29' })
     expect(days.map((row) => row['users_previous'])).toEqual(then.map(({ users }) => users))
     const features = await rowsOf('behavior', { ...params, compare: 'previous' })
     expect(features.length).toBeGreaterThan(0)

@@ -122,7 +122,9 @@ async function show(reading: Reading, name: string, options: Globals & AskOption
 }
 
 async function showReport(reading: Reading, name: string, options: Globals & AskOptions): Promise<void> {
-  const params = reportParams(options)
+  const asked = reportParams(options)
+  // Formats for people show what the other rows are together, where rows are groups of calls.
+  const params = options.other === true || isAboutCalls(name) ? asked : { ...asked, other: undefined }
   const answer = await reading.analytics.report(name, params)
   const preferred = options.metrics === undefined ? preferredColumns(reportOf(answer), answer) : undefined
   const isOverview = name === 'overview' && options.by === undefined && answer.rows.length > 0
@@ -132,6 +134,10 @@ async function showReport(reading: Reading, name: string, options: Globals & Ask
     ...(preferred === undefined ? {} : { preferred }),
     ...(isOverview && readByPeople.has(options.format) ? { more: [await overviewByDay(reading, params, options)] } : {}),
   })
+}
+
+function isAboutCalls(name: string): boolean {
+  return reportList.some((one) => one.name === name && one.about === 'calls')
 }
 
 /** An overview is one line; how it came to be is shown below it. */
