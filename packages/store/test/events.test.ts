@@ -266,7 +266,7 @@ describe('a file', () => {
     await db.close()
     const again = await openStore({ path, priceBook: flatPrices })
     expect((await again.verify()).checks.filter(({ ok }) => !ok)).toEqual([
-      { name: 'events', ok: false, detail: '1 of 2 events contradict themselves' },
+      { name: 'events', ok: false, isDerived: false, detail: '1 of 2 events contradict themselves' },
     ])
     await again.close()
   })

@@ -147,7 +147,7 @@ describe('gaps between groups', () => {
       'latency_ms bad',
       'ttft_ms bad',
     ])
-    expect(findGaps([], ['a'])).toHaveLength(6)
+    expect(findGaps([], ['a'])).toHaveLength(7)
     expect(findGaps([], ['a']).every(({ value, p, q }) => value === null && p === null && q === null)).toBe(true)
   })
 })
