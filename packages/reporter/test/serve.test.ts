@@ -103,6 +103,9 @@ describe('the API', () => {
   it('takes queries as JSON only, and from no other site', async () => {
     expect((await post('{"metrics":["requests"]}', { 'content-type': 'text/plain' })).status).toBe(415)
     expect((await post({ metrics: ['requests'] }, { 'sec-fetch-site': 'cross-site' })).status).toBe(403)
+    for (const origin of ['https://evil.example', 'null', 'http://127.0.0.1:1'])
+      expect((await post({ metrics: ['requests'] }, { origin })).status).toBe(403)
+    expect((await post({ metrics: ['requests'] }, { origin: new URL(url).origin })).status).toBe(200)
   })
 
   it('answers to its own names only', async () => {

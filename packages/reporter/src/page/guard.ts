@@ -7,6 +7,8 @@ export interface GuardedRequest {
   readonly authorization: string | undefined
   /** `Sec-Fetch-Site`, which browsers send. */
   readonly fetchSite: string | undefined
+  /** `Origin`, which browsers send with every POST, old ones and those on plain HTTP too. */
+  readonly origin: string | undefined
 }
 
 export interface GuardOptions {
@@ -22,12 +24,19 @@ export interface GuardOptions {
 export function refusal(request: GuardedRequest, { hosts, token }: GuardOptions): { status: 401 | 403; message: string } | undefined {
   if (!hosts.includes(hostName(request.host)))
     return { status: 403, message: 'This host name is not served. Use 127.0.0.1 or localhost, or start with --host.' }
-  const foreign = request.fetchSite !== undefined && request.fetchSite !== 'same-origin' && request.fetchSite !== 'none'
-  if (foreign && request.method !== 'GET' && request.method !== 'HEAD')
+  if (isOfOtherSite(request) && request.method !== 'GET' && request.method !== 'HEAD')
     return { status: 403, message: 'Requests from other sites are refused.' }
   if (token !== undefined && !carries(request.authorization, token))
     return { status: 401, message: 'Send the token: Authorization: Bearer TOKEN, or as a password.' }
   return undefined
+}
+
+function isOfOtherSite({ fetchSite, origin, host }: GuardedRequest): boolean {
+  if (fetchSite !== undefined && fetchSite !== 'same-origin' && fetchSite !== 'none') return true
+  if (origin === undefined) return false
+  // An origin that is none (`null`, of a sandboxed page or a file) is another site too.
+  const [, atOrigin] = /^https?:\/\/([^/]+)$/i.exec(origin) ?? []
+  return atOrigin === undefined || atOrigin.toLowerCase() !== host?.toLowerCase()
 }
 
 function hostName(host: string | undefined): string {

@@ -31,6 +31,7 @@ export function openServer(analyticsAt: AnalyticsAt, guard: GuardOptions): Fasti
         host: request.headers.host,
         authorization: request.headers.authorization,
         fetchSite: textOf(request.headers['sec-fetch-site']),
+        origin: textOf(request.headers.origin),
       },
       guard,
     )
