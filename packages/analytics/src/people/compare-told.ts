@@ -1,6 +1,7 @@
 import { change } from '../query/answer.ts'
-import type { ColumnType } from '../query/metric.ts'
+import { isNumeric } from '../query/metric.ts'
 import { previousPeriod, type CompareMode } from '../query/period.ts'
+import { comparingColumns } from '../query/query-columns.ts'
 import { openFrame, type Frame, type FrameWords } from '../read/frame.ts'
 import type { ColumnTable, Told, Value } from './told.ts'
 
@@ -12,9 +13,6 @@ export async function frameBefore(frame: Frame, words: FrameWords, mode: Compare
   return { ...(await openFrame(frame.store, clock, { ...words, ...period })), memberships: frame.memberships, where: frame.where }
 }
 
-/** Columns whose values have a difference. */
-const measured: ReadonlySet<ColumnType> = new Set<ColumnType>(['int', 'number', 'rate', 'usd', 'ms', 's'])
-
 /**
  * Each number of a report with what it was in the period before (`_previous`, null where that has no such row) and how it
  * changed (`_change`, a ratio). A row is compared with the row of the same texts; of several, as steps of time are, the
@@ -23,7 +21,7 @@ const measured: ReadonlySet<ColumnType> = new Set<ColumnType>(['int', 'number', 
 export function besideBefore(now: Told, before: Told): Told {
   const [first = ''] = Object.keys(now.columns)
   const isName = (key: string): boolean => now.columns[key]?.[1] === 'string' || (key === first && now.rows.length > 1)
-  const isCompared = (key: string): boolean => measured.has(now.columns[key]?.[1] ?? 'string') && !isName(key)
+  const isCompared = (key: string): boolean => isNumeric(now.columns[key]?.[1] ?? 'string') && !isName(key)
   const isText = (key: string): boolean => isName(key) && now.columns[key]?.[1] !== 'date' && now.columns[key]?.[1] !== 'time'
   const rowsBefore = new Map(numbered(before, isText))
   const pair = (row: Row, previous: Row | undefined): Row =>
@@ -61,15 +59,12 @@ function numbered({ columns, rows }: Told, isText: (key: string) => boolean): [s
 }
 
 function withComparison(columns: ColumnTable, isCompared: (key: string) => boolean): ColumnTable {
-  return Object.fromEntries(
-    Object.entries(columns).flatMap(([key, column]): [string, ColumnTable[string]][] => {
-      if (!isCompared(key)) return [[key, column]]
-      const [label, type] = column
-      return [
-        [key, column],
-        [`${key}_previous`, [`${label} before`, type, `${key} of the period before, as many local days long`]],
-        [`${key}_change`, [`${label} change`, 'rate', `(${key} - ${key}_previous) / ${key}_previous; null where nothing was before`]],
-      ]
-    }),
-  )
+  const all: Record<string, ColumnTable[string]> = {}
+  for (const [key, column] of Object.entries(columns)) {
+    all[key] = column
+    if (!isCompared(key)) continue
+    const [label, type] = column
+    for (const one of comparingColumns({ key, label, type })) all[one.key] = [one.label, one.type, one.says]
+  }
+  return all
 }

@@ -3,13 +3,11 @@ import { parseUsd } from '@spanledger/conventions'
 import type { Column } from './answer.ts'
 import { NONE } from './dimensions.ts'
 import { namesIn, refuseDone, type FilterNode, type NumberOperator } from './filter.ts'
-import type { Amount, ColumnType } from './metric.ts'
+import { isNumeric, type Amount, type ColumnType } from './metric.ts'
 import { QueryError, unknownName } from './query-error.ts'
 
 /** The value of a column in one row, null for unknown. */
 export type CellReader = (column: string) => Amount | string
-
-const numeric: ReadonlySet<ColumnType> = new Set<ColumnType>(['int', 'number', 'rate', 'usd', 'ms'])
 
 /** @throws QueryError for columns that the rows do not have, or that cannot be compared so */
 export function checkHaving(node: FilterNode, columns: readonly Column[]): void {
@@ -25,10 +23,10 @@ export function checkHaving(node: FilterNode, columns: readonly Column[]): void 
     })
   if (node.kind === 'presence') return
   if (column.type === 'counts') throw new QueryError(`"${node.name}" is a list of numbers: having cannot compare it.`, { given: node.name })
-  if (node.kind === 'number' && !numeric.has(column.type))
+  if (node.kind === 'number' && !isNumeric(column.type))
     throw new QueryError(`"${node.name}" is no number: having may compare it with =, !=, ~, !~ and ^=.`, { given: node.name })
   const operator = node.kind === 'text' ? node.operator : 'is'
-  if (numeric.has(column.type) && node.kind === 'text') {
+  if (isNumeric(column.type) && node.kind === 'text') {
     const values = node.values.filter((value) => value.trim() === '' || Number.isNaN(Number(value)))
     if ((operator !== 'is' && operator !== 'is_not') || values.length > 0)
       throw new QueryError(`"${node.name}" is a number: compare it with >, >=, <, <=, = or !=.`, { given: node.name })
@@ -90,7 +88,7 @@ function compareNumber(operator: NumberOperator, value: Amount | string, bound: 
 function textPasses({ operator, values }: FilterNode & { kind: 'text' }, value: Amount | string, type: ColumnType): boolean {
   if (operator === 'is_not') return !textPasses({ kind: 'text', name: '', operator: 'is', values }, value, type)
   if (operator === 'not_contains') return !textPasses({ kind: 'text', name: '', operator: 'contains', values }, value, type)
-  if (numeric.has(type)) {
+  if (isNumeric(type)) {
     // Mixed comparisons of bigint and number are exact.
     return (
       value !== null &&

@@ -3,6 +3,13 @@ import type { Group, Need, SumName } from '../sums/group.ts'
 /** How a column's values are to be read and shown. `usd` is decimal text, `rate` 0..1, `date` and `time` ISO 8601, `counts` a list. */
 export type ColumnType = 'string' | 'int' | 'number' | 'rate' | 'usd' | 'ms' | 's' | 'date' | 'time' | 'bool' | 'counts'
 
+const numeric: ReadonlySet<ColumnType> = new Set<ColumnType>(['int', 'number', 'rate', 'usd', 'ms', 's'])
+
+/** Whether values of a column can be compared with a number, and have a difference. */
+export function isNumeric(type: ColumnType): boolean {
+  return numeric.has(type)
+}
+
 /** A number of a group, before it is written: money is nano-USD as bigint, times are ms. Null is unknown. */
 export type Amount = number | bigint | null
 

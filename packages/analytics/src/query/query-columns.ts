@@ -46,25 +46,20 @@ export function metricColumn(name: MetricName): DefinedColumn {
 
 /** Each metric's column followed by its two comparing ones. */
 export function withComparison(columns: readonly DefinedColumn[]): DefinedColumn[] {
-  return columns.flatMap((column): DefinedColumn[] =>
-    isMetric(column.key)
-      ? [
-          column,
-          {
-            key: `${column.key}_previous`,
-            type: column.type,
-            label: `${column.label} before`,
-            says: `${column.key} of the period before, as many local days long`,
-          },
-          {
-            key: `${column.key}_change`,
-            type: 'rate',
-            label: `${column.label} change`,
-            says: `(${column.key} - ${column.key}_previous) / ${column.key}_previous; null where nothing was before`,
-          },
-        ]
-      : [column],
-  )
+  return columns.flatMap((column) => (isMetric(column.key) ? [column, ...comparingColumns(column)] : [column]))
+}
+
+/** What a column was in the period before, and how it changed. */
+export function comparingColumns({ key, type, label }: Omit<DefinedColumn, 'says'>): DefinedColumn[] {
+  return [
+    { key: `${key}_previous`, type, label: `${label} before`, says: `${key} of the period before, as many local days long` },
+    {
+      key: `${key}_change`,
+      type: 'rate',
+      label: `${label} change`,
+      says: `(${key} - ${key}_previous) / ${key}_previous; null where nothing was before`,
+    },
+  ]
 }
 
 /** @throws QueryError for a column that the answer does not have */

@@ -255,6 +255,12 @@ describe('reports about people, over twelve users', () => {
     expect(features.length).toBeGreaterThan(0)
   })
 
+  it('are filtered by seconds as by any number', async () => {
+    const [{ duration_avg_s: seconds } = {}] = await rowsOf('session_metrics')
+    expect(await rowsOf('session_metrics', { having: `duration_avg_s >= ${String(seconds)}` })).toHaveLength(1)
+    expect(await rowsOf('session_metrics', { having: `duration_avg_s < ${String(seconds)}` })).toHaveLength(0)
+  })
+
   it('are not complete while a row of theirs is not', async () => {
     const complete = async (name: string, params = {}): Promise<boolean> => (await analytics.report(name, params)).meta.complete
     expect(await complete('growth')).toBe(false)

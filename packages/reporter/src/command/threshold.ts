@@ -1,4 +1,4 @@
-import type { Answer, Cell, Column, Filter, Row } from '@spanledger/analytics'
+import { isNumeric, type Answer, type Cell, type Column, type Filter, type Row } from '@spanledger/analytics'
 
 import { usageFailure } from './failure.ts'
 
@@ -10,7 +10,7 @@ import { usageFailure } from './failure.ts'
 export function tripped(expression: Filter, { totals, rows, columns }: Pick<Answer, 'totals' | 'rows' | 'columns'>): string | undefined {
   const names = namesOf(expression)
   if (names.every((name) => Object.hasOwn(totals, name))) return fits(expression, totals)
-  const numbers = columns.filter(({ type }) => numeric.has(type)).map(({ key }) => key)
+  const numbers = columns.filter(({ type }) => isNumeric(type)).map(({ key }) => key)
   const unknown = names.find((name) => !numbers.includes(name))
   if (unknown !== undefined)
     throw usageFailure(`--fail-on: unknown number ${JSON.stringify(unknown)}. ${allowedOf(Object.keys(totals), numbers)}`)
@@ -20,9 +20,6 @@ export function tripped(expression: Filter, { totals, rows, columns }: Pick<Answ
   }
   return undefined
 }
-
-/** Types of columns that can be compared with a number. */
-const numeric: ReadonlySet<Column['type']> = new Set<Column['type']>(['int', 'number', 'rate', 'usd', 'ms', 's'])
 
 function fits(expression: Filter, values: Row): string | undefined {
   const [operator, ...rest] = expression as readonly [string, ...unknown[]]
