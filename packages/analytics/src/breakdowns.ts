@@ -15,6 +15,8 @@ export interface Report {
   readonly says: string
   /** Options it takes beside those that all reports take. */
   readonly takes?: readonly ReportOptionName[]
+  /** What it is about whatever the period: then it takes none. */
+  readonly isAbout?: string | undefined
   readonly run: (store: Store, clock: Clock, query: ReportQuery, asked: Asked) => Promise<Answer>
 }
 

@@ -15,7 +15,8 @@ import { tellExperiments } from './people/experiment-report.ts'
 import { tellFunnel } from './people/funnel-report.ts'
 import { tellMilestones, tellOnboarding } from './people/journey-reports.ts'
 import { tellLifecycle } from './people/lifecycle-report.ts'
-import { peopleReport, type PeopleAsked, type ReportKind, type Told } from './people/people-report.ts'
+import { peopleReport, type PeopleAsked, type ReportKind } from './people/people-report.ts'
+import type { Told } from './people/told.ts'
 import { checkOptions, type ReportOptionName } from './report-options.ts'
 import { tellPatterns } from './people/patterns-report.ts'
 import { tellRetries } from './people/retries-report.ts'
@@ -39,7 +40,7 @@ function people(
   takes: readonly ReportOptionName[] = [],
   { splitBy = 'interval', isAbout }: Partial<ReportKind> = {},
 ): Report {
-  return { says, takes, run: (store, clock, query, asked) => peopleReport({ store, clock, query, asked, splitBy, isAbout }, tell) }
+  return { says, takes, isAbout, run: (store, clock, query, asked) => peopleReport({ store, clock, query, asked, splitBy, isAbout }, tell) }
 }
 
 const reports: Readonly<Record<string, Report>> = {
@@ -140,16 +141,19 @@ interface ReportFacts {
   readonly says: string
   /** Those about people have columns of their own and take no metrics; those of `sections` are several reports. */
   readonly about: 'calls' | 'people' | 'sections'
+  /** Whether it is about a time of its own, such as the running month, and takes no period. */
+  readonly isOfOwnTime: boolean
 }
 
 /** Reports by name, each with what it says. */
 export const reportList: readonly ReportFacts[] = [
-  ...Object.entries(reports).map(([name, { says, takes }]): ReportFacts => ({
+  ...Object.entries(reports).map(([name, { says, takes, isAbout }]): ReportFacts => ({
     name,
     says,
     about: takes === undefined ? 'calls' : 'people',
+    isOfOwnTime: isAbout !== undefined,
   })),
-  ...Object.entries(composites).map(([name, { says }]): ReportFacts => ({ name, says, about: 'sections' })),
+  ...Object.entries(composites).map(([name, { says }]): ReportFacts => ({ name, says, about: 'sections', isOfOwnTime: false })),
 ]
 
 /** A report that is one table. @throws QueryError for a name or a param that is unknown */

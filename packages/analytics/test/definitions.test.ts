@@ -15,12 +15,11 @@ afterAll(() => store.close())
 
 it.each(reportList.filter(({ about }) => about !== 'sections'))(
   'the report $name says what each of its columns is',
-  async ({ name, about }) => {
+  async ({ name, about, isOfOwnTime }) => {
     const compare = about === 'calls' ? 'previous' : undefined
     const options = name === 'tiers' ? { tiers: '{}' } : name === 'funnel' ? { steps: 'first_request, first_success' } : {}
     const by = name === 'properties' || name === 'bias' ? ['property:plan_name'] : undefined
-    // Some are about a time of their own, and take no other.
-    const last = ['tiers', 'forecast', 'churn_indicators'].includes(name) ? undefined : '2d'
+    const last = isOfOwnTime ? undefined : '2d'
     const params = { explain: true, last, compare, options, by, user: name === 'user' ? 'ada' : undefined } as const
     const { columns, definitions = [] } = await analytics.report(name, params)
     expect(definitions.map(({ key, label, type }) => ({ key, label, type }))).toEqual(columns)

@@ -1,7 +1,8 @@
 import { findGaps, measureNames, measures, MIN_TESTED, type BiasCell, type JudgedGap } from '../behavior/bias.ts'
 import { columnKey } from '../query/dimensions.ts'
 import { QueryError } from '../query/query-error.ts'
-import type { PeopleAsked, Told } from './people-report.ts'
+import type { PeopleAsked } from './people-report.ts'
+import type { Told } from './told.ts'
 import { readBias } from './read-bias.ts'
 
 /** More values of a property than this are nothing that users are told apart by. */

@@ -9,7 +9,8 @@ import { startOfInterval, intervalLabel, shiftInterval } from '../behavior/user-
 import { readRows } from '../ledger/snapshot.ts'
 import { timeKeyOfDay } from '../query/time-bucket.ts'
 import type { Frame } from '../read/frame.ts'
-import type { PeopleAsked, Told } from './people-report.ts'
+import type { PeopleAsked } from './people-report.ts'
+import type { Told } from './told.ts'
 
 /** A lifetime is counted to three years: nobody knows what comes after. */
 const LIFETIME_MONTHS = 36

@@ -1,6 +1,6 @@
 import { groupBy } from '../behavior/user-call.ts'
 import { intervalInWords, intervalLabel, startOfInterval, type Interval } from '../behavior/user-history.ts'
-import type { ColumnTable } from './people-report.ts'
+import type { ColumnTable } from './told.ts'
 
 /** The column in front where rows are split by when users came. */
 export function cohortColumn(interval: Interval | undefined, when: string): ColumnTable {

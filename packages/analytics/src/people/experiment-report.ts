@@ -7,7 +7,8 @@ import { compareArms, extremeFrom, foresee, type Comparison, type HowCompared } 
 import { experimentMetrics, type ExperimentMetric, type ExperimentMetricName } from './experiment-metrics.ts'
 import { checkSplit } from './experiment-split.ts'
 import type { ExposedUser, Reading } from './exposed-user.ts'
-import type { ColumnTable, PeopleAsked, Told } from './people-report.ts'
+import type { PeopleAsked } from './people-report.ts'
+import type { ColumnTable, Told } from './told.ts'
 import { exposureScope, readAsIfExposed, readExperiments, readExposed, readShares, type ExposureScope } from './read-experiment.ts'
 import { withoutFingerprints } from './retries-report.ts'
 

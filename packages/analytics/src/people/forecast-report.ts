@@ -5,7 +5,8 @@ import { dateOf, shiftInterval, startOfInterval } from '../behavior/user-history
 import { normalQuantile } from '../statistics/distributions.ts'
 import { mean } from '../statistics/quantiles.ts'
 import { timeKeyOfDay } from '../query/time-bucket.ts'
-import type { PeopleAsked, Told } from './people-report.ts'
+import type { PeopleAsked } from './people-report.ts'
+import type { Told } from './told.ts'
 import { choiceOf } from '../report-options.ts'
 
 const WEEK = 7

@@ -1,7 +1,7 @@
 import { ratio } from '../behavior/session-metrics.ts'
 import type { Frame } from '../read/frame.ts'
 import type { Week } from '../behavior/user-history.ts'
-import type { ColumnTable } from './people-report.ts'
+import type { ColumnTable } from './told.ts'
 import type { Lifecycle, LifecycleOptions } from './read-lifecycle.ts'
 
 /** What the figures of a stage are told from; there is at least one user. */

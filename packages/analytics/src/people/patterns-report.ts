@@ -1,7 +1,8 @@
 import { COMPLEX, MODERATE } from '../behavior/complexity.ts'
 import { columnKey, NONE } from '../query/dimensions.ts'
 import type { Durations } from '../sums/durations.ts'
-import type { PeopleAsked, Told } from './people-report.ts'
+import type { PeopleAsked } from './people-report.ts'
+import type { Told } from './told.ts'
 import { readPatterns, type Patterns } from './read-patterns.ts'
 
 /** How users ask: how often, how large and complex their requests are, how loyal they are to a model. */

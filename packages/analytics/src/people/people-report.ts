@@ -18,8 +18,6 @@ import { besideBefore, frameBefore } from './compare-told.ts'
 import type { Told, Value } from './told.ts'
 import { watchReads } from './watch-reads.ts'
 
-export type { ColumnTable, Told } from './told.ts'
-
 /** What a report about people is computed from. */
 export interface PeopleAsked {
   readonly frame: Frame

@@ -1,6 +1,7 @@
 import { issuesOf, retryRates, type RequestsOfFeature } from '../behavior/retries.ts'
 import { NONE } from '../query/dimensions.ts'
-import type { PeopleAsked, Told } from './people-report.ts'
+import type { PeopleAsked } from './people-report.ts'
+import type { Told } from './told.ts'
 import { readRequestsByFeature } from './read-retries.ts'
 
 /** How often users ask the same again, of each feature. */

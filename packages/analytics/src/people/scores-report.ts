@@ -4,7 +4,8 @@ import { scopeOf } from '../read/frame.ts'
 import { scoreEvents } from '../plan/latest-events.ts'
 import { QueryError } from '../query/query-error.ts'
 import { readRows } from '../ledger/snapshot.ts'
-import type { PeopleAsked, Told } from './people-report.ts'
+import type { PeopleAsked } from './people-report.ts'
+import type { Told } from './told.ts'
 
 type Row = [
   name: string,

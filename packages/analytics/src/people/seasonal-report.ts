@@ -1,6 +1,7 @@
 import { MIN_MONTHS, MIN_WEEKS, monthSeasons, weekdaySeasons } from '../retention/seasonal.ts'
 import { startOfInterval } from '../behavior/user-history.ts'
-import type { PeopleAsked, Told } from './people-report.ts'
+import type { PeopleAsked } from './people-report.ts'
+import type { Told } from './told.ts'
 import { readHistories } from './read-histories.ts'
 
 const fromMonday = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday']

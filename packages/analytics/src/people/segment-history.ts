@@ -6,7 +6,8 @@ import { readGroups } from '../read/read-groups.ts'
 import { readMembershipHistory } from '../read/read-membership-history.ts'
 import { dateOf, intervalInWords, intervalLabel, shiftInterval, startOfInterval, type Interval } from '../behavior/user-history.ts'
 import { timeKeyOfDay } from '../query/time-bucket.ts'
-import type { PeopleAsked, Told } from './people-report.ts'
+import type { PeopleAsked } from './people-report.ts'
+import type { Told } from './told.ts'
 import { countSegments, movesBetween } from './segment-moves.ts'
 
 /** A bucket of the history, and the instants at which it begins and ends. */

@@ -1,7 +1,8 @@
 import { QueryError } from '../query/query-error.ts'
 import { dateOf } from '../behavior/user-history.ts'
 import { timeKeyOfDay } from '../query/time-bucket.ts'
-import type { PeopleAsked, Told } from './people-report.ts'
+import type { PeopleAsked } from './people-report.ts'
+import type { Told } from './told.ts'
 import { readTierUse } from './read-tier-use.ts'
 import { parseTiersText, useOfLimit } from '../segments/tiers.ts'
 

@@ -7,7 +7,8 @@ import type { FoundGroup } from '../read/found-groups.ts'
 import { readGroups } from '../read/read-groups.ts'
 import type { Scope } from '../plan/scope.ts'
 import { timeLabel } from '../query/time-bucket.ts'
-import type { ColumnTable, PeopleAsked, Told } from './people-report.ts'
+import type { PeopleAsked } from './people-report.ts'
+import type { ColumnTable, Told } from './told.ts'
 
 /** Figures that every part has; those that only the calls know are read for few parts. */
 const figures = ['requests', 'cost_usd', 'total_tokens', 'errors', 'error_rate', 'latency_avg_ms'] as const satisfies readonly MetricName[]
