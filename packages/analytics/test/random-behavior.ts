@@ -84,32 +84,12 @@ export async function play(store: Store, one: Step, n: number): Promise<void> {
 }
 
 function sessionEnd({ user, session, isGood, hours }: Extract<Step, { isGood: boolean }>, n: number): LedgerEvent {
-  return {
-    traceId: (n + 1).toString(16).padStart(32, 'd'),
-    spanId: (n + 1).toString(16).padStart(16, 'd'),
-    parentSpanId: undefined,
-    startMs: START_MS + hours * HOUR_MS,
-    startFraction: 0,
-    kind: isGood && n % 2 === 0 ? 'goal' : 'session_end',
-    name: isGood && n % 2 === 0 ? 'done' : 'end',
-    source: 'human',
-    target: undefined,
-    outcome: isGood ? (n % 2 === 0 ? 'success' : 'completed') : 'abandoned',
-    previous: undefined,
-    value: undefined,
-    min: undefined,
-    max: undefined,
-    amountNanoUsd: undefined,
-    task: undefined,
-    step: undefined,
-    period: undefined,
-    user,
-    session,
-    properties: new Map(),
-    resourceIdentity: undefined,
-    origin: 'app',
-    faults: [],
-  }
+  const at = START_MS + hours * HOUR_MS
+  const event =
+    isGood && n % 2 === 0
+      ? eventOf({ kind: 'goal', at, user, session, says: { 'event.name': 'done' } })
+      : eventOf({ kind: 'session_end', at, user, session, says: { 'session.outcome': isGood ? 'completed' : 'abandoned' } })
+  return { ...event, spanId: (n + 1).toString(16).padStart(16, 'd') }
 }
 
 /** A thumb about a call that is there, said some time after its end. */

@@ -25,7 +25,10 @@ describe('reports about behaviour', () => {
       })),
       { timeZone: 'America/New_York' },
     )
-    await store.write({ calls: [], events: [goalReached('B', 's1', Date.parse('2024-03-10T14:01:00Z'))] })
+    await store.write({
+      calls: [],
+      events: [eventOf({ kind: 'goal', user: 'B', session: 's1', at: '2024-03-10T14:01:00Z', says: { 'event.name': 'document read' } })],
+    })
     analytics = openAnalytics(store, { now: () => Date.parse('2024-03-11T12:00:00Z') })
   })
   afterAll(() => store.close())
@@ -296,32 +299,3 @@ it('reports about behaviour of an empty ledger have no rows and no NaN', async (
   expect(JSON.stringify(seed)).not.toMatch(/NaN|undefined|Infinity/)
   await store.close()
 })
-
-function goalReached(user: string, session: string, startMs: number): LedgerEvent {
-  return {
-    traceId: 'e'.repeat(32),
-    spanId: 'f'.repeat(16),
-    parentSpanId: undefined,
-    startMs,
-    startFraction: 0,
-    kind: 'goal',
-    name: 'document read',
-    source: 'human',
-    target: undefined,
-    outcome: 'success',
-    previous: undefined,
-    value: undefined,
-    min: undefined,
-    max: undefined,
-    amountNanoUsd: undefined,
-    task: undefined,
-    step: undefined,
-    period: undefined,
-    user,
-    session,
-    properties: new Map(),
-    resourceIdentity: undefined,
-    origin: 'app',
-    faults: [],
-  }
-}

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import type { LedgerEvent } from '@spanledger/conventions'
 import type { Store } from '@spanledger/store'
 
 import { openAnalytics, type Analytics, type Cell } from '../../src/index.ts'
 import { experimentMetrics } from '../../src/people/experiment-metrics.ts'
 import { falseDiscoveryRates } from '../../src/statistics/many-tests.ts'
 import { compareMeans, meanFacts } from '../../src/statistics/means.ts'
+import { eventOf, scoreFacts } from '../events.ts'
 import { callOf, ledgerOf, type CallWords } from '../ledger.ts'
 
 const START = Date.parse('2026-03-01T00:00:00Z')
@@ -17,35 +17,13 @@ const AS_OF = START + 10 * 24 * HOUR
 const requestsOf = (arm: string, n: number): number => (arm === 'control' ? 2 + (n % 3) : 3 + (n % 4))
 const users = ['control', 'variant_a'].flatMap((arm) => Array.from({ length: 160 }, (_, n) => ({ arm, n, user: `${arm}-${n}` })))
 
-let made = 0
-function event(kind: 'exposed' | 'goal', at: number, words: { user: string; name: string; outcome: string; value?: number }): LedgerEvent {
-  const id = (made++).toString(16)
-  return {
-    traceId: id.padStart(32, 'd'),
-    spanId: id.padStart(16, 'e'),
-    parentSpanId: undefined,
-    startMs: at,
-    startFraction: 0,
-    kind,
-    name: words.name,
-    source: 'human',
-    target: undefined,
-    outcome: words.outcome,
-    previous: undefined,
-    value: words.value,
-    min: undefined,
-    max: undefined,
-    amountNanoUsd: undefined,
-    task: undefined,
-    step: undefined,
-    period: undefined,
-    user: words.user,
-    session: undefined,
-    properties: new Map(),
-    resourceIdentity: undefined,
-    origin: 'app',
-    faults: [],
-  }
+function event(
+  kind: 'exposed' | 'goal',
+  at: number,
+  { user, name, outcome, value }: { user: string; name: string; outcome?: string; value?: number },
+): ReturnType<typeof eventOf> {
+  const exposure = { 'experiment.key': name, 'experiment.variant': outcome, 'experiment.share': value }
+  return eventOf({ kind, at, user, says: kind === 'exposed' ? exposure : { 'event.name': name } })
 }
 
 describe('experiments', () => {
@@ -72,8 +50,8 @@ describe('experiments', () => {
       event('exposed', START + 70 * HOUR, { user: 'control-0', name: 'new_chat_ui', outcome: 'control' }),
       event('exposed', AS_OF - HOUR, { user: 'late', name: 'new_chat_ui', outcome: 'control' }),
       event('exposed', AS_OF + HOUR, { user: 'future', name: 'new_chat_ui', outcome: 'control' }),
-      event('goal', START + HOUR, { user: 'variant_a-3', name: 'sent', outcome: 'success' }),
-      event('goal', START + 80 * HOUR, { user: 'variant_a-4', name: 'sent', outcome: 'success' }),
+      event('goal', START + HOUR, { user: 'variant_a-3', name: 'sent' }),
+      event('goal', START + 80 * HOUR, { user: 'variant_a-4', name: 'sent' }),
     ]
     await store.write({ calls: [], events: [...exposures, ...others] })
     analytics = openAnalytics(store, { now: () => AS_OF })
@@ -184,13 +162,8 @@ describe('experiments', () => {
         }),
       ),
     )
-    const feedback = (user: string, value: number, at: number) => ({
-      ...event('goal', at, { user, name: 'rating', outcome: '', value }),
-      kind: 'feedback' as const,
-      outcome: undefined,
-      min: 1,
-      max: 5,
-    })
+    const feedback = (user: string, value: number, at: number) =>
+      eventOf({ kind: 'feedback', at, user, says: scoreFacts({ name: 'rating', value, min: 1, max: 5 }) })
     await ledger.write({
       calls,
       events: [
