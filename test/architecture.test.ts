@@ -77,11 +77,18 @@ describe.each(rooms)('$folder', (room) => {
   })
 })
 
-describe.each(['analytics', 'store'])('the folders of %s', (room) => {
-  const top = `packages/${room}/src/`
-  const files = sourcesOf(room).filter((file) => file.slice(top.length).includes('/'))
-  const folders = [...read(`packages/${room}/README.md`).matchAll(/^\| `([a-z]+)\/` \|/gm)].map(([, folder = '']) => folder)
-  const folderOf = (file: string) => file.slice(top.length).split('/', 1)[0] ?? ''
+describe.each([
+  ['analytics', ''],
+  ['analytics', 'people/'],
+  ['store', ''],
+])('the folders of %s/src/%s', (room, within) => {
+  const top = `packages/${room}/src/${within}`
+  const files = sourcesOf(room).filter((file) => file.startsWith(top) && file.slice(top.length).includes('/'))
+  const rows = read(`packages/${room}/README.md`).matchAll(/^\| `([a-z/]+\/)` \|/gm)
+  const folders = [...rows].flatMap(
+    ([, path = '']) => /^([a-z]+)\/$/.exec(path.startsWith(within) ? path.slice(within.length) : '')?.[1] ?? [],
+  )
+  const folderOf = (file: string) => (file.startsWith(top) ? (file.slice(top.length).split('/', 1)[0] ?? '') : '')
 
   it('are those that its README tells', () => {
     expect([...new Set(files.map(folderOf))].sort()).toEqual([...folders].sort())

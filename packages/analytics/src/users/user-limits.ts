@@ -2,8 +2,8 @@ import type { Store } from '@spanledger/store'
 
 import { openFrame, type Clock } from '../read/frame.ts'
 import { keptId } from '../ledger/kept-id.ts'
-import { isOver } from '../people/tiers-report.ts'
-import { readTierUse } from '../people/read-tier-use.ts'
+import { isOver } from '../people/money/tiers-report.ts'
+import { readTierUse } from '../people/money/read-tier-use.ts'
 import { useOfLimit, type Tier, type TierUse } from '../segments/tiers.ts'
 
 /** Whether a user may go on, by the monthly limits of the user's tier. */

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
-import { compareArms, extremeFrom, foresee } from '../../src/people/compare-arms.ts'
-import { experimentMetrics } from '../../src/people/experiment-metrics.ts'
-import type { ExposedUser } from '../../src/people/exposed-user.ts'
+import { compareArms, extremeFrom, foresee } from '../../src/people/experiments/compare-arms.ts'
+import { experimentMetrics } from '../../src/people/experiments/experiment-metrics.ts'
+import type { ExposedUser } from '../../src/people/experiments/exposed-user.ts'
 import { compareMeans, meanFacts, ratioOfSums } from '../../src/statistics/means.ts'
 import { compareProportions } from '../../src/statistics/proportions.ts'
 

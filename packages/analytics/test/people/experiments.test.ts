@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Store } from '@spanledger/store'
 
 import { openAnalytics, type Analytics, type Cell } from '../../src/index.ts'
-import { experimentMetrics } from '../../src/people/experiment-metrics.ts'
+import { experimentMetrics } from '../../src/people/experiments/experiment-metrics.ts'
 import { falseDiscoveryRates } from '../../src/statistics/many-tests.ts'
 import { compareMeans, meanFacts } from '../../src/statistics/means.ts'
 import { eventOf, scoreFacts } from '../events.ts'

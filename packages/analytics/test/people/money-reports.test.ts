@@ -4,8 +4,8 @@ import type { LedgerEvent } from '@spanledger/conventions'
 import type { Store } from '@spanledger/store'
 
 import { openAnalytics, type Analytics, type Cell, type Row } from '../../src/index.ts'
-import { findAnomalies } from '../../src/people/anomaly-report.ts'
-import { forecastDays } from '../../src/people/forecast-report.ts'
+import { findAnomalies } from '../../src/people/activity/anomaly-report.ts'
+import { forecastDays } from '../../src/people/activity/forecast-report.ts'
 import { ledgerOf, type CallWords } from '../ledger.ts'
 
 const DAY = 86_400_000

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Store } from '@spanledger/store'
 
 import { openAnalytics, QueryError, type Cell } from '../../src/index.ts'
-import { isOver } from '../../src/people/tiers-report.ts'
+import { isOver } from '../../src/people/money/tiers-report.ts'
 import { parseTiers, useOfLimit } from '../../src/segments/tiers.ts'
 import { ledgerOf, type CallWords } from '../ledger.ts'
 

@@ -1,0 +1,79 @@
+import type { Frame } from '../../read/frame.ts'
+import { cohorts } from '../../retention/cohorts.ts'
+import { intervalInWords, type UserHistory } from '../../behavior/user-history.ts'
+import type { PeopleAsked } from '../answers/people-report.ts'
+import type { ColumnTable, Told } from '../answers/told.ts'
+import { readHistories } from '../histories/read-histories.ts'
+import { readPersons } from '../histories/read-persons.ts'
+import { choiceOf, weeksOf } from '../../report-options.ts'
+
+const defaultWeeks = [1, 2, 4, 8, 12]
+
+/** Users by when they signed up, else were first seen, and which share of them was active in their week n. */
+export async function tellCohorts(asked: PeopleAsked): Promise<Told> {
+  const { frame, options, interval = 'month', isBegun } = asked
+  const { histories: seen, dayOf, asOfDay } = await readHistories(frame)
+  const begin = choiceOf(options, 'begin')
+  const { histories, warnings }: Counted = begin === 'sign_up' ? await fromSignUp(frame, seen) : { histories: seen, warnings: [] }
+  const { fromMs, toMs } = frame.period
+  const weeks = weeksOf(options) ?? defaultWeeks
+  const clock = choiceOf(options, 'clock')
+  const rows = cohorts(histories, {
+    by: interval,
+    // All history begins with the first call; somebody may have signed up before it.
+    from: isBegun ? dayOf(fromMs) : histories.reduce((least, { firstDay }) => Math.min(least, firstDay), dayOf(fromMs)),
+    to: dayOf(Math.max(fromMs, toMs - 1)) + 1,
+    asOfDay,
+    weeks,
+    clock,
+    ...(clock === 'calendar' ? { week: asked.week } : {}),
+    mode: choiceOf(options, 'mode'),
+    censoring: choiceOf(options, 'censoring'),
+  })
+  const weekColumns = weeks.map((week): [string, ColumnTable[string]] => [
+    `w${week}`,
+    [
+      `Week ${week}`,
+      'rate',
+      clock === 'calendar'
+        ? `share that was active in week ${week} of the calendar, where 1 is the one in which it signed up, else was first seen; null while not known`
+        : `share that was active in its own days ${7 * (week - 1)} to ${7 * week - 1} since it signed up, else was first seen; null while not known`,
+    ],
+  ])
+  return {
+    columns: {
+      cohort: [
+        'Cohort',
+        'date',
+        `users who signed up, or where no sign-up is known were first seen, in this local ${intervalInWords(interval)}`,
+      ],
+      size: ['Users', 'int', 'how many they are'],
+      ...Object.fromEntries(weekColumns),
+    },
+    rows: rows.map(({ cohort, size, weeks: cells }) =>
+      Object.fromEntries<string | number | null>([
+        ['cohort', cohort],
+        ['size', size],
+        ...cells.map(({ week, share }) => [`w${week}`, share] as const),
+      ]),
+    ),
+    warnings,
+  }
+}
+
+interface Counted {
+  readonly histories: readonly UserHistory[]
+  readonly warnings: readonly string[]
+}
+
+/** The same users, counted from their sign-up where it is known, and those who signed up and never called. */
+async function fromSignUp(frame: Frame, seen: readonly UserHistory[]): Promise<Counted> {
+  const { people, warnings } = await readPersons(frame)
+  // By id, which are dense: a Map takes longer, and there are as many as users.
+  const daysOf: UserHistory['days'][] = []
+  for (const { user, days } of seen) daysOf[Number(user)] = days
+  return {
+    histories: Array.from(people, ([userId, { user, beginDay }]) => ({ user, firstDay: beginDay, days: daysOf[userId] ?? [] })),
+    warnings,
+  }
+}

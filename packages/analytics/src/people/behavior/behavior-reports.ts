@@ -1,0 +1,228 @@
+import { friction, frictionInWords } from '../../behavior/friction.ts'
+import { mostRetried } from '../../behavior/retries.ts'
+import { sessionMetrics } from '../../behavior/session-metrics.ts'
+import { usagePatterns, usagePatternsInWords } from '../../behavior/usage-patterns.ts'
+import { compileRateLimitedUsers } from '../../plan/compile-users.ts'
+import { segmentsOfUsers } from '../../segments/read-segments.ts'
+import { evolution, evolutionInWords } from '../../retention/evolution.ts'
+import { timeKeyOfDay } from '../../query/time-bucket.ts'
+import { scopeOf, type Frame } from '../../read/frame.ts'
+import { readRows } from '../../ledger/snapshot.ts'
+import type { PeopleAsked } from '../answers/people-report.ts'
+import type { Told } from '../answers/told.ts'
+import { cameIn, readHistories } from '../histories/read-histories.ts'
+import { readRatings } from './read-ratings.ts'
+import { readBehavior } from './read-behavior.ts'
+import { hasFingerprints, readRequestsByFeature } from '../histories/read-retries.ts'
+import { withoutFingerprints } from './retries-report.ts'
+import { readRequests } from './read-requests.ts'
+import { readUsage } from './read-usage.ts'
+import { choiceOf, weeksOf } from '../../report-options.ts'
+
+/** Sessions in numbers. */
+export async function tellSessionMetrics({ frame, options }: PeopleAsked): Promise<Told> {
+  const { totals, words } = await readBehavior(frame, { messages: true })
+  const metrics = sessionMetrics(totals, { kinds: words.kinds, mode: choiceOf(options, 'outcomes') })
+  return {
+    columns: {
+      sessions: [
+        'Sessions',
+        'int',
+        "sessions that began in the period: by the app's id, else calls with less than 30 minutes between them",
+      ],
+      open_sessions: ['Open', 'int', 'of these, with a call less than 30 minutes before as_of; not measured below'],
+      duration_avg_s: ['Duration avg', 's', 'mean time from the first start to the last end'],
+      duration_p50_s: ['Duration p50', 's', 'median of the same'],
+      duration_p90_s: ['Duration p90', 's', 'nine of ten are shorter'],
+      active_duration_avg_s: ['In use avg', 's', 'mean time in which calls ran, with at most five minutes of each pause'],
+      requests_per_session: ['Requests', 'number', 'mean calls in a session'],
+      messages_per_session: ['Messages', 'number', 'mean chat calls in a session that are no retries'],
+      follow_up_rate: ['Follow-up %', 'rate', 'messages within ten minutes after the answer before, of all messages'],
+      return_24h_rate: [
+        'Return 24 h %',
+        'rate',
+        'sessions after which the user began another within a day, of those that ended at least a day ago',
+      ],
+      return_24h_known: ['Known', 'int', 'sessions that ended at least a day ago'],
+      completion_rate: ['Completed %', 'rate', 'completed / (completed + abandoned)'],
+      completed: ['Completed', 'int', 'said so by the app, else the last call went well and its answer was not disliked'],
+      abandoned: [
+        'Abandoned',
+        'int',
+        'said so by the app, else the last call failed, was cancelled or cut off, or its answer was disliked',
+      ],
+      explicit_outcomes: ['Said', 'int', 'of both, how many the app itself said so of'],
+      abandonment_messages_avg: ['Left after avg', 'number', 'mean messages in abandoned sessions'],
+      abandonment_messages_p50: ['Left after p50', 'number', 'their median'],
+    },
+    rows: metrics.sessions === 0 ? [] : [{ ...metrics }],
+  }
+}
+
+/** How users use the app: everybody of the filter, or one user. */
+export async function tellBehavior({ frame }: PeopleAsked): Promise<Told> {
+  const patterns = usagePatterns(await readUsage(frame))
+  const { requests } = await readRequests(frame)
+  return {
+    seed: { user_behavior: usagePatternsInWords(patterns) },
+    columns: {
+      requests: ['Requests', 'int', 'calls, those without a user too; the other columns are of users only'],
+      user_days: ['User-days', 'int', 'days on which users called, added up over users'],
+      requests_per_active_day: ['Requests/day', 'number', 'requests of users / user_days'],
+      peak_hours: ['Peak hours', 'string', 'the three local hours with most requests, in the order of the day'],
+      session_length_avg_s: ['Session avg', 's', 'mean time from the first start to the last end of sessions that are over'],
+      favorite_features: ['Features', 'string', 'the three features with most requests, and at least 5 % of them'],
+      preferred_models: ['Models', 'string', 'the two requested models with most requests'],
+    },
+    rows:
+      requests === 0
+        ? []
+        : [
+            {
+              requests,
+              user_days: patterns.userDays,
+              requests_per_active_day: patterns.requestsPerActiveDay,
+              peak_hours: patterns.peakHours.join(', '),
+              session_length_avg_s: patterns.sessionLengthAvgS,
+              favorite_features: patterns.favoriteFeatures.join(', '),
+              preferred_models: patterns.preferredModels.join(', '),
+            },
+          ],
+  }
+}
+
+/** How behaviour changes with tenure. */
+export async function tellEvolution({ frame, options, isBegun }: PeopleAsked): Promise<Told> {
+  const found = await readHistories(frame, { features: true })
+  const { asOfDay, scope, dayOf } = found
+  const histories = cameIn(frame, found, { isBegun })
+  const sessions: { user: string; day: number; seconds: number }[] = []
+  // The weeks of who came in the period go on after it.
+  const ever = { ...frame, period: scope.period }
+  await readBehavior(ever, {
+    eachClosed: ({ userId, startMs, endMs }) => {
+      const day = timeKeyOfDay('day', frame.zone.day(startMs))
+      sessions.push({ user: String(userId), day, seconds: (endMs - startMs) / 1000 })
+    },
+  })
+  const ratings = await readRatings(frame, { scope, dayOf })
+  const weeks = weeksOf(options)
+  const rows = evolution(histories, {
+    asOfDay,
+    ...(weeks === undefined ? {} : { weeks }),
+    basis: choiceOf(options, 'basis'),
+    sessions,
+    ratings: ratings ?? [],
+  })
+  const catalogue = [...new Set(histories.flatMap(({ days }) => days.flatMap(({ features }) => [...features.keys()])))]
+  return {
+    seed: { user_evolution: evolutionInWords(rows, { catalogue }) },
+    columns: {
+      week: ['Week', 'int', "users' own week since they were first seen"],
+      eligible: [
+        'Eligible',
+        'int',
+        'users whose week is over; with --basis panel, users who could be seen through the last week asked for',
+      ],
+      users: ['Users', 'int', 'of these, with a call in the week'],
+      requests: ['Requests', 'int', 'their calls in the week'],
+      requests_per_day: ['Requests/day', 'number', 'requests / (7 days x users); with --basis panel requests / (7 days x eligible)'],
+      session_length_avg_s: ['Session avg', 's', 'mean length of sessions that began in the week'],
+      features: ['Features', 'string', 'features that at least a fifth of the users used, the most used first'],
+      satisfaction: [
+        'Satisfaction',
+        'number',
+        'what eligible users rated in the week, from 0 to 10: of each user, name and target the latest, the mean over users of the mean of each',
+      ],
+    },
+    rows:
+      histories.length === 0
+        ? []
+        : rows.map((row) => ({
+            week: row.week,
+            eligible: row.eligible,
+            users: row.users,
+            requests: row.requests,
+            requests_per_day: row.requestsPerDay,
+            session_length_avg_s: row.sessionLengthAvgS,
+            features: row.features.join(', '),
+            satisfaction: row.satisfaction,
+          })),
+    warnings:
+      ratings === undefined ? ['satisfaction is filtered by user, session, property, segment and time only; elsewhere it is null'] : [],
+  }
+}
+
+/** Where users struggle. */
+export async function tellFriction({ frame }: PeopleAsked): Promise<Told> {
+  const { totals, words, rateLimited } = await readBehavior(frame, { counts: 'kinds', waits: true, messages: true })
+  const segmentOfUser = await segmentsOfUsers(frame.store, await frame.segments(), frame.clock.asOfMs)
+  const powerUsers = [...segmentOfUser].filter(([, segment]) => segment === 'power').map(([userId]) => userId)
+  // Most ledgers have none, and then the requests of features need not be counted.
+  const asked = (await hasFingerprints(frame)) ? await readRequestsByFeature(frame) : { features: [], isTold: false }
+  const limited = rateLimited ?? (await readRateLimited(frame))
+  const found = friction({
+    ...(await readRequests(frame)),
+    totals,
+    kinds: words.kinds,
+    retries: mostRetried(asked.features),
+    powerUsers: powerUsers.length,
+    rateLimitedPowerUsers: powerUsers.filter((userId) => limited.has(userId)).length,
+  })
+  const { retries, abandonment, rateLimitedPowerUserShare, modelErrorShare, modelErrors, requests } = found
+  return {
+    seed: { friction_analysis: frictionInWords(found) },
+    columns: {
+      friction: ['Friction', 'string', 'high_retry_requests, abandoned_sessions, rate_limits or model_errors'],
+      what: ['What', 'string', 'the feature repeated most; what abandoned sessions show more than others; who is meant'],
+      share: ['Share', 'rate', 'repeated requests of the feature; abandoned sessions that show it; power users; requests'],
+      n: ['n', 'int', 'how many'],
+      of: ['Of', 'int', 'of how many'],
+      lift: ['Lift', 'number', 'how much commoner among abandoned than among completed sessions, half a session added to each'],
+      issues: ['Issues', 'string', 'what became of the requests that were repeated'],
+    },
+    rows:
+      requests === 0
+        ? []
+        : [
+            ...(retries === null
+              ? []
+              : [
+                  {
+                    friction: 'high_retry_requests',
+                    what: retries.feature,
+                    share: retries.rate,
+                    n: retries.retries,
+                    of: retries.requests,
+                    lift: null,
+                    issues: retries.issues.join(', '),
+                  },
+                ]),
+            ...abandonment.patterns.map(({ pattern, share, lift }) => ({
+              friction: 'abandoned_sessions',
+              what: pattern,
+              share,
+              n: Math.round(share * abandonment.sessions),
+              of: abandonment.sessions,
+              lift,
+              issues: null,
+            })),
+            {
+              friction: 'rate_limits',
+              what: 'power users',
+              share: rateLimitedPowerUserShare,
+              n: rateLimitedPowerUserShare === null ? 0 : Math.round(rateLimitedPowerUserShare * powerUsers.length),
+              of: powerUsers.length,
+              lift: null,
+              issues: null,
+            },
+            { friction: 'model_errors', what: 'requests', share: modelErrorShare, n: modelErrors, of: requests, lift: null, issues: null },
+          ],
+    warnings: asked.isTold ? [] : [withoutFingerprints],
+  }
+}
+
+async function readRateLimited(frame: Frame): Promise<ReadonlySet<number>> {
+  const statement = compileRateLimitedUsers(await scopeOf(frame, frame.period))
+  return new Set(statement === undefined ? [] : await readRows<number>(frame.store, statement))
+}

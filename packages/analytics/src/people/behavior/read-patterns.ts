@@ -1,0 +1,149 @@
+import { compileBase, durationBucketSql } from '../../plan/compile.ts'
+import { COMPLEX, complexitySql, MODERATE } from '../../behavior/complexity.ts'
+import type { Dimension } from '../../query/dimensions.ts'
+import { Durations } from '../../sums/durations.ts'
+import { join, raw, sql, type Fragment } from '../../ledger/fragment.ts'
+import { scopeOf, type Frame } from '../../read/frame.ts'
+import type { Key } from '../../plan/scope.ts'
+import { readRows } from '../../ledger/snapshot.ts'
+
+/** Calls further apart are of two sessions. */
+const IDLE_MS = 30 * 60_000
+/** Users with fewer calls say nothing of how loyal they are to a model. */
+const MIN_REQUESTS = 5
+const STICKY_SHARE = 0.8
+
+/** How the users of one group ask: how often, of what size, which models. Counts by bucket are those of durations. */
+export interface Patterns {
+  readonly label: Key
+  requests: number
+  users: number
+  /** Calls that reported tokens, and sums over them. */
+  sized: { n: number; complexity: number; simple: number; complex: number; output: number; reasoning: number }
+  /** Requests of users on days on which they called. */
+  readonly perDay: Durations
+  /** From the end of a call to the start of the user's next one, in ms. */
+  readonly gaps: Durations
+  readonly input: Durations
+  readonly output: Durations
+  readonly reasoning: Durations
+  /** Of users with at least five calls: means over them. */
+  loyal: { users: number; topShare: number; concentration: number; switchRate: number; sticky: number } | undefined
+}
+
+const input =
+  'c.input_tokens + c.cache_read_tokens + c.cache_write_5m_tokens + c.cache_write_1h_tokens + c.audio_input_tokens + c.audio_cache_read_tokens + c.image_input_tokens'
+const output = 'c.output_tokens + c.audio_output_tokens + c.image_output_tokens'
+const reasoning = 'c.reasoning_tokens'
+const isSized = "c.kind_id IN (SELECT kind_id FROM kinds WHERE usage_quality <> 'missing')"
+const modelLabel = "(SELECT m.requested_model || '/' || m.provider FROM models AS m WHERE m.model_id = c.model_id)"
+
+/** By group of a property, or of everybody. Everything is added up in SQLite: a ledger has more calls than fit in memory. */
+export async function readPatterns(frame: Frame, property: Dimension | undefined): Promise<Patterns[]> {
+  const read = await openReading(frame, property)
+  const groups = new Map<string, Patterns>()
+  const of = (key: Key = null, label: Key = null): Patterns => {
+    const name = JSON.stringify(key)
+    let one = groups.get(name)
+    if (one === undefined) groups.set(name, (one = emptyPatterns(label)))
+    return one
+  }
+  for (const [key, label, requests, users, n, complexity, simple, complex, out, thought] of await read.groups()) {
+    Object.assign(of(key, label), { requests: Number(requests), users: Number(users) })
+    of(key).sized = {
+      n: Number(n),
+      complexity: Number(complexity),
+      simple: Number(simple),
+      complex: Number(complex),
+      output: Number(out),
+      reasoning: Number(thought),
+    }
+  }
+  for (const [name, tokens] of [
+    ['input', input],
+    ['output', output],
+    ['reasoning', reasoning],
+  ] as const)
+    for (const [key, bucket, count] of await read.tokens(tokens)) of(key)[name].add(Number(bucket), Number(count))
+  for (const [key, bucket, count] of await read.gaps()) of(key).gaps.add(Number(bucket), Number(count))
+  for (const [key, bucket, count] of await read.perDay()) of(key).perDay.add(Number(bucket), Number(count))
+  const switches = new Map((await read.switches()).map(([key, rate]) => [JSON.stringify(key), Number(rate)]))
+  for (const [key, users, topShare, concentration, sticky] of await read.models()) {
+    of(key).loyal = {
+      users: Number(users),
+      topShare: Number(topShare),
+      concentration: Number(concentration),
+      switchRate: switches.get(JSON.stringify(key)) ?? 0,
+      sticky: Number(sticky),
+    }
+  }
+  return [...groups.values()]
+    .filter(({ requests }) => requests > 0)
+    .toSorted((a, b) => b.requests - a.requests || (String(a.label) < String(b.label) ? -1 : 1))
+}
+
+function emptyPatterns(label: Key): Patterns {
+  return {
+    label,
+    requests: 0,
+    users: 0,
+    sized: { n: 0, complexity: 0, simple: 0, complex: 0, output: 0, reasoning: 0 },
+    perDay: new Durations(),
+    gaps: new Durations(),
+    input: new Durations(),
+    output: new Durations(),
+    reasoning: new Durations(),
+    loyal: undefined,
+  }
+}
+
+async function openReading(frame: Frame, property: Dimension | undefined) {
+  const scope = await scopeOf(frame, frame.period)
+  const base = compileBase({ source: 'calls', dimensions: property === undefined ? [] : [property], sums: [], needs: [] }, scope)
+  const byDay = compileBase(
+    { source: 'calls', dimensions: [...(property === undefined ? [] : [property]), { kind: 'time', step: 'day' }], sums: [], needs: [] },
+    scope,
+  )
+  // The calls know every dimension.
+  if (base === undefined || byDay === undefined) throw new Error('The calls cannot answer this reading.')
+  const key = base.dimensions[0]?.key ?? raw('NULL')
+  const label = base.dimensions[0]?.label('k0') ?? raw('NULL')
+  const day = byDay.dimensions.at(-1)?.key ?? raw('NULL')
+  const rows = (columns: string, from: Fragment): Promise<Key[][]> =>
+    readRows<Key[]>(frame.store, sql`SELECT json_group_array(json_array(${raw(columns)})) AS rows FROM (${from})`)
+  const index = complexitySql({ input, output, reasoning })
+  const buckets = (value: string, from: Fragment): Promise<Key[][]> =>
+    rows('k0, bucket, n', sql`SELECT k0, ${raw(durationBucketSql(value))} AS bucket, count(*) AS n FROM (${from}) GROUP BY k0, bucket`)
+  // What a user did in a group, in its order: the call before each.
+  const before = (what: string): Fragment => sql`SELECT ${key} AS k0, c.user_id AS user_id, ${raw(what)} AS this,
+    lag(${raw(what)}) OVER w AS prev, c.start_ms - lag(c.start_ms + c.latency_ms) OVER w AS gap
+    ${base.from} AND c.user_id <> 0 WINDOW w AS (PARTITION BY ${key}, c.user_id ORDER BY c.start_ms, c.span_id, c.trace_id)`
+  return {
+    groups: () =>
+      readRows<Key[]>(
+        frame.store,
+        sql`SELECT json_group_array(json_array(k0, ${label}, requests, users, sized, complexity, simple, complex, output, reasoning)) AS rows FROM (
+          SELECT k0, count(*) AS requests, count(DISTINCT nullif(user_id, 0)) AS users, count(index_of) AS sized, coalesce(sum(index_of), 0) AS complexity,
+            sum(index_of < ${MODERATE}) AS simple, sum(index_of >= ${COMPLEX}) AS complex, coalesce(sum(visible), 0) AS output, coalesce(sum(thought), 0) AS reasoning
+          FROM (SELECT ${key} AS k0, c.user_id AS user_id, ${raw(`iif(${isSized}, ${index}, NULL) AS index_of, ${output} AS visible, ${reasoning} AS thought`)} ${base.from})
+          GROUP BY k0)`,
+      ),
+    tokens: (tokens: string) => buckets('v', sql`SELECT ${key} AS k0, ${raw(tokens)} AS v ${base.from} AND ${raw(isSized)}`),
+    gaps: () => buckets('gap', sql`SELECT k0, gap FROM (${before('c.start_ms')}) WHERE gap >= 0 AND gap < ${IDLE_MS}`),
+    perDay: () => buckets('n', sql`SELECT ${key} AS k0, count(*) AS n ${byDay.from} AND c.user_id <> 0 GROUP BY k0, c.user_id, ${day}`),
+    switches: () =>
+      rows(
+        'k0, rate',
+        sql`SELECT k0, avg(rate) AS rate FROM (SELECT k0, CAST(sum(this <> prev) AS REAL) / (count(*) - 1) AS rate FROM (${before(modelLabel)})
+          GROUP BY k0, user_id HAVING count(*) >= ${MIN_REQUESTS}) GROUP BY k0`,
+      ),
+    models: () =>
+      rows(
+        'k0, users, top, concentration, sticky',
+        sql`SELECT k0, count(*) AS users, avg(top) AS top, avg(concentration) AS concentration, sum(top >= ${STICKY_SHARE}) AS sticky FROM (
+          SELECT k0, user_id, CAST(max(n) AS REAL) / sum(n) AS top, CAST(sum(n * n) AS REAL) / (sum(n) * sum(n)) AS concentration FROM (
+            SELECT ${join([sql`${key} AS k0`, raw('c.user_id AS user_id'), raw('count(*) AS n')], ', ')} ${base.from} AND c.user_id <> 0 GROUP BY k0, c.user_id, ${raw(modelLabel)})
+          GROUP BY k0, user_id HAVING sum(n) >= ${MIN_REQUESTS}) GROUP BY k0`,
+      ),
+  }
+}

@@ -1,0 +1,172 @@
+import type { Standing } from '../../segments/automatic-segments.ts'
+import { automaticOnly } from '../../segments/custom-segments.ts'
+import { scopeOf, type Frame } from '../../read/frame.ts'
+import { noMemberships, segmentText, type Membership, type Memberships } from '../../segments/memberships.ts'
+import { readUserSums } from '../../read/population.ts'
+import { QueryError } from '../../query/query-error.ts'
+import { readGroups } from '../../read/read-groups.ts'
+import { readMembershipHistory } from '../../read/read-membership-history.ts'
+import type { PeopleAsked } from '../answers/people-report.ts'
+import type { Told } from '../answers/told.ts'
+import { choiceOf } from '../../report-options.ts'
+import { tellSegmentHistory, tellSegmentMoves } from './segment-history.ts'
+import { countSegments } from './segment-moves.ts'
+
+const DAY_MS = 86_400_000
+/** How far back the segments are looked at that users have moved from. */
+const MOVED_SINCE_DAYS = 30
+
+/** How many users are in each segment, what they used, and who moved in and out; or the history of that. */
+export async function tellSegments(asked: PeopleAsked): Promise<Told> {
+  const history = choiceOf(asked.options, 'history')
+  if (history === 'users') return tellSegmentHistory(asked)
+  if (history === 'moves') return tellSegmentMoves(asked)
+  if (asked.interval !== undefined)
+    throw new QueryError('Segments are those at as_of. Add --history to have them by day, week or month.', { given: asked.interval })
+  return tellSegmentsNow(asked)
+}
+
+async function tellSegmentsNow({ frame }: PeopleAsked): Promise<Told> {
+  const { store, clock } = frame
+  const [before, now] = await readBeforeAndNow(frame, clock.asOfMs - MOVED_SINCE_DAYS * DAY_MS)
+  const scope = await scopeOf(frame, frame.period)
+  const { ids, costsNanoUsd, list } = await readUserSums(store, scope, { sums: ['requests'], activeDays: false })
+  const requests = list('s0')
+  const isSeen: boolean[] = []
+  let users = 0
+  const sums = new Map(now.names.map((segment) => [segment, new Use()]))
+  const all = new Use()
+  for (let n = 0; n < ids.length; n++) {
+    const userId = ids[n] ?? 0
+    if (userId === 0) continue
+    if (isSeen[userId] !== true) users++
+    isSeen[userId] = true
+    const [own, cost] = [requests[n] ?? 0, costsNanoUsd[n] ?? null]
+    all.add(own, cost)
+    for (const segment of now.of.get(userId)?.segments ?? []) sums.get(segment)?.add(own, cost)
+  }
+  return {
+    users,
+    columns: {
+      segment: [
+        'Segment',
+        'string',
+        'churned: no call in 30 days; else new: first seen less than 30 days ago; else at_risk; else power; else casual; then your own',
+      ],
+      users: ['Users', 'int', 'users with a call in the period, by their segment at as_of'],
+      share: ['Share', 'rate', 'of these users'],
+      requests: ['Requests', 'int', 'their calls in the period'],
+      cost_usd: ['Cost', 'usd', 'of these calls; null where none is priced'],
+      moved_in: ['Moved in', 'int', 'users who were in another segment, or not there, 30 days before as_of'],
+      moved_out: ['Moved out', 'int', 'users who were in it 30 days before as_of'],
+    },
+    rows: countSegments(before, now, (userId) => isSeen[userId] === true).map(({ segment, users: count, movedIn, movedOut }) => ({
+      segment,
+      users: count,
+      share: users === 0 ? null : count / users,
+      requests: sums.get(segment)?.requests ?? 0,
+      cost_usd: sums.get(segment)?.costNanoUsd ?? 0n,
+      moved_in: movedIn,
+      moved_out: movedOut,
+    })),
+    totals: { users, requests: all.requests, cost_usd: all.costNanoUsd },
+    warnings: now.exclusive ? [] : ['users are in the row of each of their segments: rows come to more than the totals'],
+  }
+}
+
+/** Where users stand at as_of, and stood earlier: read together, as the calls need not be read for each. */
+async function readBeforeAndNow(frame: Frame, earlierMs: number): Promise<readonly [Memberships, Memberships]> {
+  const segmentation = frame.clock.segmentation ?? automaticOnly
+  const [before, now] = await readMembershipHistory(frame, { instants: [earlierMs, frame.clock.asOfMs], segmentation })
+  return [before ?? noMemberships(segmentation), now ?? noMemberships(segmentation)]
+}
+
+/** What users of a segment did. */
+class Use {
+  requests = 0
+  #isPriced = false
+  /** Costs are put together as doubles as long as that is exact: there are as many as users. */
+  #costNanoUsd = 0
+  #costBefore = 0n
+
+  add(requests: number, costNanoUsd: number | null): void {
+    this.requests += requests
+    if (costNanoUsd === null) return
+    this.#isPriced = true
+    if (costNanoUsd > Number.MAX_SAFE_INTEGER - this.#costNanoUsd) {
+      this.#costBefore += BigInt(this.#costNanoUsd)
+      this.#costNanoUsd = 0
+    }
+    if (Number.isSafeInteger(costNanoUsd)) this.#costNanoUsd += costNanoUsd
+    else this.#costBefore += BigInt(costNanoUsd)
+  }
+
+  /** Null where no call has a price. */
+  get costNanoUsd(): bigint | null {
+    return this.requests > 0 && !this.#isPriced ? null : this.#costBefore + BigInt(this.#costNanoUsd)
+  }
+}
+
+/** Each user's segment and what led to it. */
+export async function tellSegmentMembers({ frame }: PeopleAsked): Promise<Told> {
+  const { store } = frame
+  const scope = await scopeOf(frame, frame.period)
+  const found = await readGroups(store, scope, { dimensions: [{ kind: 'column', name: 'user' }], metrics: ['requests'] })
+  const members = found.filter(({ keys }) => keys[0] !== 0 && keys[0] !== null)
+  const firstSeen = await frame.firstSeen()
+  const { standingOf } = await frame.segments()
+  const { of } = await frame.readMemberships()
+  const { custom = [] } = frame.clock.segmentation ?? {}
+  const rows = members.map(({ keys, labels }) => {
+    const userId = Number(keys[0])
+    const membership = of.get(userId)
+    return cellsOf(String(labels[0]), {
+      standing: standingOf(userId, firstSeen.get(userId) ?? frame.clock.asOfMs),
+      membership,
+      supportLevel: custom.find(({ name, supportLevel }) => supportLevel !== undefined && membership?.custom.includes(name))?.supportLevel,
+    })
+  })
+  return {
+    columns: {
+      user: ['User', 'string', 'who made the calls'],
+      segment: ['Segment', 'string', 'the first of churned, new, at_risk, power, casual that fits; one of your own before these'],
+      automatic_segment: ['Automatic', 'string', 'the automatic segment, also where the user has one of your own'],
+      custom_segments: ['Own', 'string', 'every segment of your own that fits, in the order of the file; null for none'],
+      support_level: ['Support', 'string', 'support_level of the first of these that has one'],
+      is_power: ['Power', 'bool', 'as many calls in 30 days as the most active tenth of users'],
+      is_new: ['New', 'bool', 'first seen less than 30 local days ago'],
+      is_at_risk: [
+        'At risk',
+        'bool',
+        'at most half as many calls in the last 14 days as in the 14 before (at least 5), and not by chance (p < 0.05)',
+      ],
+      requests_30d: ['Requests 30 d', 'int', 'calls in the 30 days before as_of'],
+      tenure_days: ['Tenure', 'int', 'local days since the first call'],
+      risk_score: ['Risk', 'number', '1 - (calls in 14 days + 1) / (calls in the 14 before + 1)'],
+    },
+    rows: rows.toSorted((a, b) => b.requests_30d - a.requests_30d || (a.user < b.user ? -1 : 1)),
+  }
+}
+
+interface Member {
+  readonly standing: Standing
+  readonly membership: Membership | undefined
+  readonly supportLevel: string | undefined
+}
+
+function cellsOf(user: string, { standing, membership, supportLevel }: Member) {
+  const { segment, isPower, isNew, isAtRisk, last30Days, tenureDays, riskScore } = standing
+  return {
+    user,
+    segment: membership === undefined ? segment : segmentText(membership),
+    automatic_segment: segment,
+    custom_segments: membership?.custom.join(', ') || null,
+    support_level: supportLevel ?? null,
+    is_power: isPower,
+    is_new: isNew,
+    is_at_risk: isAtRisk,
+    requests_30d: last30Days,
+    tenure_days: tenureDays,
+    risk_score: riskScore,
+  }
+}
