@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs'
 
 import { trace, type Context } from '@opentelemetry/api'
-import { endOpenCalls, identityInContext, readCall, readEvent, stampIdentity } from '@spanledger/conventions'
+import { endOpenCalls, identityInContext, stampIdentity } from '@spanledger/conventions'
 import type { Batch, Store } from '@spanledger/store'
 
 import { onLeaving } from './exit-hooks.ts'
+import { LateSpans } from './late-spans.ts'
 import { LedgerWriter, type WriterState } from './ledger-writer.ts'
 import { cutBatch, sizeOf } from './replay.ts'
 import { say } from './say.ts'
@@ -15,7 +16,7 @@ import type { EndedSpan, StartedSpan } from './span-shape.ts'
 import { SpanTrees, type SpanNode } from './span-tree.ts'
 import { openSpool } from './spool.ts'
 import { withoutTracing } from './suppress-tracing.ts'
-import { parentIdOf, toSpanRecord } from './to-span-record.ts'
+import { parentIdOf } from './to-span-record.ts'
 
 /** Options of the processor; those besides `store` are described in `settings`. */
 export interface LedgerSpanProcessorOptions extends Partial<Settings> {
@@ -59,8 +60,7 @@ export class LedgerSpanProcessor {
   readonly #trees: SpanTrees
   readonly #writer: LedgerWriter
   readonly #stopListening: () => void
-  /** Set while counts of spans that came after `shutdown()` wait to be written. */
-  #stopListeningForLate: (() => void) | undefined
+  readonly #late: LateSpans
   #queue: SpanNode[] = []
   #head = 0
   #queuedBytes = 0
@@ -83,11 +83,14 @@ export class LedgerSpanProcessor {
     const storePath = typeof store === 'string' ? store : store.path
     const spool = openSpool(this.#settings.spoolPath || `${storePath}.spool`, this.#settings.maxSpoolBytes)
     this.#writer = new LedgerWriter(typeof store === 'string' ? storeOptions(store, this.#settings.pricesPath) : store, spool)
+    const { maxDelayMs, handleSignals } = this.#settings
+    const flushNow = (): void => this.#flushNow()
+    this.#late = new LateSpans({ writer: this.#writer, maxDelayMs, handleSignals, drop: () => this.#drop(), flushNow })
     this.#stopListening = onLeaving({
       flush: () => this.forceFlush(),
-      flushNow: () => this.#flushNow(),
+      flushNow,
       waiting: () => this.#waiting(),
-      handleSignals: this.#settings.handleSignals,
+      handleSignals,
     })
     if (existsSync(spool.path)) void withoutTracing(() => this.#writer.replay())
     this.#setupTimer = setTimeout(() => void withoutTracing(() => this.#writer.noteSetup()), NOTE_SETUP_AFTER_MS).unref()
@@ -107,7 +110,7 @@ export class LedgerSpanProcessor {
   onEnd(span: EndedSpan): void {
     try {
       if (this.#shutdown !== undefined) {
-        this.#missLate(span)
+        this.#late.miss(span, this.#shutdown)
         return
       }
       this.#writer.setup.noticeService(span.resource?.attributes)
@@ -289,34 +292,6 @@ export class LedgerSpanProcessor {
     } catch (error) {
       this.#fault(error)
     }
-  }
-
-  /** Of a span that ended after `shutdown()`: counts what the ledger should have had. */
-  #missLate(span: EndedSpan): void {
-    const record = toSpanRecord(span)
-    if (readCall(record, 'app') === undefined && readEvent(record, 'app') === undefined) return
-    this.#drop()
-    // The store is closed and the process is no longer watched: both are taken up again for what is new to count.
-    if (this.#stopListeningForLate !== undefined) return
-    const write = (): Promise<void> => withoutTracing(() => this.#writeLate())
-    const timer = setTimeout(() => void write(), this.#settings.maxDelayMs).unref()
-    const stopListening = onLeaving({
-      flush: write,
-      flushNow: () => this.#flushNow(),
-      waiting: () => (this.#stopListeningForLate === undefined ? 0 : 1),
-      handleSignals: this.#settings.handleSignals,
-    })
-    this.#stopListeningForLate = () => {
-      clearTimeout(timer)
-      stopListening()
-      this.#stopListeningForLate = undefined
-    }
-  }
-
-  /** Never rejects. What the store does not take goes to the spool when the process ends. */
-  async #writeLate(): Promise<void> {
-    await this.#shutdown
-    if (await this.#writer.countLate()) this.#stopListeningForLate?.()
   }
 
   #drop(): void {
