@@ -1,92 +1,37 @@
 import { automaticOnly, type Segmentation } from './segments/custom-segments.ts'
 import { NONE } from './query/dimensions.ts'
-import type { Filter, FilterNode } from './query/filter.ts'
+import type { FilterNode } from './query/filter.ts'
 import type { GivenOptions } from './report-options.ts'
 import { QueryError, unknownName } from './query/query-error.ts'
-import type { Attribution } from './query/list-values.ts'
 import { segmentNames } from './segments/memberships.ts'
-import type { TraitMode } from './query/traits.ts'
 import type { MetricName } from './query/metrics.ts'
-import type { CompareMode } from './query/period.ts'
-import type { WeekStart } from './query/time-bucket.ts'
-import { parseMetricNames, parseQuery, parseWhereField, type Order } from './query/query.ts'
+import { parseMetricNames, parseQuery, parseWhereField, queryFields, type ParsedQuery, type Query } from './query/query.ts'
 
-/** What a report may be asked with; names as on the command line. */
-export interface ReportParams {
-  readonly since?: string | undefined
-  readonly until?: string | undefined
-  readonly last?: string | undefined
-  readonly by?: readonly string[] | undefined
-  readonly where?: Filter | string | undefined
+/** What a report may be asked with: what a query may, but for its metrics; names as on the command line. */
+export interface ReportParams extends Omit<Query, 'metrics'> {
   readonly user?: string | undefined
   /** Only users whose id begins so. */
   readonly user_prefix?: string | undefined
   readonly segment?: string | undefined
+  /** Columns of the report; where none are named, those it has anyway. */
   readonly metrics?: readonly string[] | undefined
   /** Metrics beside those that the report has anyway. */
   readonly more_metrics?: readonly string[] | undefined
-  readonly order_by?: readonly Order[] | undefined
-  readonly limit?: number | undefined
-  readonly compare?: CompareMode | undefined
-  readonly week_start?: WeekStart | undefined
-  readonly attribution?: Attribution | undefined
-  readonly traits?: TraitMode | undefined
-  readonly having?: Filter | string | undefined
-  readonly after?: string | undefined
-  readonly other?: boolean | undefined
-  readonly explain?: boolean | undefined
   /** Options that only some reports take; see `reportOptions`. */
   readonly options?: GivenOptions | undefined
 }
 
 /** Params that were checked. */
-export interface ReportQuery {
-  readonly since: string | undefined
-  readonly until: string | undefined
-  readonly last: string | undefined
-  readonly by: readonly string[]
-  readonly where: FilterNode | undefined
+export interface ReportQuery extends Omit<ParsedQuery, 'metrics'> {
   readonly user: string | undefined
   readonly userPrefix: string | undefined
   readonly segment: string | undefined
   readonly metrics: readonly string[] | undefined
   readonly moreMetrics: readonly MetricName[]
-  readonly orderBy: readonly Order[]
-  readonly limit: number | undefined
-  readonly compare: CompareMode | undefined
-  readonly weekStart: WeekStart | undefined
-  readonly attribution: Attribution | undefined
-  readonly traits: TraitMode | undefined
-  readonly having: FilterNode | undefined
-  readonly after: string | undefined
-  readonly other: boolean
-  readonly explain: boolean
   readonly options: GivenOptions
 }
 
-const fields = [
-  'since',
-  'until',
-  'last',
-  'by',
-  'where',
-  'user',
-  'user_prefix',
-  'segment',
-  'metrics',
-  'more_metrics',
-  'having',
-  'order_by',
-  'limit',
-  'after',
-  'other',
-  'compare',
-  'week_start',
-  'attribution',
-  'traits',
-  'explain',
-  'options',
-]
+const fields = [...queryFields, 'user', 'user_prefix', 'segment', 'more_metrics', 'options']
 
 /** @throws QueryError that names the param, what it holds and what it may hold */
 export function parseReportParams(params: ReportParams, segmentation: Segmentation = automaticOnly): ReportQuery {

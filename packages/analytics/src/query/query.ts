@@ -57,7 +57,8 @@ export interface ParsedQuery {
   readonly explain: boolean
 }
 
-const fields = [
+/** The fields of a `Query`. */
+export const queryFields = [
   'metrics',
   'by',
   'since',
@@ -88,7 +89,8 @@ export function parseQuery(data: unknown): ParsedQuery {
     })
   }
   const query = data as Record<string, unknown>
-  for (const field of Object.keys(query)) if (!fields.includes(field)) throw unknownName('field of the query', field, { allowed: fields })
+  for (const field of Object.keys(query))
+    if (!queryFields.includes(field)) throw unknownName('field of the query', field, { allowed: queryFields })
   const by = textList('by', query['by'] ?? [])
   if (by.length > MAX_DIMENSIONS)
     throw new QueryError(`At most ${MAX_DIMENSIONS} dimensions are allowed in by.`, { given: String(by.length) })
