@@ -17,12 +17,18 @@ export const reportOptions = {
   },
   censoring: { says: 'tell a cell once it is known of all of a cohort, or of those of whom it is known', values: ['strict', 'eligible'] },
   clock: {
-    says: "users' own weeks of seven days from their first, or weeks of the calendar from the one that holds it",
+    says: "users' own weeks of seven days from their first, and the last 7 and 30 days; or weeks and months of the calendar",
     values: ['rolling', 'calendar'],
   },
+  base: {
+    says: 'shares of all of a cohort, or of those of it who were active in their first week',
+    values: ['all', 'week1_active'],
+  },
+  activity: { says: 'who is active: who made any call, or one that succeeded', values: ['any', 'success'] },
+  month_days: { says: 'how many days make mau', values: ['30', '28'] },
   weeks: { says: "users' own weeks to tell: 1,2,4,8,12" },
   begin: {
-    says: "from when users' weeks are counted: from the sign-up where it is known, or always from the first call",
+    says: 'when users begin: with the sign-up where it is known, or always with the first call',
     values: ['sign_up', 'first_call'],
   },
   incomplete: {

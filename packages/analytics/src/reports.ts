@@ -61,15 +61,21 @@ const reports: Readonly<Record<string, Report>> = {
   },
   ...breakdowns,
   scores: people('what answers were scored by people, rules and judging models, each for itself', tellScores),
-  active: people('users active each day, and in the week and the month that end with it', tellActive),
-  growth: people('who came, stayed, returned and left: --by time:month, time:week or time:day', tellGrowth, ['incomplete']),
-  stickiness: people('on how many of the last 28 days users came', tellStickiness),
+  active: people('users active each day, and in the week and the month that end with it', tellActive, ['activity', 'clock', 'month_days']),
+  growth: people('who came, stayed, returned and left: --by time:month, time:week or time:day', tellGrowth, [
+    'activity',
+    'begin',
+    'incomplete',
+  ]),
+  stickiness: people('on how many of the last 28 days users came', tellStickiness, ['activity']),
   cohorts: people('which share of the users who came in a month is still there n weeks later', tellCohorts, [
     'mode',
     'censoring',
     'clock',
     'weeks',
     'begin',
+    'base',
+    'activity',
   ]),
   segments: people('power, casual, new, at-risk and churned users, those of your own, and who moved: --history', tellSegments, ['history']),
   segment_members: people("each user's segment and what led to it", tellSegmentMembers),
@@ -78,7 +84,7 @@ const reports: Readonly<Record<string, Report>> = {
   request_patterns: people('how users ask: how often, how large, how complex, how loyal to a model', tellPatterns, [], {
     splitBy: 'property',
   }),
-  evolution: people('how behaviour changes week by week since users came', tellEvolution, ['weeks', 'basis', 'shape']),
+  evolution: people('how behaviour changes week by week since users came', tellEvolution, ['weeks', 'basis', 'begin', 'shape']),
   retries: people('how often users ask the same again, of each feature', tellRetries),
   friction: people('where users struggle: abandoned sessions, rate limits, model errors', tellFriction, ['shape']),
   tiers: people('what users used of the monthly limits of their tier: --tiers FILE', tellTiers, ['tiers'], {

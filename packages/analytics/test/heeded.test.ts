@@ -37,7 +37,7 @@ function planOf(n: number, ownDay: number): string {
   return n % 8 === 1 && ownDay > 10 ? 'pro' : (plans[n % 2] ?? '')
 }
 
-/** Users of two plans who come and go over four months, and two who call far too often on a day. */
+/** Users of two plans who come and go over four months, three who call far too often on a day, and one who only fails. */
 function calls(): (CallWords & { fingerprint?: number })[] {
   const random = seeded()
   const found: (CallWords & { fingerprint?: number })[] = []
@@ -72,6 +72,14 @@ function calls(): (CallWords & { fingerprint?: number })[] {
   for (const [n, user] of ['a0', 'b1', 'b2'].entries())
     for (let k = 0; k < 300; k++)
       found.push({ at: AS_OF - (3 + 40 * n) * DAY_MS + k * 1000, user, properties: { plan: plans[n % 2] ?? '', feature: 'chat' } })
+  // Who signed up three weeks before the first call, and never had a success.
+  for (const day of [70, 60])
+    found.push({
+      at: AS_OF - day * DAY_MS,
+      user: 'b40',
+      status: 'error',
+      properties: { plan: 'free', feature: 'chat', signup_date: dateOf(days - 91) },
+    })
   return found
 }
 

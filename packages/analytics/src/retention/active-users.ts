@@ -1,4 +1,4 @@
-import type { UserHistory } from '../behavior/user-history.ts'
+import { shiftInterval, startOfInterval, type Interval, type UserHistory, type Week } from '../behavior/user-history.ts'
 
 /** Users who called on a day, in the 7 and in the 30 days that end with it. */
 export interface ActiveUsers {
@@ -58,6 +58,54 @@ function count(differences: Int32Array, from: number, to: number): void {
   if (start >= end) return
   differences[start] = (differences[start] ?? 0) + 1
   differences[end] = (differences[end] ?? 0) - 1
+}
+
+/** Users who called on a day, and in the week and the month of the calendar that hold it. */
+export interface CalendarActiveUsers extends ActiveUsers {
+  /** Whether both are over; of one that is not, what is known so far is told. */
+  readonly complete: boolean
+}
+
+/**
+ * One row a day, days without anybody too. A week and a month have all their days in each of their rows, also those after the row's.
+ * @param asOfDay the first day that is not over
+ */
+export function calendarActiveUsers(
+  histories: readonly UserHistory[],
+  { from, to, week, asOfDay, knownTo }: { from: number; to: number; week: Week; asOfDay: number; knownTo: number },
+): CalendarActiveUsers[] {
+  const usersIn = { day: usersBy(histories, 'day'), week: usersBy(histories, week), month: usersBy(histories, 'month') }
+  return Array.from({ length: Math.max(0, to - from) }, (_, n): CalendarActiveUsers => {
+    const day = from + n
+    const month = startOfInterval('month', day)
+    const end = shiftInterval('month', month, 1)
+    const mau = usersIn.month.get(month) ?? 0
+    let userDays = 0
+    for (let one = month; one < end; one++) userDays += usersIn.day.get(one) ?? 0
+    return {
+      day,
+      dau: usersIn.day.get(day) ?? 0,
+      wau: usersIn.week.get(startOfInterval(week, day)) ?? 0,
+      mau,
+      stickiness: mau === 0 ? null : userDays / (Math.min(end, knownTo) - month) / mau,
+      complete: end <= asOfDay && shiftInterval(week, startOfInterval(week, day), 1) <= asOfDay,
+    }
+  })
+}
+
+/** Different users by interval, by its first day. */
+function usersBy(histories: readonly UserHistory[], interval: Interval): ReadonlyMap<number, number> {
+  const users = new Map<number, number>()
+  for (const { days } of histories) {
+    let end = Number.NEGATIVE_INFINITY
+    for (const { day } of days) {
+      if (day < end) continue
+      const start = startOfInterval(interval, day)
+      end = shiftInterval(interval, start, 1)
+      users.set(start, (users.get(start) ?? 0) + 1)
+    }
+  }
+  return users
 }
 
 /** How many users were active on exactly n of the days of [from, to), for n from 1 on. */

@@ -21,7 +21,7 @@ export interface CohortCell {
   readonly week: number
   readonly share: number | null
   readonly retained: number | null
-  /** Of how many: the cohort, or with `eligible` those whose week is over. */
+  /** Of how many: the cohort, or with `eligible` those whose week is over; with `week1_active` those of them who were there then. */
   readonly of: number
 }
 
@@ -38,6 +38,8 @@ export interface CohortOptions {
   readonly week?: Week
   /** `on`: active in that week. `on_or_after`: in it or later. `streak`: in each week up to it. */
   readonly mode?: 'on' | 'on_or_after' | 'streak'
+  /** Of whom shares are told: of all of a cohort, or (`week1_active`) of those of it who were active in their first week. */
+  readonly base?: 'all' | 'week1_active'
   /** `strict`: a cell is told once the week of the last to join is over. `eligible`: of those whose week is over. */
   readonly censoring?: 'strict' | 'eligible'
 }
@@ -50,13 +52,10 @@ const WEEK_DAYS = 7
  * that holds the first day. A share is told of users whose week is
  * over, whether or not they were active in it already: else those who came early would count and the others not yet.
  */
-export function cohorts(
-  histories: readonly UserHistory[],
-  { by, from, to, asOfDay, weeks = cohortWeeks, clock = 'rolling', week: kind = 'week', mode = 'on', censoring = 'strict' }: CohortOptions,
-): Cohort[] {
+export function cohorts(histories: readonly UserHistory[], options: CohortOptions): Cohort[] {
+  const { by, from, to, asOfDay, weeks = cohortWeeks } = options
   const first = startOfInterval(by, from)
   const joined = histories.filter(({ firstDay }) => firstDay >= first && firstDay < to)
-  const beginOf = ({ firstDay }: UserHistory): number => (clock === 'calendar' ? startOfInterval(kind, firstDay) : firstDay)
   const byStart = groupBy(joined, ({ firstDay }) => startOfInterval(by, firstDay))
   return [...byStart]
     .sort(([a], [b]) => a - b)
@@ -65,15 +64,31 @@ export function cohorts(
       return {
         cohort: intervalLabel(by, start),
         size: members.length,
-        weeks: weeks.map((week): CohortCell => {
-          const known = members.filter((member) => beginOf(member) + WEEK_DAYS * week <= asOfDay)
-          const isTold = censoring === 'eligible' ? known.length > 0 : isClosed && known.length === members.length
-          if (!isTold) return { week, share: null, retained: null, of: known.length }
-          const retained = known.filter((member) => isRetained(member, { begin: beginOf(member), week, mode, asOfDay })).length
-          return { week, share: retained / known.length, retained, of: known.length }
-        }),
+        weeks: weeks.map((week) => cellOf(members, week, { ...options, isClosed })),
       }
     })
+}
+
+function cellOf(
+  members: readonly UserHistory[],
+  week: number,
+  {
+    asOfDay,
+    isClosed,
+    clock = 'rolling',
+    week: kind = 'week',
+    mode = 'on',
+    base = 'all',
+    censoring = 'strict',
+  }: CohortOptions & { readonly isClosed: boolean },
+): CohortCell {
+  const beginOf = ({ firstDay }: UserHistory): number => (clock === 'calendar' ? startOfInterval(kind, firstDay) : firstDay)
+  const known = members.filter((member) => beginOf(member) + WEEK_DAYS * week <= asOfDay)
+  const isTold = censoring === 'eligible' || (isClosed && known.length === members.length)
+  const of = base === 'all' ? known : known.filter((member) => isRetained(member, { begin: beginOf(member), week: 1, mode: 'on', asOfDay }))
+  if (!isTold || of.length === 0) return { week, share: null, retained: null, of: of.length }
+  const retained = of.filter((member) => isRetained(member, { begin: beginOf(member), week, mode, asOfDay })).length
+  return { week, share: retained / of.length, retained, of: of.length }
 }
 
 function isRetained(

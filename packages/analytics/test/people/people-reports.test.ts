@@ -41,6 +41,93 @@ describe('reports about people, over twelve users', () => {
     expect((await rowsOf('active', { since: '2024-01-01', until: '2024-01-01' }))[0]?.['dau']).toBe(0)
   })
 
+  it('active --clock calendar: the users of the week and the month that hold the day, as far as these are over', async () => {
+    const ask = (since: string, options = {}) => rowsOf('active', { since, until: since, options: { clock: 'calendar', ...options } })
+    const naive = (from: string, to: string): number =>
+      new Set(
+        twelveUsers()
+          .filter(({ startMs }) => startMs >= Date.parse(from) && startMs < Date.parse(to))
+          .map(({ user }) => user),
+      ).size
+    const [march] = await ask('2024-03-05')
+    expect(march).toMatchObject({ wau: naive('2024-03-04', '2024-03-11'), mau: naive('2024-03-01', '2024-04-01'), complete: true })
+    expect((await ask('2024-04-03'))[0]).toMatchObject({ mau: naive('2024-04-01', '2024-05-01'), complete: false })
+    const [sunday] = await rowsOf('active', {
+      since: '2024-03-03',
+      until: '2024-03-03',
+      week_start: 'sunday',
+      options: { clock: 'calendar' },
+    })
+    expect(sunday?.['wau']).toBe(naive('2024-03-03', '2024-03-10'))
+    await expect(ask('2024-03-05', { month_days: '28' })).rejects.toThrow('month_days is of no use here')
+    await expect(rowsOf('active', { week_start: 'sunday' })).rejects.toThrow('week_start is of no use here')
+  })
+
+  it('active --month-days 28: as tools count that know no months', async () => {
+    const rows = await rowsOf('active', { since: '2024-03-25', until: '2024-03-25', options: { month_days: '28' } })
+    expect(rows[0]?.['mau']).toBe(9)
+  })
+
+  it('--activity success: who only failed was not active, and is of a cohort all the same', async () => {
+    const call = (user: string, at: string, status: CallWords['status']): CallWords => ({ user, at, status })
+    const own = await ledgerOf([
+      call('ada', '2024-02-01T10:00:00Z', 'ok'),
+      call('ada', '2024-03-01T10:00:00Z', 'error'),
+      call('ben', '2024-02-01T10:00:00Z', 'error'),
+      call('ben', '2024-03-01T10:00:00Z', 'ok'),
+      call('cyd', '2024-02-02T10:00:00Z', 'cancelled'),
+    ])
+    const asked = openAnalytics(own, { now: () => AS_OF })
+    const ask = async (name: string, options: Record<string, string> = {}) =>
+      (await asked.report(name, { options: { activity: 'success', ...options } })).rows
+    expect(
+      lines(
+        (await ask('active')).filter(({ dau }) => dau !== 0),
+        'date',
+        'dau',
+      ),
+    ).toEqual(['2024-02-01 1', '2024-03-01 1'])
+    // Whose first success comes a month after the first call is not new then.
+    expect(lines(await ask('growth'), 'period', 'active', 'new', 'resurrected', 'dormant').slice(0, 2)).toEqual([
+      '2024-02 1 1 0 0',
+      '2024-03 1 0 1 1',
+    ])
+    expect(lines(await ask('cohorts', { weeks: '1,5' }), 'cohort', 'size', 'w1', 'w5')).toEqual([`2024-02 3 ${1 / 3} ${1 / 3}`])
+    expect(await ask('cohorts', { weeks: '1,5', begin: 'first_call' })).toEqual(await ask('cohorts', { weeks: '1,5' }))
+    expect(lines(await ask('cohorts', { weeks: '1,5', base: 'week1_active' }), 'size', 'w1', 'w5')).toEqual(['3 1 0'])
+    const all = await asked.report('stickiness', { since: '2024-02-01', until: '2024-03-02' })
+    expect(all.rows[0]?.['users']).toBe(1)
+    expect(await ask('stickiness')).toEqual([])
+    await own.close()
+  })
+
+  it('growth and evolution: who signed up before the first call is new when signing up, and comes back with that call', async () => {
+    const own = await ledgerOf([
+      { user: 'ada', at: '2024-02-10T10:00:00Z', properties: { SignupDate: '2024-01-20' } },
+      { user: 'ada', at: '2024-03-10T10:00:00Z' },
+      { user: 'ben', at: '2024-02-10T10:00:00Z' },
+      // A day late is right as clocks go, but nobody is new who was there the month before; two days are too late.
+      { user: 'cyd', at: '2024-01-31T10:00:00Z', properties: { SignupDate: '2024-02-01' } },
+      { user: 'cyd', at: '2024-02-03T10:00:00Z', properties: { SignupDate: '2024-02-01' } },
+      { user: 'dan', at: '2024-02-10T10:00:00Z', properties: { SignupDate: '2024-02-12' } },
+    ])
+    const asked = openAnalytics(own, { now: () => AS_OF })
+    const growthRows = async (options: Record<string, string>) =>
+      lines((await asked.report('growth', { options })).rows, 'period', 'active', 'new', 'returning', 'resurrected', 'dormant').slice(0, 3)
+    expect(await growthRows({})).toEqual(['2024-01 1 1 0 0 0', '2024-02 4 2 1 1 0', '2024-03 1 0 1 0 3'])
+    expect(await growthRows({ begin: 'first_call' })).toEqual(['2024-01 1 1 0 0 0', '2024-02 4 3 1 0 0', '2024-03 1 0 1 0 3'])
+    expect((await asked.report('growth')).meta.warnings).toContain(
+      'the sign-up of 1 users lies more than a day after their first call, and is left out',
+    )
+    const weekOfAda = async (options: Record<string, string>) => {
+      const { rows } = await asked.report('evolution', { user: 'ada', options: { weeks: '1,4', ...options } })
+      return rows.map(({ users }) => users)
+    }
+    expect(await weekOfAda({})).toEqual([0, 1])
+    expect(await weekOfAda({ begin: 'first_call' })).toEqual([1, 0])
+    await own.close()
+  })
+
   it('growth: who came, stayed, returned and left', async () => {
     const rows = await rowsOf('growth')
     expect(lines(rows, 'period', 'active', 'new', 'returning', 'resurrected', 'dormant', 'growth', 'quick_ratio', 'complete')).toEqual([
@@ -210,7 +297,7 @@ describe('reports about people, over twelve users', () => {
   it('are restricted by filters, and say what they do not take', async () => {
     expect((await rowsOf('active', { since: '2024-03-25', until: '2024-03-25', where: 'feature = analysis' }))[0]?.['dau']).toBe(0)
     await expect(analytics.report('growth', { options: { mode: 'on' } })).rejects.toThrow(
-      'The growth report takes no mode. It takes: incomplete.',
+      'The growth report takes no mode. It takes: activity, begin, incomplete.',
     )
     await expect(analytics.report('cohorts', { options: { mode: 'onn' } })).rejects.toThrow(/Did you mean "on"/)
     await expect(analytics.report('cohorts', { options: { weeks: '1,x' } })).rejects.toThrow(QueryError)

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import { activeUsers } from '../../src/retention/active-users.ts'
+import { activeUsers, calendarActiveUsers } from '../../src/retention/active-users.ts'
 import { adoption } from '../../src/retention/adoption.ts'
 import { cohorts } from '../../src/retention/cohorts.ts'
 import { growth } from '../../src/retention/growth.ts'
@@ -57,6 +57,39 @@ describe('users over time, in any history', () => {
     )
   })
 
+  it('active users by the calendar are as counting those of each week and month finds', () => {
+    const cases = fc.record({ offset: fc.nat(100), length: fc.integer({ min: 1, max: 40 }), late: fc.nat(20) })
+    fc.assert(
+      fc.property(someHistories, cases, fc.constantFrom('week' as const, 'sunday_week' as const), (all, { offset, length, late }, week) => {
+        const from = START + offset
+        const knownTo = from + length + late
+        const histories = all.map(({ days, ...history }) => Object.assign(history, { days: days.filter(({ day }) => day < knownTo) }))
+        const rows = calendarActiveUsers(histories, { from, to: from + length, week, asOfDay: knownTo - 1, knownTo })
+        const users = (since: number, until: number): number => histories.filter((history) => called(history, since, until)).length
+        expect(rows).toEqual(
+          Array.from({ length }, (_, n) => {
+            const day = from + n
+            const date = new Date(day * 86_400_000)
+            const monday = day - (week === 'week' ? (date.getUTCDay() + 6) % 7 : date.getUTCDay())
+            const first = day - date.getUTCDate() + 1
+            const next = Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1) / 86_400_000
+            const mau = users(first, next)
+            let userDays = 0
+            for (let one = first; one < next; one++) userDays += users(one, one + 1)
+            return {
+              day,
+              dau: users(day, day + 1),
+              wau: users(monday, monday + 7),
+              mau,
+              stickiness: mau === 0 ? null : userDays / (Math.min(next, knownTo) - first) / mau,
+              complete: Math.max(next, monday + 7) < knownTo,
+            }
+          }),
+        )
+      }),
+    )
+  })
+
   it('active now is active before, and new, and resurrected, less dormant', () => {
     fc.assert(
       fc.property(someHistories, interval, (histories, by) => {
@@ -97,6 +130,25 @@ describe('users over time, in any history', () => {
           expect(rows.map(({ weeks }) => weeks.map(({ share }) => share))).toEqual(slow)
         },
       ),
+    )
+  })
+
+  it('of those active in their first week, a cohort table is as going through these alone finds', () => {
+    fc.assert(
+      fc.property(someHistories, fc.integer({ min: 60, max: 160 }), fc.nat(9), (all, asOf, shift) => {
+        const asOfDay = START + asOf
+        // Some signed up before they first called, so that not all of a cohort are there in week 1.
+        const histories = all.map((history, n) => Object.assign({}, history, { firstDay: history.firstDay - ((n * shift) % 30) }))
+        const table = (some: UserHistory[], base: 'all' | 'week1_active') =>
+          cohorts(some, { by: 'month', from: START - 60, to: asOfDay, asOfDay, censoring: 'eligible', base })
+        const there = histories.filter((one) => called(one, one.firstDay, one.firstDay + 7))
+        const slow = new Map(table(there, 'all').map(({ cohort, weeks }) => [cohort, weeks]))
+        for (const { cohort, size, weeks } of table(histories, 'week1_active')) {
+          expect(weeks).toEqual(slow.get(cohort) ?? weeks.map(({ week }) => ({ week, share: null, retained: null, of: 0 })))
+          expect(weeks[0]?.share ?? 1).toBe(1)
+          expect(size).toBe(table(histories, 'all').find((row) => row.cohort === cohort)?.size)
+        }
+      }),
     )
   })
 

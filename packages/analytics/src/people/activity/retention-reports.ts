@@ -3,8 +3,10 @@ import { cohorts } from '../../retention/cohorts.ts'
 import { intervalInWords, type UserHistory } from '../../behavior/user-history.ts'
 import type { PeopleAsked } from '../answers/people-report.ts'
 import type { ColumnTable, Told } from '../answers/told.ts'
+import { ofActivity } from '../histories/activity.ts'
 import { readHistories } from '../histories/read-histories.ts'
 import { readPersons } from '../histories/read-persons.ts'
+import type { Counted } from '../histories/since-sign-up.ts'
 import { choiceOf, weeksOf } from '../../report-options.ts'
 
 const defaultWeeks = [1, 2, 4, 8, 12]
@@ -12,7 +14,9 @@ const defaultWeeks = [1, 2, 4, 8, 12]
 /** Users by when they signed up, else were first seen, and which share of them was active in their week n. */
 export async function tellCohorts(asked: PeopleAsked): Promise<Told> {
   const { frame, options, interval = 'month', isBegun } = asked
-  const { histories: seen, dayOf, asOfDay } = await readHistories(frame)
+  const { histories: called, dayOf, asOfDay } = await readHistories(frame)
+  const ofThese = ofActivity(frame, options)
+  const seen = ofThese === frame ? called : withDaysOf(called, (await readHistories(ofThese)).histories)
   const begin = choiceOf(options, 'begin')
   const { histories, warnings }: Counted = begin === 'sign_up' ? await fromSignUp(frame, seen) : { histories: seen, warnings: [] }
   const { fromMs, toMs } = frame.period
@@ -28,16 +32,18 @@ export async function tellCohorts(asked: PeopleAsked): Promise<Told> {
     clock,
     ...(clock === 'calendar' ? { week: asked.week } : {}),
     mode: choiceOf(options, 'mode'),
+    base: choiceOf(options, 'base'),
     censoring: choiceOf(options, 'censoring'),
   })
+  const ofWhom = choiceOf(options, 'base') === 'all' ? 'share' : 'share of those active in week 1'
   const weekColumns = weeks.map((week): [string, ColumnTable[string]] => [
     `w${week}`,
     [
       `Week ${week}`,
       'rate',
       clock === 'calendar'
-        ? `share that was active in week ${week} of the calendar, where 1 is the one in which it signed up, else was first seen; null while not known`
-        : `share that was active in its own days ${7 * (week - 1)} to ${7 * week - 1} since it signed up, else was first seen; null while not known`,
+        ? `${ofWhom} that was active in week ${week} of the calendar, where 1 is the one in which it signed up, else was first seen; null while not known`
+        : `${ofWhom} that was active in its own days ${7 * (week - 1)} to ${7 * week - 1} since it signed up, else was first seen; null while not known`,
     ],
   ])
   return {
@@ -61,17 +67,23 @@ export async function tellCohorts(asked: PeopleAsked): Promise<Told> {
   }
 }
 
-interface Counted {
-  readonly histories: readonly UserHistory[]
-  readonly warnings: readonly string[]
+/** The same users with other days of theirs; none for those who have none there. */
+function withDaysOf(users: readonly UserHistory[], others: readonly UserHistory[]): UserHistory[] {
+  const daysOf = daysById(others)
+  return users.map(({ user, firstDay }) => ({ user, firstDay, days: daysOf[Number(user)] ?? [] }))
+}
+
+/** By id, which are dense: a Map takes longer, and there are as many as users. */
+function daysById(histories: readonly UserHistory[]): UserHistory['days'][] {
+  const daysOf: UserHistory['days'][] = []
+  for (const { user, days } of histories) daysOf[Number(user)] = days
+  return daysOf
 }
 
 /** The same users, counted from their sign-up where it is known, and those who signed up and never called. */
 async function fromSignUp(frame: Frame, seen: readonly UserHistory[]): Promise<Counted> {
   const { people, warnings } = await readPersons(frame)
-  // By id, which are dense: a Map takes longer, and there are as many as users.
-  const daysOf: UserHistory['days'][] = []
-  for (const { user, days } of seen) daysOf[Number(user)] = days
+  const daysOf = daysById(seen)
   return {
     histories: Array.from(people, ([userId, { user, beginDay }]) => ({ user, firstDay: beginDay, days: daysOf[userId] ?? [] })),
     warnings,

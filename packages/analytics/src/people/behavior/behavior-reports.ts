@@ -11,6 +11,7 @@ import { readRows } from '../../ledger/snapshot.ts'
 import type { PeopleAsked } from '../answers/people-report.ts'
 import type { Told } from '../answers/told.ts'
 import { cameIn, readHistories } from '../histories/read-histories.ts'
+import { sinceSignUp } from '../histories/since-sign-up.ts'
 import { readRatings } from './read-ratings.ts'
 import { readBehavior } from './read-behavior.ts'
 import { hasFingerprints, readRequestsByFeature } from '../histories/read-retries.ts'
@@ -95,7 +96,8 @@ export async function tellBehavior({ frame }: PeopleAsked): Promise<Told> {
 export async function tellEvolution({ frame, options, isBegun }: PeopleAsked): Promise<Told> {
   const found = await readHistories(frame, { features: true })
   const { asOfDay, scope, dayOf } = found
-  const histories = cameIn(frame, found, { isBegun })
+  const counted = await sinceSignUp(frame, found.histories, options)
+  const histories = cameIn(frame, { histories: counted.histories, dayOf }, { isBegun })
   const sessions: { user: string; day: number; seconds: number }[] = []
   // The weeks of who came in the period go on after it.
   const ever = { ...frame, period: scope.period }
@@ -118,7 +120,7 @@ export async function tellEvolution({ frame, options, isBegun }: PeopleAsked): P
   return {
     seed: { user_evolution: evolutionInWords(rows, { catalogue }) },
     columns: {
-      week: ['Week', 'int', "users' own week since they were first seen"],
+      week: ['Week', 'int', "users' own week since they signed up or, where that is not known, were first seen"],
       eligible: [
         'Eligible',
         'int',
@@ -148,8 +150,12 @@ export async function tellEvolution({ frame, options, isBegun }: PeopleAsked): P
             features: row.features.join(', '),
             satisfaction: row.satisfaction,
           })),
-    warnings:
-      ratings === undefined ? ['satisfaction is filtered by user, session, property, segment and time only; elsewhere it is null'] : [],
+    warnings: [
+      ...counted.warnings,
+      ...(ratings === undefined
+        ? ['satisfaction is filtered by user, session, property, segment and time only; elsewhere it is null']
+        : []),
+    ],
   }
 }
 

@@ -46,7 +46,11 @@ export async function readHistories(frame: Frame, { features = false } = {}): Pr
 }
 
 /** The users who came in the period of a question; without a begin of it all up to its end. */
-export function cameIn({ period }: Frame, { histories, dayOf }: Histories, { isBegun }: { readonly isBegun: boolean }): UserHistory[] {
+export function cameIn(
+  { period }: Frame,
+  { histories, dayOf }: Pick<Histories, 'histories' | 'dayOf'>,
+  { isBegun }: { readonly isBegun: boolean },
+): UserHistory[] {
   const from = isBegun ? dayOf(period.fromMs) : Number.NEGATIVE_INFINITY
   const to = dayOf(Math.max(period.fromMs, period.toMs - 1)) + 1
   return histories.filter(({ firstDay }) => firstDay >= from && firstDay < to)

@@ -4,7 +4,7 @@ import { scopeOf, type Frame } from '../../read/frame.ts'
 import { mayBeSignUpOf, type JourneyTime, type Person } from '../../journey/person.ts'
 import { readGroups } from '../../read/read-groups.ts'
 import { timeKeyOfDay } from '../../query/time-bucket.ts'
-import { readSignUps } from './read-sign-ups.ts'
+import { readSignUps, signUpWarnings } from './read-sign-ups.ts'
 
 /** Who came in a period, by id. */
 export interface Persons {
@@ -49,7 +49,7 @@ export async function readPersons(
       secondWeek: secondWeekOf(begin),
     })
   }
-  return { people, warnings: warningsOf({ unreadable, late }) }
+  return { people, warnings: signUpWarnings({ unreadable, late }) }
 }
 
 /** The second week of those who began on a local day: many begin on one. */
@@ -74,13 +74,4 @@ export async function readChosen(frame: Frame): Promise<ReadonlySet<number> | un
   const scope = await scopeOf(frame, { fromMs: 0, toMs: frame.clock.asOfMs })
   const found = await readGroups(frame.store, scope, { dimensions: [{ kind: 'column', name: 'user' }], metrics: ['requests'] })
   return new Set(found.map(({ keys }) => Number(keys[0])))
-}
-
-function warningsOf({ unreadable, late }: { unreadable: number; late: number }): string[] {
-  return [
-    ...(unreadable === 0
-      ? []
-      : [`the sign-up of ${unreadable} users is neither a date (2026-01-31) nor an instant with its offset, and is left out`]),
-    ...(late === 0 ? [] : [`the sign-up of ${late} users lies more than a day after their first call, and is left out`]),
-  ]
 }

@@ -55,3 +55,13 @@ function parseSignUp(text: string, zone: Zone): SignUp | undefined {
   const ms = Date.parse(text.trim().replace(' ', 'T'))
   return Number.isFinite(ms) ? { ms, isDate: false } : undefined
 }
+
+/** What a reader should know of sign-ups that were left out. */
+export function signUpWarnings({ unreadable, late }: { unreadable: number; late: number }): string[] {
+  return [
+    ...(unreadable === 0
+      ? []
+      : [`the sign-up of ${unreadable} users is neither a date (2026-01-31) nor an instant with its offset, and is left out`]),
+    ...(late === 0 ? [] : [`the sign-up of ${late} users lies more than a day after their first call, and is left out`]),
+  ]
+}
