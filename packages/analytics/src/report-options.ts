@@ -81,6 +81,7 @@ export const reportOptions = {
     values: ['all', 'acquisition', 'activation', 'retention', 'growth'],
   },
   onboarding: { says: 'what onboarding takes beside a first success: goal:setup,milestone:profile' },
+  plan_prices: { says: 'USD a month by plan, for revenue of users without a payment: free:0,pro:20,team:99.50' },
   free_plans: { says: 'plans that cost nothing: free,trial; those that begin with "free" where nothing is said' },
   timeout: { says: 'how long after its begin a task counts as timed out: 24h, 30m, 7d' },
   steps: { says: "steps in their order: 'feature = chat, feature in (a, b), goal:solved, first_success'" },

@@ -101,7 +101,7 @@ const reports: Readonly<Record<string, Report>> = {
   forecast: people('the rest of the month, from the weekdays of the last weeks', tellForecast, ['forecast'], {
     isAbout: 'the running month and the weeks before',
   }),
-  business: people('what users paid, what they cost, and what is left, by month', tellBusiness),
+  business: people('what users paid, what they cost, and what is left, by month', tellBusiness, ['plan_prices']),
   experiments: people('what users of each variant did: --experiment NAME; alone it lists experiments', tellExperiments, [
     'experiment',
     'metric',

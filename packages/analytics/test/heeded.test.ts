@@ -162,6 +162,7 @@ const texts: Readonly<Record<string, string>> = {
   steps: 'first_request, feature = search, feature = code',
   advanced_features: 'code',
   weights: 'control:3,red:1',
+  plan_prices: 'free:5,pro:20',
 }
 
 /** Composites hand it to all of their sections that may need it, whatever stage or step they tell of. */

@@ -85,6 +85,11 @@ export function toldOutcomes(period: Scope['period']): Fragment {
     ORDER BY place, latest)`
 }
 
+/** The payments of a period that count, as `latestEvents` has them, with the `period` that each is for. */
+export function latestPayments(scope: Scope): Fragment {
+  return latestOf(replacing.revenue, scope, ['period'])
+}
+
 /** The same of scores by whomever: people, rules and judging models, with `name` and `source`. */
 export function scoreEvents(scope: Scope): Fragment {
   const only = "s.kind = 'feedback' AND (e.value IS NOT NULL OR e.outcome IS NOT NULL)"

@@ -12,7 +12,7 @@ const DAY = 86_400_000
 const USD = 1_000_000_000
 
 let made = 0
-function revenue(user: string, at: string, amountUsd: number, id?: string): LedgerEvent {
+function revenue(user: string, at: string, amountUsd: number, id?: string, period: LedgerEvent['period'] = 'month'): LedgerEvent {
   const key = (made++).toString(16)
   return {
     traceId: key.padStart(32, '7'),
@@ -32,7 +32,7 @@ function revenue(user: string, at: string, amountUsd: number, id?: string): Ledg
     amountNanoUsd: amountUsd * USD,
     task: undefined,
     step: undefined,
-    period: 'month',
+    period,
     user,
     session: undefined,
     properties: new Map(),
@@ -77,6 +77,8 @@ describe('business', () => {
       {
         month: '2026-01',
         revenue_usd: '32.000000000',
+        received_usd: '32.000000000',
+        basis: 'told',
         cost_usd: '4.000000000',
         margin_usd: '28.000000000',
         margin_rate: 28 / 32,
@@ -88,10 +90,13 @@ describe('business', () => {
         churn: null,
         net_revenue_retention: null,
         ltv_usd: null,
+        ltv_uncapped_usd: null,
       },
       {
         month: '2026-02',
         revenue_usd: '15.000000000',
+        received_usd: '15.000000000',
+        basis: 'told',
         cost_usd: '6.000000000',
         margin_usd: '9.000000000',
         margin_rate: 0.6,
@@ -105,6 +110,7 @@ describe('business', () => {
         net_revenue_retention: 15 / 32,
         // 15 x 0.6, and half of it each month after, for 36 months.
         ltv_usd: expect.closeTo(9 * 2 * (1 - 0.5 ** 36), 9) as Cell,
+        ltv_uncapped_usd: expect.closeTo(18, 9) as Cell,
       },
     ])
   })

@@ -24,7 +24,11 @@ export async function readUserValues(frame: Frame, names: readonly string[], cho
 }
 
 /** A user's own come first, then those of its aliases, which are no users themselves. */
-async function readTraitValues({ store, catalog }: Frame, name: string, { which, beforeMs }: WhichValue): Promise<[number, string][]> {
+export async function readTraitValues(
+  { store, catalog }: Frame,
+  name: string,
+  { which, beforeMs }: WhichValue,
+): Promise<[number, string][]> {
   const key = catalog.traits.get(name)
   if (key === undefined) return []
   const order = which === 'first' ? sql`ASC` : sql`DESC`

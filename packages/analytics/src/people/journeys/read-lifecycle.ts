@@ -10,7 +10,7 @@ import { readSegmentsAt, type UserSegments } from '../../segments/read-segments.
 import { readColumns } from '../../ledger/snapshot.ts'
 import { timeKeyOfDay } from '../../query/time-bucket.ts'
 import { readLatestNps, readReferrals } from './read-advocates.ts'
-import { readPlans, type Plans } from './read-plans.ts'
+import { readPlans, type Plans } from '../histories/read-plans.ts'
 import { readWays } from './read-ways.ts'
 
 /** A user at the end of the period, and at its begin where the user was there already. */
