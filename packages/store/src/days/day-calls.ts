@@ -3,9 +3,10 @@ import { usageBuckets } from '@spanledger/conventions'
 import type { Contribution } from '../rollups/contributions.ts'
 import { usageColumns } from '../rollups/measures.ts'
 import { SLOTS } from '../names/properties.ts'
+import { inCountedSteps } from '../sqlite/in-steps.ts'
 import type { Sqlite } from '../sqlite/sqlite.ts'
 
-/** Counted calls of an hour or less of a day, column by column: there are many, and an object for each would be most of the work. */
+/** Counted calls of a part of a day, column by column: there are many, and an object for each would be most of the work. */
 export interface DayCalls {
   readonly length: number
   readonly userIds: Column
@@ -60,15 +61,16 @@ export async function readDayContents(db: Sqlite, { fromMs, toMs }: Hours): Prom
   }
 }
 
-const HOUR_MS = 3_600_000
+/** Calls read at a time: what is in memory at once, and what the event loop waits for, is theirs. */
+const STEP = 4000
 
-/** The calls of a day, an hour at a time: what is in memory at once, and what the event loop waits for, is an hour's. */
+/** The calls of a day, in steps. */
 export async function* readDayCalls(db: Sqlite, { fromMs, toMs }: Hours, { usage }: DayContents): AsyncGenerator<DayCalls> {
   const columns = ['user_id', 'model_id', 'kind_id', 'segment_id', 'latency_ms', 'ttft_ms', 'cost_nano_usd']
   const read = `SELECT ${[...columns, ...usage.map((bucket) => usageColumns[bucket])].map((name) => `json_group_array(${name}) AS ${name}`).join(', ')}
     FROM llm_calls WHERE start_ms >= ? AND start_ms < ? AND counted = 1`
-  for (let at = fromMs; at < toMs; at += HOUR_MS) {
-    const [row] = await db.all<Record<string, string>>(read, at, Math.min(at + HOUR_MS, toMs))
+  for await (const step of inCountedSteps(db, fromMs, toMs, STEP)) {
+    const [row] = await db.all<Record<string, string>>(read, step.fromMs, step.toMs)
     const list = (name: string): Column => JSON.parse(row?.[name] ?? '[]') as Column
     const [userIds = [], modelIds = [], kindIds = [], segmentIds = [], latenciesMs = [], ttftsMs = [], costsNanoUsd = []] =
       columns.map(list)

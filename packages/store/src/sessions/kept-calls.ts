@@ -1,5 +1,5 @@
 import { featureIdColumn } from '../rollups/contributions.ts'
-import { inSteps } from '../sqlite/in-steps.ts'
+import { inCountedSteps } from '../sqlite/in-steps.ts'
 import { measureColumns, usageColumns } from '../rollups/measures.ts'
 import type { SessionCall } from './session-fold.ts'
 import type { Sqlite } from '../sqlite/sqlite.ts'
@@ -44,7 +44,7 @@ export async function* readKeptCalls(db: Sqlite, { fromMs, toMs, userIds, sums =
   const sql = `SELECT ${columns.map(([, name]) => `json_group_array(${name}) AS ${name}`).join(', ')} FROM (
     SELECT ${columns.map(([expression, name]) => `${expression} AS ${name}`).join(', ')} FROM llm_calls AS c
     WHERE c.start_ms >= ? AND c.start_ms < ? AND c.counted = 1 ${ofUsers} ORDER BY c.start_ms, c.span_id, c.trace_id)`
-  for (const step of inSteps(fromMs, toMs, STEP)) {
+  for await (const step of inCountedSteps(db, fromMs, toMs, STEP)) {
     const [lists] = await db.all<Record<string, string>>(
       sql,
       step.fromMs,
@@ -53,7 +53,6 @@ export async function* readKeptCalls(db: Sqlite, { fromMs, toMs, userIds, sums =
     )
     const values = new Map(Object.entries(lists ?? {}).map(([name, list]) => [name, JSON.parse(list) as (number | null)[]]))
     const calls = inColumns(values, kinds)
-    step.take(calls.count)
     if (calls.count > 0) yield calls
   }
 }
