@@ -92,7 +92,7 @@ export async function sendAll(sender: Sender, bodies: readonly Buffer[], atOnce:
   return performance.now() - startedMs
 }
 
-/** Sends so many requests a second, whether they are answered or not. @returns all answers */
+/** Sends so many requests a second, whether they are answered or not; what was refused for now is sent again, as senders do. @returns all answers */
 export async function sendAtRate(
   sender: Sender,
   templates: readonly Template[],
@@ -100,11 +100,18 @@ export async function sendAtRate(
 ): Promise<Posted[]> {
   const startedMs = performance.now()
   const answers: Promise<Posted>[] = []
+  const refused: Buffer[] = []
+  const send = async (body: Buffer): Promise<Posted> => {
+    const answer = await sender.post(body)
+    if (answer.status === 503) refused.push(body)
+    return answer
+  }
   while (performance.now() - startedMs < seconds * 1000) {
     const due = Math.floor(((performance.now() - startedMs) / 1000) * perSecond)
     while (answers.length < due) {
       const template = templates[answers.length % templates.length]
-      if (template !== undefined) answers.push(sender.post(template.fresh(firstAfterMs + answers.length * 10)))
+      const body = refused.shift() ?? template?.fresh(firstAfterMs + answers.length * 10)
+      if (body !== undefined) answers.push(send(body))
     }
     await new Promise((resolve) => setTimeout(resolve, 1))
   }

@@ -1,8 +1,8 @@
 /**
- * How long reading may hold the event loop at a time: about as long as a run of a write, which waits for it between any two of its
- * own, and SQLite with it.
+ * How long reading may hold the event loop at a time: shorter than a run of a write, which waits for it between any two of its own,
+ * and SQLite with it.
  */
-const SLICE_MS = 0.5
+const SLICE_MS = 0.1
 /** How many items are read between two looks at the clock. */
 const ITEMS_PER_LOOK = 16
 

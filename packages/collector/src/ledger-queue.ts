@@ -14,14 +14,15 @@ const MAX_GROUP_SIZE = 2048
 /**
  * Brings requests into one ledger. Those that arrive while a transaction runs are put into the next one together (group
  * commit), and each is answered when all of its own is committed. A request that is larger than a transaction goes into
- * several. While one transaction runs, the next is being read.
+ * several. While one transaction runs, the next is read and made ready.
  */
 export class LedgerQueue {
   readonly #store: Store
   readonly #limits: BodyLimits
   #waiting: Waiting[] = []
   #working: Promise<void> | undefined
-  #isCommitting = false
+  /** How many groups are on their way into the ledger. */
+  #committing = 0
   #onArrival: (() => void) | undefined
 
   constructor(store: Store, limits: BodyLimits) {
@@ -63,13 +64,15 @@ export class LedgerQueue {
     let committing: Promise<void> = Promise.resolve()
     for (;;) {
       const parts = await this.#gather(committing)
+      // The store makes it ready while the transaction before runs.
+      const next = this.#commit(parts)
       await committing
       if (parts.length === 0 && this.#waiting.length === 0) {
         // Now, not when this promise resolves: whoever comes in between is to start anew.
         this.#working = undefined
         return
       }
-      committing = this.#commit(parts)
+      committing = next
     }
   }
 
@@ -80,7 +83,7 @@ export class LedgerQueue {
     for (;;) {
       const waiting = this.#waiting.shift()
       if (waiting === undefined) {
-        if (!this.#isCommitting) return parts
+        if (this.#committing === 0) return parts
         await Promise.race([committing, this.#arrival()])
         continue
       }
@@ -110,7 +113,8 @@ export class LedgerQueue {
         else if ('call' in item) part.calls.push(item.call)
         else if ('event' in item) part.events.push(item.event)
         else part.links.push(item.link)
-        return sizeOfPart(part) < room
+        // One more than there is room for: a request that just fits is over, and need not wait for the transaction after.
+        return sizeOfPart(part) <= room
       })
       // Now, not when it is committed: the next of this group may wait for its turn to be opened.
       if (part.isLast) {
@@ -125,11 +129,12 @@ export class LedgerQueue {
   }
 
   async #commit(parts: readonly Part[]): Promise<void> {
-    this.#isCommitting = true
+    if (parts.length === 0) return
+    this.#committing++
     await writeParts(this.#store, parts)
     const finished = parts.filter(({ isLast, of }) => isLast && !of.isRefused)
     await this.#count(finished)
-    this.#isCommitting = false
+    this.#committing--
     for (const { of } of finished) of.accept()
   }
 

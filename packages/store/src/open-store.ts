@@ -4,7 +4,7 @@ import { readId } from '@spanledger/conventions'
 import { openPriceBook } from '@spanledger/pricing'
 
 import { applyAliases, makeAlias, readAliases, undoAlias, type AliasOutcome } from './users/aliases.ts'
-import type { Batch, WriteOutcome } from './batch.ts'
+import type { WriteOutcome } from './batch.ts'
 import { openConnections } from './sqlite/connections.ts'
 import { redecideNamedEvents } from './events/events.ts'
 import { openInterning } from './names/interning.ts'
@@ -14,7 +14,8 @@ import { readRepricings } from './reprice/reprice-log.ts'
 import { undoRepricing } from './reprice/reprice-undo.ts'
 import { repriceCalls, type RepriceContext } from './reprice/reprice.ts'
 import { writeRepeats } from './write/repeats.ts'
-import { withoutSaved, writeSaved } from './write/saved.ts'
+import { readyBatch, type ReadyBatch } from './write/ready-batch.ts'
+import { writeSaved } from './write/saved.ts'
 import { openSqlite, type Sqlite } from './sqlite/sqlite.ts'
 import { StoreError, toStoreError } from './sqlite/store-error.ts'
 import type { Store, StoreOptions } from './store.ts'
@@ -125,13 +126,14 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
     context ??= { db, interning, priceBook: options.priceBook ?? openPriceBook(), zone, nowMs: Date.now }
     return context
   }
-  const writeInTurn = async (batch: Batch): Promise<WriteOutcome> => {
+  const writeReady = async (ready: ReadyBatch): Promise<WriteOutcome> => {
+    const { batch } = ready
     const nowMs = Date.now()
     if (nowMs - forgottenMs > FORGET_EVERY_MS) {
       forgottenMs = nowMs
       await forgetOldTraces(db, nowMs)
     }
-    const { outcome, ...before } = await writeBatch(writing(), { ...batch, calls: withoutSaved(batch.calls) })
+    const { outcome, ...before } = await writeBatch(writing(), ready)
     await writeSaved(db, batch.calls, writing().priceBook)
     await writeRepeats(db, batch.calls)
     await applyAliases({ db, zone }, batch, before)
@@ -165,7 +167,7 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
       return zone.name
     },
     write: async (batch) => {
-      const outcome = await inTurn(() => writeInTurn(batch))
+      const outcome = await inTurn(writeReady, readyBatch(batch, { priceBook: writing().priceBook, nowMs: Date.now() }))
       if (walBytes(path) > MAX_WAL_BYTES) void afterwards(() => cutWal(db))
       closeDaysNowAndThen()
       return outcome

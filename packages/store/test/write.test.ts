@@ -133,6 +133,42 @@ describe('a written call', () => {
   })
 })
 
+describe('writes that do not wait for each other', () => {
+  it('are made ready side by side and written one after the other: calls of one trace and repeats in several of them count once', async () => {
+    const store = await inMemory()
+    const traceId = 'ab'.repeat(16)
+    const chat = (n: number): WrittenCall => call({ n, traceId, parentSpanId: 'aa'.repeat(8), user: undefined, settled: false })
+    const root: SpanLink = {
+      traceId,
+      spanId: 'aa'.repeat(8),
+      parentSpanId: undefined,
+      startMs: 1,
+      identity: { user: 'bob', session: undefined, properties: new Map() },
+    }
+    await Promise.all([
+      store.write({ calls: Array.from({ length: 300 }, (_, n) => chat(n + 1)) }),
+      store.write({ calls: Array.from({ length: 200 }, (_, n) => chat(n + 200)) }),
+      store.write({ calls: [], links: [root] }),
+      store.write({ calls: [chat(5)], links: [root] }),
+    ])
+    const users = await store.all('SELECT name, requests FROM rollup_users JOIN users USING (user_id) WHERE bucket % 100 <> 0')
+    expect(users).toEqual([{ name: 'bob', requests: 399 }])
+    expect(await store.verify()).toMatchObject({ ok: true })
+    await store.close()
+  })
+
+  it('are in the ledger when it is closed right after them', async () => {
+    const path = newPath()
+    const store = await openStore({ path, priceBook: flatPrices })
+    const writes = [1, 2, 3].map((batch) => store.write({ calls: Array.from({ length: 500 }, (_, n) => call({ n: batch * 1000 + n })) }))
+    await store.close()
+    expect((await Promise.all(writes)).map(({ inserted }) => inserted)).toEqual([500, 500, 500])
+    const again = await openStore({ path, readOnly: true })
+    expect(await again.all('SELECT count(*) AS calls FROM llm_calls')).toEqual([{ calls: 1500 }])
+    await again.close()
+  })
+})
+
 describe('the calls of a trace', () => {
   const trace = 'a'.repeat(32)
   const id = (n: number): string => n.toString(16).padStart(16, '0')

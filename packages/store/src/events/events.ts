@@ -15,6 +15,7 @@ import {
   type OpenEvent,
 } from './open-events.ts'
 import type { Sqlite } from '../sqlite/sqlite.ts'
+import { readStanding } from '../traces/standing.ts'
 
 /** What writing events leans on. */
 export interface EventContext {
@@ -66,7 +67,7 @@ export async function redecideNamedEvents(
   const names = await readNamesOfUsers(db, users)
   if (names.length === 0) return []
   const waiting = await readOpenEvents(db, { traceIds: new Set(), names })
-  await interning.begin()
+  await interning.begin((await readStanding(db)).dataVersion)
   await revise({ db, interning }, waiting, await decideIdentities(db, waiting, { fresh: new Map(), waiting: new Set(waiting) }))
   return waiting.map(({ startMs, spanId, traceId }) => [startMs, spanId, traceId])
 }

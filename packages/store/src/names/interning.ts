@@ -9,13 +9,10 @@ import type { Sqlite } from '../sqlite/sqlite.ts'
 
 /** Gives ids to all that repeats in calls. */
 export interface Interning {
-  /** At the start of each transaction. */
-  begin(): Promise<void>
-  /**
-   * Fills in the ids of what each call names. Inside a transaction that was begun. `price` gives the calls their costs, while SQLite
-   * looks for those who are not remembered.
-   */
-  intern(calls: readonly NamedCall[], price: () => Promise<void>): Promise<void>
+  /** At the start of each transaction, with SQLite's `data_version`, which is another after each commit of another process. */
+  begin(dataVersion: number): Promise<void>
+  /** Fills in the ids of what each call names. Inside a transaction that was begun. */
+  intern(calls: readonly NamedCall[]): Promise<void>
   internIdentities(identities: readonly Identity[]): Promise<IdentityIds[]>
   /** What each event is an instance of. */
   internSubjects(events: readonly LedgerEvent[]): Promise<number[]>
@@ -91,7 +88,7 @@ export function openInterning(db: Sqlite): Interning {
     await sideBySide(unknown.map((one) => one.dictionary.learn(one.rows)))
   }
   return {
-    begin: () => properties.begin(),
+    begin: (dataVersion) => properties.begin(dataVersion),
     internIdentities: async (identities) => {
       const rows = identities.map((identity): IdentityRow => ({ identity, ...nobody }))
       await besides((start) => fillIdentities(rows, start))
@@ -102,10 +99,9 @@ export function openInterning(db: Sqlite): Interning {
       await subjects.learn(rows.filter((row) => !subjects.find(row)))
       return rows.map(({ subjectId }) => subjectId)
     },
-    intern: (calls, price) =>
+    intern: (calls) =>
       besides(async (start) => {
         await fillIdentities(calls, start)
-        await price()
         await fillNames(calls)
       }),
     takeFolded: () => {

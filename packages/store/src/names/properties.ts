@@ -26,7 +26,7 @@ export const nowhere: PlacedProperties = { segmentId: 0, slots: undefined, overf
 
 export interface Properties {
   /** Sees what other processes have done. At the start of each transaction. */
-  begin(): Promise<void>
+  begin(dataVersion: number): Promise<void>
   /** Places the properties of a row whose keys and values are remembered. @returns whether they are */
   find(row: PlacedIdentity): boolean
   /** Places those of rows whose keys or values may be new, and interns these. Inside a transaction that was begun. */
@@ -75,19 +75,18 @@ export function openProperties(db: Sqlite): Properties {
   /** Readers hand out one object for equal sets of properties that an app says again and again: of a transaction, where each stands. */
   const places = new Map<Identity['properties'], SegmentRow>()
 
-  /** Another process may have moved a key; SQLite counts commits of others in data_version. */
-  const refreshKeys = async (force: boolean): Promise<void> => {
-    const [version] = await db.all<{ data_version: number }>('PRAGMA data_version')
-    if (!force && version?.data_version === dataVersion) return
-    dataVersion = version?.data_version ?? -1
+  const readKeys = async (): Promise<void> => {
     const rows = await db.all<PropertyKey & { key: string }>('SELECT key, key_id AS keyId, place, slot FROM property_keys')
     keys = new Map(rows.map((row) => [row.key, { ...row, values: keys.get(row.key)?.values ?? new Map<string, number>() }]))
   }
 
   return {
-    begin: () => {
+    begin: async (version) => {
       places.clear()
-      return refreshKeys(dataVersion === -1)
+      // Another process may have moved a key.
+      if (version === dataVersion) return
+      await readKeys()
+      dataVersion = version
     },
     find: (row) => {
       const { properties } = row.identity
@@ -107,9 +106,9 @@ export function openProperties(db: Sqlite): Properties {
       if (rows.length === 0) return
       places.clear() // A key may move.
       const identities = rows.map(({ identity }) => identity)
-      if (await addKeys(db, keys, identities)) await refreshKeys(true)
+      if (await addKeys(db, keys, identities)) await readKeys()
       const missing = missingValues(identities, keys)
-      if (missing.length > 0 && (await internValues(db, missing))) await refreshKeys(true)
+      if (missing.length > 0 && (await internValues(db, missing))) await readKeys()
       const found = rows.map((row) => {
         const place = placeOf(row.identity, keys)
         if (place === undefined) throw new Error('a property has no id')

@@ -4,8 +4,12 @@ import { StoreError, toStoreError } from './store-error.ts'
 /** The connections of an open ledger: one that writes, whose work is done one after the other, and one that reads. */
 export interface Connections {
   readonly db: Sqlite
-  /** Runs work in a transaction of its own. @throws StoreError also where the ledger is closed, or open for reading only */
+  /**
+   * Runs work in a transaction of its own. What it needs may be made ready meanwhile: the transactions asked for before run beside
+   * that, and those asked for later wait. @throws StoreError also where the ledger is closed, or open for reading only
+   */
   inTurn<Result>(work: () => Promise<Result>): Promise<Result>
+  inTurn<Ready, Result>(work: (ready: Ready) => Promise<Result>, ready: Promise<Ready>): Promise<Result>
   /** Runs work on the writing connection after the transactions asked for before, in none. */
   afterwards<Result>(work: () => Promise<Result>): Promise<Result>
   /** Queries see what was committed when they run. */
@@ -51,15 +55,19 @@ export function openConnections(db: Sqlite, { path, readOnly = false, readingPra
   return {
     db,
     afterwards,
-    inTurn: (work) => {
+    inTurn: <Ready, Result>(work: (ready?: Ready) => Promise<Result>, ready?: Promise<Ready>) => {
+      ready?.catch(() => undefined) // Thrown when its turn comes; until then it only must not count as unhandled.
       if (closed !== undefined) return Promise.reject(closedError())
       if (readOnly) return Promise.reject(new StoreError('read_only', `Ledger "${path}" was opened for reading only.`))
-      return afterwards(() =>
-        db.transaction(work).catch((error: unknown) => {
-          rolledBack()
-          throw toStoreError(error, path)
-        }),
-      )
+      return afterwards(async () => {
+        const isReady = await ready
+        return db
+          .transaction(() => work(isReady))
+          .catch((error: unknown) => {
+            rolledBack()
+            throw toStoreError(error, path)
+          })
+      })
     },
     all: async <Row>(sql: string, ...values: SqliteValue[]) => {
       if (closed !== undefined) throw closedError()

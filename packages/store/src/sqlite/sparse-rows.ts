@@ -32,23 +32,27 @@ export function columnsUsed<Row>(columns: readonly SparseColumn<Row>[], rows: re
   return { used: [...used], unused: columns.filter((column) => !used.has(column)) }
 }
 
-/** Binds what `sparseText` gives. */
-export function insertSparse<Row>(table: string, { used, unused }: ColumnsUsed<Row>): string {
-  const names = [...used, ...unused].map(({ name }) => name)
+/** Binds what `sparseText` gives as `?1`. `computed`: SQL of further columns by name; there `key` counts the rows from 0. */
+export function insertSparse<Row>(
+  table: string,
+  { used, unused }: ColumnsUsed<Row>,
+  computed: Readonly<Record<string, string>> = {},
+): string {
+  const names = [...used, ...unused].map(({ name }) => name).concat(Object.keys(computed))
   const values = used.map(({ read }, n) => (read === undefined ? `value->>${n}` : read(`value->>${n}`)))
   return `INSERT INTO ${table} (${names.join(', ')})
-    SELECT ${[...values, ...unused.map(({ empty }) => empty?.sql ?? 'NULL')].join(', ')} FROM jsonb_each(?)`
+    SELECT ${[...values, ...unused.map(({ empty }) => empty?.sql ?? 'NULL'), ...Object.values(computed)].join(', ')} FROM jsonb_each(?1)`
 }
 
 /** Rows as a JSON array, each an array of the values of the columns used. */
-export async function sparseText<Row>({ used }: ColumnsUsed<Row>, rows: readonly Row[]): Promise<string> {
+export async function sparseText<Row>({ used }: ColumnsUsed<Row>, rows: readonly Row[], runLength?: number): Promise<string> {
   if (rows.length === 0) return '[]'
   const texts: string[] = []
   // Lists that grow at their end are written a quarter faster than those `map` gives, which V8 takes to have holes. They are the
   // same for each run: new ones would be a kilobyte a row.
   const lists: SparseValue[][] = []
   let done = 0
-  await inTurns(rows, (run) => {
+  const add = (run: readonly Row[]): void => {
     lists.length = Math.min(lists.length, run.length)
     for (let n = 0; n < run.length; n++) {
       const row = run[n] as Row
@@ -59,7 +63,8 @@ export async function sparseText<Row>({ used }: ColumnsUsed<Row>, rows: readonly
     done += run.length
     // The brackets of all are those of the first and the last: set around the whole, that would be copied once more.
     texts.push(JSON.stringify(lists).slice(isFirst ? 0 : 1, done === rows.length ? undefined : -1))
-  })
+  }
+  await inTurns(rows, add, runLength)
   return texts.join(',')
 }
 

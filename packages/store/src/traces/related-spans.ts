@@ -1,16 +1,39 @@
 import { MAX_REPORTS, namesOneAnswer, type TraceSpan } from './settle.ts'
-import { answerKey, answerKeys, childKey, findKnown, from, spanKey, spansUnder, traceKeys } from './span-keys.ts'
+import { answerKey, answerKeys, childKey, findKnown, from, keysText, spanKey, spansUnder, traceKeys } from './span-keys.ts'
 import { readSpanRows, type SpanRow } from './span-rows.ts'
+import { inTurns, SHORT_RUN } from '../sqlite/in-turns.ts'
 import type { Sqlite } from '../sqlite/sqlite.ts'
 
 /** A batch is decided with at most so many spans that came before; what is beyond is counted as `trace_spans_over_limit`. */
 export const MAX_RELATED_SPANS = 100_000
 
-/** Those spans of a batch of whose trace, or with whose response id, some span seems to have come before. The others are related to none. */
-export async function findRelated(db: Sqlite, fresh: readonly TraceSpan[]): Promise<TraceSpan[]> {
-  const keys = fresh.map(firstKeysOf)
-  const known = await findKnown(db, new Set(keys.flat()))
-  return known.size === 0 ? [] : fresh.filter((_, n) => keys[n]?.some((key) => known.has(key)) === true)
+/** Spans, and the keys behind which there is something where any came before that they have to do with. */
+export interface Searched {
+  readonly spans: readonly TraceSpan[]
+  /** Of each span. */
+  readonly keys: readonly (readonly number[])[]
+  /** All of them. */
+  readonly text: string
+}
+
+export async function readySearch(spans: readonly TraceSpan[]): Promise<Searched> {
+  const keys: number[][] = []
+  const all = new Set<number>()
+  const add = (run: readonly TraceSpan[]): void => {
+    for (const span of run) {
+      const first = firstKeysOf(span)
+      keys.push(first)
+      for (const key of first) all.add(key)
+    }
+  }
+  await inTurns(spans, add, SHORT_RUN)
+  return { spans, keys, text: keysText(all) }
+}
+
+/** Those spans of whose trace, or with whose response id, some span seems to have come before. The others are related to none. */
+export async function findRelated(db: Sqlite, { spans, keys, text }: Searched): Promise<TraceSpan[]> {
+  const known = await findKnown(db, text)
+  return known.size === 0 ? [] : spans.filter((_, n) => keys[n]?.some((key) => known.has(key)) === true)
 }
 
 function firstKeysOf({ traceId, responseId }: TraceSpan): number[] {
@@ -122,10 +145,7 @@ class Walk {
     this.#keys = new Set()
     this.#answers = []
     const limit = MAX_RELATED_SPANS - this.#found.size
-    const rows =
-      keys.size === 0
-        ? []
-        : await readSpanRows(this.#db, { found: underKeys, bound: `[${Float64Array.from(keys).sort().join(',')}]`, limit })
+    const rows = keys.size === 0 ? [] : await readSpanRows(this.#db, { found: underKeys, bound: keysText(keys), limit })
     if (answers.length > 0) rows.push(...(await readSpanRows(this.#db, { found: withAnswers, bound: JSON.stringify(answers), limit })))
     return rows
   }
@@ -139,7 +159,8 @@ class Walk {
   }
 }
 
-function isNew(set: Set<string>, text: string): boolean {
+/** Adds a text to a set. @returns whether it was not in it */
+export function isNew(set: Set<string>, text: string): boolean {
   if (set.has(text)) return false
   set.add(text)
   return true

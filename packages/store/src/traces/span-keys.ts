@@ -64,14 +64,17 @@ export function from(key: string): string {
   return `key BETWEEN ${key} AND ${key} + ${WITHIN - 1}`
 }
 
-/** Those of some first keys (`traceKeys`, `answerKeys`) behind which there is any. */
-export async function findKnown(db: Sqlite, firstKeys: Iterable<number>): Promise<ReadonlySet<number>> {
-  // In their order, so that neighbours are looked for one after the other.
-  const sorted = Float64Array.from(firstKeys).sort()
+/** Keys as a JSON array, in their order, so that neighbours are looked for one after the other. */
+export function keysText(keys: Iterable<number>): string {
+  return `[${Float64Array.from(keys).sort().join(',')}]`
+}
+
+/** Those of some first keys (`traceKeys`, `answerKeys`; see `keysText`) behind which there is any. */
+export async function findKnown(db: Sqlite, firstKeys: string): Promise<ReadonlySet<number>> {
   const [row] = await db.all<{ found: string }>(
     `SELECT json_group_array(j.value) AS found FROM json_each(?) AS j
      WHERE EXISTS (SELECT 1 FROM young_span_keys WHERE ${from('j.value')}) OR EXISTS (SELECT 1 FROM span_keys WHERE ${from('j.value')})`,
-    `[${sorted.join(',')}]`,
+    firstKeys,
   )
   return new Set(JSON.parse(row?.found ?? '[]') as number[])
 }
@@ -89,13 +92,29 @@ interface KeyedRow {
   readonly span: KeyedSpan
 }
 
-/** Notes under which keys spans are found, whose rows are numbered one after the other. Inside a transaction. */
-export async function insertKeys(db: Sqlite, rows: readonly KeyedRow[]): Promise<void> {
+/** Under which keys spans are to be found, put into words. */
+export interface ReadyKeys {
+  readonly firstRow: number
+  readonly lastRow: number
+  readonly entries: string
+}
+
+/** Of spans whose rows are numbered one after the other; undefined where there are none. */
+export function readyKeys(rows: readonly KeyedRow[]): ReadyKeys | undefined {
   const [first, last] = [rows[0], rows.at(-1)]
-  if (first === undefined || last === undefined) return
+  if (first === undefined || last === undefined) return undefined
+  return { firstRow: first.row, lastRow: last.row, entries: entriesText(rows) }
+}
+
+/** Notes under which keys spans are found; `behind` is added to the numbers of their rows. Inside a transaction. */
+export async function insertKeys(db: Sqlite, { firstRow, lastRow, entries }: ReadyKeys, behind = 0): Promise<void> {
   // A span may have one key for two reasons, by chance.
-  await db.run('INSERT OR IGNORE INTO young_span_keys (key, span) SELECT value->>0, value->>1 FROM jsonb_each(?)', entriesText(rows))
-  if (Math.floor((first.row - 1) / MOVE_EVERY) !== Math.floor(last.row / MOVE_EVERY)) await moveKeys(db)
+  await db.run(
+    'INSERT OR IGNORE INTO young_span_keys (key, span) SELECT value->>0, value->>1 + CAST(?2 AS INTEGER) FROM jsonb_each(?1)',
+    entries,
+    behind,
+  )
+  if (Math.floor((behind + firstRow - 1) / MOVE_EVERY) !== Math.floor((behind + lastRow) / MOVE_EVERY)) await moveKeys(db)
 }
 
 /** Takes out the keys of spans that are forgotten. Inside a transaction. */

@@ -1,7 +1,8 @@
 import type { Identity } from '@spanledger/conventions'
 
 import type { TraceSpan } from './settle.ts'
-import { deleteKeys, insertKeys } from './span-keys.ts'
+import { deleteKeys, insertKeys, readyKeys, type ReadyKeys } from './span-keys.ts'
+import { SHORT_RUN } from '../sqlite/in-turns.ts'
 import { columnsUsed, insertSparse, nothing, readList, sparseText, zero, type SparseColumn } from '../sqlite/sparse-rows.ts'
 import type { Sqlite } from '../sqlite/sqlite.ts'
 
@@ -61,14 +62,14 @@ function toSpanRow(columns: Columns): SpanRow {
 }
 
 /** A span to be remembered. */
-interface NewRow extends SpanRow {
+interface NewRow {
+  readonly span: TraceSpan
   readonly seenDay: number
 }
 
 const unhex = (json: string): string => `unhex(${json})`
 
 const columns: readonly SparseColumn<NewRow>[] = [
-  { name: 'number', of: ({ row }) => row },
   { name: 'trace_id', of: ({ span }) => span.traceId, read: unhex },
   { name: 'span_id', of: ({ span }) => span.spanId, read: unhex },
   { name: 'start_ms', of: ({ span }) => span.startMs },
@@ -83,16 +84,31 @@ const columns: readonly SparseColumn<NewRow>[] = [
   { name: 'duration_ms', of: ({ span }) => span.durationMs ?? null, empty: nothing },
 ]
 
-/** Remembers spans that are not remembered yet, behind all others. Inside a transaction. */
-export async function insertSpanRows(db: Sqlite, spans: readonly TraceSpan[], seenDay: number): Promise<void> {
-  if (spans.length === 0) return
-  // The transaction holds the lock for writing, so no other process gives out the next numbers meanwhile.
-  const [last] = await db.all<{ row: number | null }>('SELECT max(number) AS row FROM trace_spans')
-  const firstRow = (last?.row ?? 0) + 1
-  const rows = spans.map((span, n): NewRow => ({ row: firstRow + n, span, seenDay }))
+/** Spans put into words, as SQLite is given them to be remembered. */
+export interface ReadyRows {
+  readonly insert: string
+  readonly rows: string
+  readonly keys: ReadyKeys | undefined
+}
+
+export async function readyRows(spans: readonly TraceSpan[], seenDay: number): Promise<ReadyRows> {
+  const rows = spans.map((span): NewRow => ({ span, seenDay }))
   const sparse = columnsUsed(columns, rows)
-  await db.run(insertSparse('trace_spans', sparse), await sparseText(sparse, rows))
-  await insertKeys(db, rows)
+  return {
+    insert: insertSparse('trace_spans', sparse, { number: 'CAST(?2 AS INTEGER) + 1 + key' }),
+    rows: await sparseText(sparse, rows, SHORT_RUN),
+    keys: readyKeys(spans.map((span, n) => ({ row: n + 1, span }))),
+  }
+}
+
+/**
+ * Remembers spans that are not remembered yet, behind the last. Inside a transaction, which holds the lock for writing, so that no
+ * other process gives out the next numbers meanwhile.
+ */
+export async function insertSpanRows(db: Sqlite, { insert, rows, keys }: ReadyRows, lastRow: number): Promise<void> {
+  if (keys === undefined) return
+  await db.run(insert, rows, lastRow)
+  await insertKeys(db, keys, lastRow)
 }
 
 /** How many rows are forgotten, or given their keys, at a time. */
@@ -117,7 +133,8 @@ export async function keySpanRows(db: Sqlite): Promise<void> {
   for (let after = 0; ;) {
     const found = `trace_spans AS t WHERE t.number > CAST(? AS INTEGER) ORDER BY t.number`
     const rows = await readSpanRows(db, { found, bound: String(after), limit: STEP })
-    await insertKeys(db, rows)
+    const keys = readyKeys(rows)
+    if (keys !== undefined) await insertKeys(db, keys)
     if (rows.length < STEP) return
     after = rows.at(-1)?.row ?? after
   }

@@ -1,7 +1,7 @@
 import type { SpanLink, WrittenCall } from '../batch.ts'
-import { findRelated, MAX_RELATED_SPANS, readRelated, readSame } from './related-spans.ts'
+import { findRelated, isNew, MAX_RELATED_SPANS, readRelated, readSame, readySearch, type Searched } from './related-spans.ts'
 import { settleAlone, settleTraces, type Decision, type TraceSpan } from './settle.ts'
-import { deleteSpanRows, encodeIdentity, insertSpanRows } from './span-rows.ts'
+import { deleteSpanRows, encodeIdentity, insertSpanRows, readyRows, type ReadyRows } from './span-rows.ts'
 import type { Sqlite } from '../sqlite/sqlite.ts'
 
 /** What a batch means for the traces it touches. */
@@ -19,55 +19,88 @@ export const TRACE_DAYS = 7
 
 const DAY_MS = 86_400_000
 
-/** What a batch brings to its traces; `start` takes what may run beside the rest of the transaction. */
-interface Brought {
+/** What a batch brings to its traces, with all that is known of it before the transaction begins. */
+export interface ReadyTraces {
   readonly calls: readonly WrittenCall[]
-  readonly links: readonly SpanLink[]
-  readonly nowMs: number
-  readonly start: (remembering: Promise<unknown>) => void
+  /** The spans of the calls, then those of the links. */
+  readonly search: Searched
+  /** The verdict on each span with which nothing else of the batch has to do, as is most of what a collector gets. */
+  readonly alone: readonly (Decision | undefined)[]
+  /** How they are remembered, if all of them are new, as they nearly always are. */
+  readonly rows: ReadyRows
+  readonly seenDay: number
 }
 
-/** Decides the traces of a batch anew with what it brings, and starts to remember it. Inside a transaction. */
-export async function growTraces(db: Sqlite, { calls, links, nowMs, start }: Brought): Promise<TraceChanges> {
-  const callOfSpan = new Map(calls.map((call) => [spanOf(call), call]))
-  const fresh = [...callOfSpan.keys(), ...links.map(linkSpan)]
-  const related = await findRelated(db, fresh)
-  const before = await readRelated(db, related)
-  const overLimit = before.length >= MAX_RELATED_SPANS
-  const keys = new Set([...before, ...(overLimit ? await readSame(db, related) : [])].map(keyOf))
-  const added = fresh.filter((span) => !keys.has(keyOf(span)) && keys.add(keyOf(span)))
-  const { alone, together } = partAlone(added, new Set(related))
-  const decisions = new Map<WrittenCall, Decision>()
-  const revised: { span: TraceSpan; decision: Decision }[] = []
-  for (const span of alone) {
-    const call = callOfSpan.get(span)
-    if (call !== undefined) decisions.set(call, settleAlone(span))
-  }
-  const was = settleTraces(before)
-  for (const [span, decision] of settleTraces([...before, ...together])) {
-    const call = callOfSpan.get(span)
-    if (call !== undefined) decisions.set(call, decision)
-    const earlier = was.get(span)
-    if (earlier !== undefined && !sameDecision(earlier, decision)) revised.push({ span, decision })
-  }
-  // Nothing else of the calls needs it: while SQLite has them to insert, they are priced and given their ids.
-  start(insertSpanRows(db, added, dayOf(nowMs)))
-  return { decisions, revised, overLimit }
+export async function readyTraces(calls: readonly WrittenCall[], links: readonly SpanLink[], nowMs: number): Promise<ReadyTraces> {
+  const spans = [...calls.map(spanOf), ...links.map(linkSpan)]
+  const seenDay = dayOf(nowMs)
+  return { calls, search: await readySearch(spans), alone: settleThoseAlone(spans), rows: await readyRows(spans, seenDay), seenDay }
 }
 
-/** Spans that nothing else has to do with, neither of those that came before nor of the batch; most of what a collector gets. */
-function partAlone(spans: readonly TraceSpan[], related: ReadonlySet<TraceSpan>): { alone: TraceSpan[]; together: TraceSpan[] } {
+function settleThoseAlone(spans: readonly TraceSpan[]): (Decision | undefined)[] {
   const times = new Map<string, number>()
   const count = (id: string): void => void times.set(id, (times.get(id) ?? 0) + 1)
   for (const { traceId, responseId } of spans) {
     count(traceId)
     if (responseId !== undefined) count(responseId)
   }
-  const isAlone = (span: TraceSpan): boolean =>
-    !related.has(span) && times.get(span.traceId) === 1 && (span.responseId === undefined || times.get(span.responseId) === 1)
-  const parts: { alone: TraceSpan[]; together: TraceSpan[] } = { alone: [], together: [] }
-  for (const span of spans) parts[isAlone(span) ? 'alone' : 'together'].push(span)
-  return parts
+  const isAlone = ({ traceId, responseId }: TraceSpan): boolean =>
+    times.get(traceId) === 1 && (responseId === undefined || times.get(responseId) === 1)
+  return spans.map((span) => (isAlone(span) ? settleAlone(span) : undefined))
+}
+
+/** Where traces are remembered: behind the last row, beside the rest of the transaction. */
+interface Remembering {
+  readonly lastRow: number
+  readonly start: (remembering: Promise<unknown>) => void
+}
+
+/** Decides the traces of a batch anew with what it brings, and starts to remember it. Inside a transaction. */
+export async function growTraces(
+  db: Sqlite,
+  { calls, search, alone, rows, seenDay }: ReadyTraces,
+  { lastRow, start }: Remembering,
+): Promise<TraceChanges> {
+  const { spans } = search
+  const related = await findRelated(db, search)
+  const before = await readRelated(db, related)
+  const overLimit = before.length >= MAX_RELATED_SPANS
+  const keys = new Set([...before, ...(overLimit ? await readSame(db, related) : [])].map(keyOf))
+  const isRelated = new Set(related)
+  const decisions = new Map<WrittenCall, Decision>()
+  const together = new Map<TraceSpan, WrittenCall | undefined>()
+  const remembered = new Set<TraceSpan>()
+  for (const [n, span] of spans.entries()) {
+    const call = calls[n]
+    const decision = isRelated.has(span) ? undefined : alone[n]
+    if (decision === undefined) {
+      if (isNew(keys, keyOf(span))) together.set(span, call)
+      else remembered.add(span)
+    } else if (call !== undefined) decisions.set(call, decision)
+  }
+  const revised: { span: TraceSpan; decision: Decision }[] = []
+  const was = settleTraces(before)
+  for (const [span, decision] of settleTraces([...before, ...together.keys()])) {
+    const call = together.get(span)
+    if (call !== undefined) decisions.set(call, decision)
+    const earlier = was.get(span)
+    if (earlier !== undefined && !sameDecision(earlier, decision)) revised.push({ span, decision })
+  }
+  // Nothing else of the calls needs it: while SQLite has them to insert, they are given their ids.
+  const isAsReady = remembered.size === 0
+  start(
+    insertSpanRows(
+      db,
+      isAsReady
+        ? rows
+        : await readyRows(
+            spans.filter((span) => !remembered.has(span)),
+            seenDay,
+          ),
+      lastRow,
+    ),
+  )
+  return { decisions, revised, overLimit }
 }
 
 /** The day of an instant, as `seen_day` counts. */

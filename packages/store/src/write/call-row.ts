@@ -1,7 +1,8 @@
-import { usageBuckets, usageOf } from '@spanledger/conventions'
+import { usageBuckets, usageOf, type Identity } from '@spanledger/conventions'
+import type { Cost } from '@spanledger/pricing'
 
 import type { WrittenCall } from '../batch.ts'
-import type { NamedCall } from '../names/interning.ts'
+import { nobody, type NamedCall } from '../names/interning.ts'
 import { usageColumns, usageReaders } from '../rollups/measures.ts'
 import { SLOTS } from '../names/properties.ts'
 import { responseHash } from '../traces/response-hash.ts'
@@ -10,7 +11,24 @@ import { nothing, zero, type SparseColumn } from '../sqlite/sparse-rows.ts'
 /** A call on its way into llm_calls: what it said, what that costs, and the ids that interning fills in. */
 export interface CallRow extends NamedCall {
   readonly call: WrittenCall
-  readonly counted: boolean
+  identity: Identity
+  counted: boolean
+}
+
+/** The row of a call that is not decided with its trace: it counts, unless it may only repeat what others used and used nothing. */
+export function newRow(call: WrittenCall, cost: Cost): CallRow {
+  return {
+    call,
+    identity: call,
+    counted: call.role === 'call' || call.usage !== undefined,
+    cost,
+    userId: 0,
+    sessionId: 0,
+    modelId: 0,
+    kindId: 0,
+    priceId: 0,
+    placed: nobody.placed,
+  }
 }
 
 /** What a call used, where nothing was reported. */

@@ -1,6 +1,6 @@
-import type { Cost, PriceBook } from '@spanledger/pricing'
+import type { PriceBook } from '@spanledger/pricing'
 
-import type { Batch, SpanLink, WriteOutcome, WrittenCall } from '../batch.ts'
+import type { WriteOutcome, WrittenCall } from '../batch.ts'
 import { callColumns, noUsage, type CallRow } from './call-row.ts'
 import { contributionColumns, toContribution, type Contribution } from '../rollups/contributions.ts'
 import { writeEvents } from '../events/events.ts'
@@ -12,13 +12,14 @@ import type { NameableCall } from '../events/named-calls.ts'
 import { noteReports } from '../traces/response-ids.ts'
 import { addContribution, emptyDelta, type RollupDelta } from '../rollups/rollup-delta.ts'
 import { applyDelta, rereadBounds } from '../rollups/rollups.ts'
-import { costOfCall } from './saved.ts'
+import { MAX_START_MS, type ReadyBatch } from './ready-batch.ts'
 import { rereadSessions, touchSessions, widenRange, type SessionRanges } from '../rollups/sessions.ts'
 import { namesOneAnswer, type Decision, type TraceSpan } from '../traces/settle.ts'
 import { besides } from '../sqlite/side-by-side.ts'
 import { columnsUsed, insertSparse, sparseText } from '../sqlite/sparse-rows.ts'
 import type { Sqlite } from '../sqlite/sqlite.ts'
-import { dayOf, growTraces, type TraceChanges } from '../traces/trace-spans.ts'
+import { readStanding, type Standing } from '../traces/standing.ts'
+import { dayOf, growTraces, readyTraces, type TraceChanges } from '../traces/trace-spans.ts'
 import type { Zone } from '../zone.ts'
 
 /** What writing leans on, opened once per store. */
@@ -29,9 +30,6 @@ export interface WriteContext {
   readonly zone: Zone
   readonly nowMs: () => number
 }
-
-/** Starts beyond these are no clock's answer; such a call is refused and counted. */
-const MAX_START_MS = Date.UTC(2200, 0, 1)
 
 /** Calls are inserted this many at a time, within one transaction: the text of a slice is made while the one before is inserted. */
 const SLICE = 1024
@@ -44,17 +42,21 @@ interface Written {
 }
 
 /** Writes a batch. Inside a transaction: dedup, the verdict on its traces, calls and rollups become visible together. */
-export async function writeBatch(context: WriteContext, batch: Batch): Promise<Written> {
+export async function writeBatch(context: WriteContext, ready: ReadyBatch): Promise<Written> {
   const { db } = context
-  const counters = new Map<string, number>()
-  const fresh = await freshCalls(db, batch.calls, counters)
-  await context.interning.begin()
+  const { batch } = ready
+  const counters = new Map(ready.counters)
+  const standing = await readStanding(db)
+  await context.interning.begin(standing.dataVersion)
+  const rows = await freshRows(db, ready, standing, counters)
+  const fresh = rows === ready.rows ? ready.calls : rows.map(({ call }) => call)
 
   const changes: Changes = { delta: emptyDelta(), sessions: new Map(), counters, uncounted: 0, unpriced: 0 }
   const { decisions, revised } = await besides(async (start) => {
-    const decided = await decide(context, fresh, { links: batch.links ?? [], start })
+    const decided = await decide(context, { fresh, ready, standing, start })
     if (decided.overLimit) addTo(counters, 'trace_spans_over_limit')
-    const rows = await prepareRows(context, { calls: fresh, decisions: decided.decisions })
+    takeVerdicts(rows, decided.decisions)
+    await context.interning.intern(rows)
     await insertRows(context, { rows, changes, start })
     if (decided.revised.length > 0) await revise(context, decided.revised, changes.delta)
     // In this order: SQLite widens sessions while the rows of rollups that it has read are merged.
@@ -104,11 +106,6 @@ interface Changes {
   unpriced: number
 }
 
-interface Fresh {
-  readonly calls: readonly WrittenCall[]
-  readonly decisions: ReadonlyMap<WrittenCall, Decision>
-}
-
 /**
  * Starts to insert rows, slice by slice. SQLite works on a thread of its own, and the statements of a connection run in order: while it
  * inserts one slice, the next is put into words. What follows from the rows is in `changes` when this returns.
@@ -127,34 +124,14 @@ async function insertRows(
   }
 }
 
-/** The rows of calls, priced and with ids. */
-async function prepareRows({ interning, priceBook }: WriteContext, { calls, decisions }: Fresh): Promise<CallRow[]> {
-  const rows: CallRow[] = []
-  for (const call of calls) rows.push(rowOf(call, decisions.get(call)))
-  await interning.intern(rows, () =>
-    inTurns(rows, (run) => {
-      for (const row of run) row.cost = costOfCall(row.call, priceBook)
-    }),
-  )
-  return rows
-}
-
-/** Until the price book was asked. */
-const notPriced: Cost = { costNanoUsd: undefined, reason: 'unknown_model', detail: '' }
-
-function rowOf(call: WrittenCall, decision: Decision | undefined): CallRow {
-  return {
-    call,
-    identity: decision?.identity ?? call,
-    // A call that was not decided with its trace counts, unless it may only repeat what others used and used nothing.
-    counted: decision?.counted ?? (call.role === 'call' || call.usage !== undefined),
-    cost: notPriced,
-    userId: 0,
-    sessionId: 0,
-    modelId: 0,
-    kindId: 0,
-    priceId: 0,
-    placed: nobody.placed,
+/** A call that was decided with its trace is whose the trace says, and counts if it says so. */
+function takeVerdicts(rows: readonly CallRow[], decisions: ReadonlyMap<WrittenCall, Decision>): void {
+  if (decisions.size === 0) return
+  for (const row of rows) {
+    const decision = decisions.get(row.call)
+    if (decision === undefined) continue
+    row.identity = decision.identity
+    row.counted = decision.counted
   }
 }
 
@@ -186,32 +163,17 @@ function contributionOf({ call, cost, userId, modelId, placed }: CallRow): Contr
   }
 }
 
-/** The calls of a batch, each once, that the ledger does not have; the others are counted. */
-async function freshCalls(db: Sqlite, calls: readonly WrittenCall[], counters: Map<string, number>): Promise<WrittenCall[]> {
-  const unique: WrittenCall[] = []
-  // By span id first, which nearly always decides; a key of all three would be put together for every call.
-  const firstOfSpan = new Map<string, WrittenCall>()
-  const others = new Set<string>()
-  for (const call of calls) {
-    if (!(call.startMs >= 0 && call.startMs < MAX_START_MS)) {
-      addTo(counters, 'refused_start_time')
-      continue
-    }
-    const first = firstOfSpan.get(call.spanId)
-    if (first === undefined) firstOfSpan.set(call.spanId, call)
-    else {
-      const key = `${call.spanId} ${call.traceId} ${call.startMs}`
-      if ((first.traceId === call.traceId && first.startMs === call.startMs) || others.has(key)) {
-        addTo(counters, 'duplicate_calls')
-        continue
-      }
-      others.add(key)
-    }
-    unique.push(call)
-  }
-  const known = await findKnown(db, unique)
-  if (known.size > 0) counters.set('duplicate_calls', (counters.get('duplicate_calls') ?? 0) + known.size)
-  return known.size === 0 ? unique : unique.filter((call) => !known.has(call))
+/** The rows of those calls of a batch that the ledger does not have; the others are counted. */
+async function freshRows(
+  db: Sqlite,
+  { calls, rows }: ReadyBatch,
+  { latestMs }: Standing,
+  counters: Map<string, number>,
+): Promise<readonly CallRow[]> {
+  const known = await findKnown(db, calls, latestMs)
+  if (known.size === 0) return rows
+  counters.set('duplicate_calls', (counters.get('duplicate_calls') ?? 0) + known.size)
+  return rows.filter(({ call }) => !known.has(call))
 }
 
 /** Adds to the durable counters. Inside a transaction. */
@@ -229,9 +191,7 @@ function addTo(counts: Map<string, number>, name: string): void {
 }
 
 /** Those calls that the ledger has. One that started after all of the ledger cannot be among them, and is not looked for. */
-async function findKnown(db: Sqlite, calls: readonly WrittenCall[]): Promise<ReadonlySet<WrittenCall>> {
-  const [latest] = await db.all<{ ms: number | null }>('SELECT max(start_ms) AS ms FROM llm_calls')
-  const latestMs = latest?.ms ?? -1
+async function findKnown(db: Sqlite, calls: readonly WrittenCall[], latestMs: number): Promise<ReadonlySet<WrittenCall>> {
   const older = calls.filter(({ startMs }) => startMs <= latestMs)
   if (older.length === 0) return new Set()
   const [row] = await db.all<{ found: string }>(
@@ -242,17 +202,24 @@ async function findKnown(db: Sqlite, calls: readonly WrittenCall[]): Promise<Rea
   return new Set((JSON.parse(row?.found ?? '[]') as number[]).flatMap((n) => older[n] ?? []))
 }
 
+/** Calls that the ledger does not have, of a batch that was made ready. */
+interface Undecided {
+  readonly fresh: readonly WrittenCall[]
+  readonly ready: ReadyBatch
+  readonly standing: Standing
+  readonly start: (remembering: Promise<unknown>) => void
+}
+
 /** Calls that are settled count as they stand; the others, and what they change, are decided with their traces. */
-async function decide(
-  { db, nowMs }: WriteContext,
-  fresh: readonly WrittenCall[],
-  { links, start }: { links: readonly SpanLink[]; start: (remembering: Promise<unknown>) => void },
-): Promise<TraceChanges> {
+async function decide({ db, nowMs }: WriteContext, { fresh, ready, standing, start }: Undecided): Promise<TraceChanges> {
   const today = dayOf(nowMs())
-  const isMixed = await noteReports(db, fresh, today)
+  const isMixed = await noteReports(db, fresh, { today, lastDay: standing.lastDayOfReports })
   const open = fresh.filter((call) => call.settled !== true || (isMixed && namesOneAnswer(call.responseId)))
+  const { links = [] } = ready.batch
   if (open.length === 0 && links.length === 0) return { decisions: new Map(), revised: [], overLimit: false }
-  return growTraces(db, { calls: open, links, nowMs: nowMs(), start })
+  const isAsReady = open.length === ready.traces.calls.length && open.every((call, n) => call === ready.traces.calls[n])
+  const traces = isAsReady ? ready.traces : await readyTraces(open, links, nowMs())
+  return growTraces(db, traces, { lastRow: standing.lastSpanRow, start })
 }
 
 /** Calls in the ledger that now count otherwise, or for somebody else: their row and their share of the rollups change. */
