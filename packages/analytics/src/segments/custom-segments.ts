@@ -4,7 +4,7 @@ import { NONE } from '../query/dimensions.ts'
 import type { Filter, FilterNode } from '../query/filter.ts'
 import { checkHaving } from '../query/having.ts'
 import { metricNames, metricTable } from '../query/metrics.ts'
-import { parseLimits, type Tier, type TierWords } from './tiers.ts'
+import { limitFields, parseLimits, type Tier, type TierWords } from './tiers.ts'
 import { startOfLast } from '../query/period.ts'
 import { QueryError, unknownName } from '../query/query-error.ts'
 import { parseWhereField } from '../query/query.ts'
@@ -56,7 +56,6 @@ export interface Segmentation {
 /** Without segments of one's own there are the automatic ones. */
 export const automaticOnly: Segmentation = { mode: 'exclusive', custom: [] }
 
-const limitFields = ['monthly_request_limit', 'monthly_token_limit', 'monthly_cost_limit']
 const fields = ['where', 'match', 'having', 'last', 'limits', ...limitFields, 'features', 'support_level']
 const MAX_SEGMENTS = 100
 const DEFAULT_LAST = '30d'

@@ -12,6 +12,8 @@ export interface TierWords {
   readonly monthly_token_limit?: number | 'unlimited' | undefined
   /** In USD. */
   readonly monthly_cost_limit?: number | 'unlimited' | undefined
+  /** The day on which its months begin, 1 to 31; in a shorter month the last. 1 where it is left out. */
+  readonly billing_anchor_day?: number | undefined
   /** Features its users may use; `["all"]` or nothing for every one. */
   readonly features?: readonly string[] | undefined
   readonly support_level?: string | undefined
@@ -26,12 +28,16 @@ export interface Tier {
   readonly costUsd: number | null
   /** The same in nano-USD, as costs are: 1.07 USD is no binary fraction. */
   readonly costNanoUsd: number | null
+  /** The day of the calendar's month on which the tier's months begin. */
+  readonly anchorDay: number
   /** Undefined for every one. */
   readonly features: ReadonlySet<string> | undefined
 }
 
 const MAX_TIERS = 100
-const fields = ['where', 'monthly_request_limit', 'monthly_token_limit', 'monthly_cost_limit', 'features', 'support_level']
+/** What a tier may say of its limits. */
+export const limitFields = ['monthly_request_limit', 'monthly_token_limit', 'monthly_cost_limit', 'billing_anchor_day']
+const fields = ['where', ...limitFields, 'features', 'support_level']
 
 /** @throws QueryError that names the tier, the field, and what it may hold */
 export function parseTiers(data: unknown): Tier[] {
@@ -79,6 +85,7 @@ export function parseLimits(what: string, words: Readonly<Record<string, unknown
     tokens: limit(what, 'monthly_token_limit', words),
     costUsd,
     costNanoUsd: costUsd === null ? null : (parseUsd(costUsd) ?? costUsd * 1e9),
+    anchorDay: anchorDay(what, words['billing_anchor_day']),
     features: named === undefined || named.includes('all') ? undefined : new Set(named),
   }
 }
@@ -88,6 +95,14 @@ function limit(what: string, field: string, words: Readonly<Record<string, unkno
   if (value === undefined || value === null || value === 'unlimited') return null
   if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) {
     throw new QueryError(`${field} of ${what} must be a number from 0, or "unlimited".`, { given: JSON.stringify(value) })
+  }
+  return value
+}
+
+function anchorDay(what: string, value: unknown): number {
+  if (value === undefined || value === null) return 1
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > 31) {
+    throw new QueryError(`billing_anchor_day of ${what} must be a day of the month, 1 to 31.`, { given: JSON.stringify(value) })
   }
   return value
 }

@@ -47,14 +47,14 @@ export function openUserLimits(store: Store, { clock, tiers }: { clock: () => Cl
   const renew = async (): Promise<void> => {
     try {
       const frame = await openFrame(store, clock(), { by: [], where: undefined })
-      const { users, daysLeft } = await readTierUse(frame, tiers)
+      const users = await readTierUse(frame, tiers)
       limits = new Map(
         users.map((one) => [
           one.user,
           {
             tier: one.tier.name,
             allowed: !isOver(one),
-            ...useOfLimit({ limit: one.tier.requests, used: one.requests, lastSevenDays: one.requestsInSevenDays, daysLeft }),
+            ...useOfLimit({ limit: one.tier.requests, used: one.requests, lastSevenDays: one.requestsInSevenDays, daysLeft: one.daysLeft }),
           },
         ]),
       )

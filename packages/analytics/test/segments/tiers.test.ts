@@ -46,6 +46,19 @@ describe('tiers', () => {
   })
   afterAll(() => store.close())
 
+  it('count months from their billing_anchor_day, whatever day of the month it is, and the clamped one of a short month', async () => {
+    const anchored = { free: { where: 'plan = free', monthly_request_limit: 100, billing_anchor_day: 13 }, all: { billing_anchor_day: 31 } }
+    const { rows } = await openAnalytics(store, { now: () => AS_OF }).report('tiers', { options: { tiers: JSON.stringify(anchored) } })
+    const columns = ['user', 'month_from', 'requests', 'projected'] as const
+    // Ann: five on each of seven days, ten today, and 23 days until April 13. Bob has no call since March 13; Cyd is of the tier by calls as free.
+    expect(rows.map((row) => columns.map((column) => row[column]))).toEqual([
+      ['ann', '2026-03-13', 45, expect.closeTo(45 + 5 * 23, 9)],
+      ['cyd', '2026-03-13', 4 + 2, expect.anything()],
+      ['eve', '2026-02-28', 600, expect.anything()],
+      ['nobody', '2026-02-28', 1, 1],
+    ])
+  })
+
   it('say what is used, what is left, and when it will be used up', async () => {
     const { rows } = await openAnalytics(store, { now: () => AS_OF }).report('tiers', { options: { tiers: JSON.stringify(tiers) } })
     const columns = ['user', 'tier', 'requests', 'request_limit', 'remaining', 'is_over', 'exhausted_on', 'feature_violations'] as const
@@ -88,6 +101,9 @@ describe('tiers', () => {
     const report = (words: unknown): Promise<unknown> => analytics.report('tiers', { options: { tiers: JSON.stringify(words) } })
     await expect(report({ free: { monthly_request_limits: 5 } })).rejects.toThrow(/Did you mean "monthly_request_limit"/)
     await expect(report({ free: { monthly_request_limit: -1 } })).rejects.toThrow('must be a number from 0')
+    for (const day of [0, 32, 1.5, '13']) {
+      await expect(report({ free: { billing_anchor_day: day } })).rejects.toThrow('must be a day of the month, 1 to 31')
+    }
     await expect(report([1])).rejects.toThrow(QueryError)
     await expect(analytics.report('tiers')).rejects.toThrow('--tiers FILE')
     await expect(report(Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`t${n}`, {}])))).rejects.toThrow('At most 100 tiers')

@@ -3,11 +3,12 @@ import { metricTable, type MetricName } from '../../query/metrics.ts'
 import type { Period } from '../../query/period.ts'
 import { readGroups } from '../../read/read-groups.ts'
 import { namesIn, type FilterNode } from '../../query/filter.ts'
-import { dateOf, shiftInterval, startOfInterval } from '../../behavior/user-history.ts'
+import { dateOf } from '../../behavior/user-history.ts'
 import { timeKeyOfDay } from '../../query/time-bucket.ts'
+import { billingMonth } from '../../segments/billing-month.ts'
 import type { Tier } from '../../segments/tiers.ts'
 
-/** What a user of a tier used in the running local month. */
+/** What a user of a tier used in the tier's running month. */
 export interface UserOfTier {
   readonly userId: number
   readonly user: string
@@ -18,54 +19,51 @@ export interface UserOfTier {
   readonly requestsInSevenDays: number
   /** Requests of the month with a feature that the tier does not have. */
   readonly violations: number
-}
-
-/** Users with a call in the running month, each with its tier; those of no tier are left out. */
-export interface TierUsers {
-  readonly users: readonly UserOfTier[]
+  /** The day on which the month began. */
+  readonly monthFrom: number
   /** Days of the month after today. */
   readonly daysLeft: number
 }
 
 /**
- * A user's tier is the one whose filter fits the latest of the user's calls that fit any; of several the first. Without tiers it
+ * Users with a call in the running month of their tier, which begins on the tier's day; those of no tier are left out. A user's tier is the one whose filter fits the latest of the user's calls that fit any; of several the first. Without tiers it
  * is that of the first of the user's segments that has limits.
  */
-export async function readTierUse(frame: Frame, tiers: readonly Tier[] | undefined): Promise<TierUsers> {
+export async function readTierUse(frame: Frame, tiers: readonly Tier[] | undefined): Promise<readonly UserOfTier[]> {
   const { clock, zone } = frame
   const today = timeKeyOfDay('day', zone.day(clock.asOfMs))
-  const monthStart = startOfInterval('month', today)
   const startMs = (day: number): number => zone.startOfDay(Number(dateOf(day).replaceAll('-', '')))
-  const month = { fromMs: startMs(monthStart), toMs: clock.asOfMs }
   const tierOfUser = tiers === undefined ? await readSegmentTiers(frame) : await readTiers(frame, tiers)
-  const inMonth = await readUsers(frame, month, ['requests', 'total_tokens', 'cost_usd'])
   const inSevenDays = new Map(
     (await readUsers(frame, { fromMs: startMs(today - 7), toMs: startMs(today) }, ['requests'])).map(({ keys, group }) => [
       Number(keys[0]),
       group.sums.get('requests') ?? 0,
     ]),
   )
-  const violations = await readViolations(frame, month, tierOfUser)
-  return {
-    daysLeft: shiftInterval('month', monthStart, 1) - today - 1,
-    users: inMonth.flatMap(({ keys, labels, group }): UserOfTier[] => {
+  const users: UserOfTier[] = []
+  for (const anchorDay of new Set([...tierOfUser.values()].map((tier) => tier.anchorDay))) {
+    const month = billingMonth(anchorDay, today)
+    const period = { fromMs: startMs(month.from), toMs: clock.asOfMs }
+    const violations = await readViolations(frame, period, tierOfUser)
+    for (const { keys, labels, group } of await readUsers(frame, period, ['requests', 'total_tokens', 'cost_usd'])) {
       const userId = Number(keys[0])
       const tier = tierOfUser.get(userId)
-      if (tier === undefined) return []
-      return [
-        {
-          userId,
-          user: String(labels[0]),
-          tier,
-          requests: group.sums.get('requests') ?? 0,
-          tokens: Number(metricTable.total_tokens.of(group) ?? 0),
-          costNanoUsd: BigInt(metricTable.cost_usd.of(group) ?? 0),
-          requestsInSevenDays: inSevenDays.get(userId) ?? 0,
-          violations: violations.get(userId) ?? 0,
-        },
-      ]
-    }),
+      if (tier?.anchorDay !== anchorDay) continue
+      users.push({
+        userId,
+        user: String(labels[0]),
+        tier,
+        requests: group.sums.get('requests') ?? 0,
+        tokens: Number(metricTable.total_tokens.of(group) ?? 0),
+        costNanoUsd: BigInt(metricTable.cost_usd.of(group) ?? 0),
+        requestsInSevenDays: inSevenDays.get(userId) ?? 0,
+        violations: violations.get(userId) ?? 0,
+        monthFrom: month.from,
+        daysLeft: month.until - today - 1,
+      })
+    }
   }
+  return users
 }
 
 /** Filters by segment need to know each user's. */

@@ -6,7 +6,7 @@ import type { Told } from '../answers/told.ts'
 import { readTierUse } from './read-tier-use.ts'
 import { parseTiersText, useOfLimit } from '../../segments/tiers.ts'
 
-/** What each user used of the limits of its tier in the running month. */
+/** What each user used of the limits of its tier in the tier's running month. */
 export async function tellTiers({ frame, options }: PeopleAsked): Promise<Told> {
   const bySegment = options['tiers'] === undefined && frame.clock.segmentation?.custom.some(({ tier }) => tier !== undefined) === true
   if (options['tiers'] === undefined && !bySegment) {
@@ -16,12 +16,13 @@ export async function tellTiers({ frame, options }: PeopleAsked): Promise<Told> 
     )
   }
   const tiers = bySegment ? undefined : parseTiersText(options['tiers'] ?? '')
-  const { users, daysLeft } = await readTierUse(frame, tiers)
+  const users = await readTierUse(frame, tiers)
   const today = timeKeyOfDay('day', frame.zone.day(frame.clock.asOfMs))
   return {
     columns: {
-      user: ['User', 'string', 'users with a call in the running local month'],
+      user: ['User', 'string', 'users with a call in the running month of their tier'],
       tier: ['Tier', 'string', "the first whose filter fits the latest of the user's calls that fit any; without tiers the user's segment"],
+      month_from: ['Month from', 'date', "the first day of the tier's running local month: the first, or its billing_anchor_day"],
       requests: ['Requests', 'int', 'calls of the month so far'],
       request_limit: ['Limit', 'int', 'monthly_request_limit; null for none'],
       remaining: ['Left', 'int', 'request_limit - requests, not below 0'],
@@ -37,11 +38,12 @@ export async function tellTiers({ frame, options }: PeopleAsked): Promise<Told> 
     },
     rows: users
       .map((one) => {
-        const { tier, requests, tokens, costNanoUsd, requestsInSevenDays } = one
+        const { tier, requests, tokens, costNanoUsd, requestsInSevenDays, monthFrom, daysLeft } = one
         const use = useOfLimit({ limit: tier.requests, used: requests, lastSevenDays: requestsInSevenDays, daysLeft })
         return {
           user: one.user,
           tier: tier.name,
+          month_from: dateOf(monthFrom),
           requests,
           request_limit: use.limit,
           remaining: use.remaining,
@@ -66,7 +68,7 @@ export function isOver({
   requests,
   tokens,
   costNanoUsd,
-}: Pick<Awaited<ReturnType<typeof readTierUse>>['users'][number], 'tier' | 'requests' | 'tokens' | 'costNanoUsd'>): boolean {
+}: Pick<Awaited<ReturnType<typeof readTierUse>>[number], 'tier' | 'requests' | 'tokens' | 'costNanoUsd'>): boolean {
   return (
     (tier.requests !== null && requests >= tier.requests) ||
     (tier.tokens !== null && tokens >= tier.tokens) ||
