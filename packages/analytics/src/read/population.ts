@@ -11,6 +11,8 @@ import { positionsOf, sumBy, sumKnown } from '../sums/sum-by-id.ts'
  */
 export interface Population {
   readonly ids: Int32Array
+  /** How many of them have a call; behind these stand users who only paid. */
+  readonly callers: number
   /** NaN where no call of the user has a price. */
   readonly costNanoUsd: Float64Array
   /** Of all users together. */
@@ -43,10 +45,31 @@ export async function readPopulation(store: Store, scope: Scope, reading: UserSu
   const summed = (name: string): Float64Array => sumBy(positions, unique.length, list(name))
   return {
     ids: unique,
+    callers: unique.length,
     costNanoUsd: sumKnown(positions, unique.length, costsNanoUsd),
     allActiveDays,
     sums: new Map(reading.sums.map((name, n) => [name, summed(`s${n}`)])),
     activeDays: reading.activeDays ? summed('days') : undefined,
+  }
+}
+
+/** A population, and behind it those who paid and have no call. */
+export function withPayers(population: Population, paid: readonly number[]): Population {
+  if (paid.length === 0) return population
+  const { ids, costNanoUsd, sums, activeDays } = population
+  const callers = new Set(ids)
+  const payers = paid.filter((userId) => !callers.has(userId))
+  const longer = (values: Float64Array, more: number): Float64Array => {
+    const all = new Float64Array(values.length + payers.length).fill(more)
+    all.set(values)
+    return all
+  }
+  return {
+    ...population,
+    ids: Int32Array.from([...ids, ...payers]),
+    costNanoUsd: longer(costNanoUsd, Number.NaN),
+    sums: new Map(Array.from(sums, ([name, values]) => [name, longer(values, 0)])),
+    activeDays: activeDays === undefined ? undefined : longer(activeDays, 0),
   }
 }
 

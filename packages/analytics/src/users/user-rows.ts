@@ -54,7 +54,7 @@ export async function readUserRows(
       row.set('user', names.get(userId) ?? NONE)
       row.set('cost_share', ranks.share(position))
       row.set('cost_percentile', ranks.percentile(position))
-      rows.push({ userId, position, row, group: { ...group, users: userId === 0 ? 0 : 1 } })
+      rows.push({ userId, position, row, group: { ...group, users: userId === 0 || position >= population.callers ? 0 : 1 } })
     }
   }
   return rows
@@ -69,7 +69,9 @@ export async function readUsersTotal(
   const wholeUsers = isOfWholeUsers(selected)
   const isEverybody = selected.userIds === undefined
   const read = metrics.filter((name) => (name !== 'active_days' || !isEverybody) && (name !== 'sessions' || !wholeUsers))
-  const total = await readTotals(frame, selected, read, { users: selection.filter((n) => population.ids[n] !== 0).length })
+  const total = await readTotals(frame, selected, read, {
+    users: selection.filter((n) => n < population.callers && population.ids[n] !== 0).length,
+  })
   return {
     ...total,
     ...(isEverybody ? { activeDays: population.allActiveDays } : {}),

@@ -9,10 +9,11 @@ import { checkHaving, havingColumns, rowPasses } from '../query/having.ts'
 import { keptId } from '../ledger/kept-id.ts'
 import type { Group } from '../sums/group.ts'
 import type { Amount } from '../query/metric.ts'
-import { isMetric, metricNames, type MetricName } from '../query/metrics.ts'
+import { isMetric, metricNames, requirements, type MetricName } from '../query/metrics.ts'
 import { decodeCursor, pageOf, type Place } from '../query/page.ts'
 import { readPersons } from '../ledger/persons.ts'
-import { readPopulation, type Population } from '../read/population.ts'
+import { readPopulation, withPayers, type Population } from '../read/population.ts'
+import { readSaid } from '../read/read-said.ts'
 import { checkOrder, metricColumn, withComparison } from '../query/query-columns.ts'
 import { QueryError, unknownName } from '../query/query-error.ts'
 import { checkWeekStart, type Order } from '../query/query.ts'
@@ -80,7 +81,7 @@ const columnKeys = [
 type ColumnKey = (typeof columnKeys)[number] | MetricName
 
 /**
- * One row a user. Shares and percentiles are among all users of the period and filter, also where `user`, `segment` or
+ * One row a user with a call, or a payment. Shares and percentiles are among all users of the period and filter, also where `user`, `segment` or
  * `having` choose some of them. All users are ranked by what the order needs; the other columns are read for the listed
  * ones only.
  */
@@ -94,7 +95,7 @@ export async function usersReport(store: Store, clock: Clock, query: ReportQuery
     // SQLite works on a thread of its own: what it reads next should be asked for while what it has read is added up here.
     const reading = readPopulation(store, scope, readingFor([...plan.order.map(([column]) => column), ...havingColumns(query.having)]))
     if (plan.chosen.includes('segment')) frame.segments().catch(awaitedBelow)
-    const population = await reading
+    const population = withPayers(...(await Promise.all([reading, readPayers(frame, scope, plan)])))
     const selection = await selectUsers(frame, population, query)
     const page = await readPage(frame, scope, { plan, population, selection })
     const { listed, next, total, selected } = page
@@ -223,6 +224,13 @@ async function otherOf(
   if (listed.length === passing.length) return null
   const values = await otherUsers(frame, listed, { scope: selected, before, summary: { total, totalBefore, metrics } })
   return { rows: passing.length - listed.length, values }
+}
+
+/** Who paid, where it is shown who paid what: the margin of those without a call is of the business too. */
+async function readPayers(frame: Frame, scope: Scope, { metrics }: Plan): Promise<readonly number[]> {
+  if (!requirements(metrics).needs.has('revenue')) return []
+  const said = await readSaid(frame.store, scope, { kind: 'revenue', dimensions: frame.dimensions })
+  return (said?.groups ?? []).map(({ keys }) => Number(keys[0] ?? 0))
 }
 
 /** Whoever needs the segments awaits them, and meets the failure there. */

@@ -226,3 +226,51 @@ describe('any payments', () => {
     )
   })
 })
+
+describe('the users report', () => {
+  let store: Store
+  beforeAll(async () => {
+    store = await ledgerOf([
+      { at: '2026-06-01T10:00:00Z', user: 'ann', costNanoUsd: 2 * USD },
+      { at: '2026-06-02T10:00:00Z', user: 'bob', costNanoUsd: USD },
+      { at: '2026-06-03T10:00:00Z', user: 'bob', costNanoUsd: USD },
+    ])
+    await store.write({
+      calls: [],
+      events: [
+        payment('ann', '2026-06-05T00:00:00Z', 20),
+        payment('cyd', '2026-06-05T00:00:00Z', 7, undefined, { plan: 'pro' }),
+        payment('dan', '2026-06-06T00:00:00Z', 3),
+      ].map(eventOf),
+    })
+  })
+  afterAll(() => store.close())
+  const users = async (params: ReportParams = {}) => openAnalytics(store, { now: () => AS_OF }).report('users', params)
+
+  it('has a row for who paid without a call, and only those with a call are counted as users', async () => {
+    const { rows, totals, meta } = await users({ more_metrics: ['users'] })
+    expect(lines(rows, 'user', 'requests', 'cost_usd', 'revenue_usd', 'margin_usd', 'cost_percentile', 'active_days', 'segment')).toEqual([
+      'ann 1 2.000000000 20.000000000 18.000000000 50 1 new',
+      'bob 2 2.000000000 0.000000000 -2.000000000 50 2 new',
+      'cyd 0 0.000000000 7.000000000 7.000000000 null 0 null',
+      'dan 0 0.000000000 3.000000000 3.000000000 null 0 null',
+    ])
+    expect(totals).toMatchObject({ users: 2, requests: 3, revenue_usd: '30.000000000', margin_usd: '26.000000000' })
+    expect(meta.rows).toBe(4)
+  })
+
+  it('adds rows and others up to the totals, sorts by what was paid, and turns its pages over all of them', async () => {
+    const first = await users({ order_by: [['revenue_usd', 'desc']], limit: 2, other: true })
+    expect(lines(first.rows, 'user', 'revenue_usd')).toEqual(['ann 20.000000000', 'cyd 7.000000000'])
+    expect(first.other).toMatchObject({ rows: 2, values: { requests: 2, revenue_usd: '3.000000000' } })
+    const second = await users({ order_by: [['revenue_usd', 'desc']], limit: 2, after: first.meta.next ?? '' })
+    expect(lines(second.rows, 'user', 'revenue_usd')).toEqual(['dan 3.000000000', 'bob 0.000000000'])
+  })
+
+  it('chooses payers as it chooses callers', async () => {
+    expect(lines((await users({ user: 'dan' })).rows, 'user', 'revenue_usd')).toEqual(['dan 3.000000000'])
+    expect(lines((await users({ where: 'plan = pro' })).rows, 'user', 'revenue_usd')).toEqual(['cyd 7.000000000'])
+    expect(lines((await users({ having: 'requests = 0' })).rows, 'user')).toEqual(['cyd', 'dan'])
+    expect(lines((await users({ metrics: ['requests'] })).rows, 'user')).toEqual(['ann', 'bob'])
+  })
+})
