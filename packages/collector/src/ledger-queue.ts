@@ -65,7 +65,7 @@ export class LedgerQueue {
     for (;;) {
       const parts = await this.#gather(committing)
       // The store makes it ready while the transaction before runs.
-      const next = this.#commit(parts)
+      const next = this.#commit(parts, committing)
       await committing
       if (parts.length === 0 && this.#waiting.length === 0) {
         // Now, not when this promise resolves: whoever comes in between is to start anew.
@@ -128,10 +128,12 @@ export class LedgerQueue {
     }
   }
 
-  async #commit(parts: readonly Part[]): Promise<void> {
+  async #commit(parts: readonly Part[], before: Promise<void>): Promise<void> {
     if (parts.length === 0) return
     this.#committing++
     await writeParts(this.#store, parts)
+    // What failed of the group before is written again behind this one: until then nothing is known of a request that is in both.
+    await before
     const finished = parts.filter(({ isLast, of }) => isLast && !of.isRefused)
     await this.#count(finished)
     this.#committing--

@@ -1,4 +1,4 @@
-import { openStore } from '@spanledger/store'
+import { openStore, StoreError } from '@spanledger/store'
 import { expect, it } from 'vitest'
 
 import { LedgerQueue } from '../src/ledger-queue.ts'
@@ -29,6 +29,37 @@ it('requests that together are as large as a transaction are all answered when t
     }),
   )
   expect(committedAtAnswer).toEqual([2048, 2048, 2048, 2048, 2560])
+  await queue.idle()
+  await store.close()
+})
+
+it('a request in two transactions, of which the first fails, is answered when what failed was written again', async () => {
+  const store = await openStore({ path: ':memory:' })
+  let writes = 0
+  let running = 0
+  const queue = new LedgerQueue(
+    {
+      ...store,
+      write: async (batch) => {
+        running++
+        try {
+          if (writes++ === 0) {
+            // The group behind this one is on its way by now, and before the halves of this one.
+            await new Promise((resolve) => setTimeout(resolve, 200))
+            throw new StoreError('other', 'a value that no ledger takes', { cause: new TypeError('a value') })
+          }
+          return await store.write(batch)
+        } finally {
+          running--
+        }
+      },
+    },
+    limits,
+  )
+  const body = Buffer.from(serialize.protobuf(makeSpans(Array.from({ length: 4097 }, () => ({ attributes: callAttributes() })))))
+  await queue.add({ signal: 'traces', encoding: 'protobuf', isGzip: false, body })
+  expect(await store.all('SELECT count(*) AS calls FROM llm_calls')).toEqual([{ calls: 4097 }])
+  expect(running).toBe(0)
   await queue.idle()
   await store.close()
 })

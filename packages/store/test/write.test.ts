@@ -157,6 +157,14 @@ describe('writes that do not wait for each other', () => {
     await store.close()
   })
 
+  it('fail of what they are to write as they would inside their transaction, so that who writes can take out what is at fault', async () => {
+    const store = await inMemory()
+    const broken = call({ settled: false, responseId: null as unknown as string })
+    await expect(store.write({ calls: [broken, call({ n: 2 })] })).rejects.toMatchObject({ name: 'StoreError', isOfValues: true })
+    expect(await store.write({ calls: [call({ n: 2 })] })).toMatchObject({ inserted: 1 })
+    await store.close()
+  })
+
   it('are in the ledger when it is closed right after them', async () => {
     const path = newPath()
     const store = await openStore({ path, priceBook: flatPrices })

@@ -60,7 +60,9 @@ export function openConnections(db: Sqlite, { path, readOnly = false, readingPra
       if (closed !== undefined) return Promise.reject(closedError())
       if (readOnly) return Promise.reject(new StoreError('read_only', `Ledger "${path}" was opened for reading only.`))
       return afterwards(async () => {
-        const isReady = await ready
+        const isReady = await ready?.catch((error: unknown) => {
+          throw toStoreError(error, path)
+        })
         return db
           .transaction(() => work(isReady))
           .catch((error: unknown) => {
