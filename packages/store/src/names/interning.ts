@@ -11,8 +11,8 @@ import type { Sqlite } from '../sqlite/sqlite.ts'
 export interface Interning {
   /** At the start of each transaction, with SQLite's `data_version`, which is another after each commit of another process. */
   begin(dataVersion: number): Promise<void>
-  /** Fills in the ids of what each call names. Inside a transaction that was begun. */
-  intern(calls: readonly NamedCall[]): Promise<void>
+  /** Fills in the ids of what each call names, of its price once the calls are priced. Inside a transaction that was begun. */
+  intern(calls: readonly NamedCall[], priced: Promise<void>): Promise<void>
   internIdentities(identities: readonly Identity[]): Promise<IdentityIds[]>
   /** What each event is an instance of. */
   internSubjects(events: readonly LedgerEvent[]): Promise<number[]>
@@ -99,9 +99,10 @@ export function openInterning(db: Sqlite): Interning {
       await subjects.learn(rows.filter((row) => !subjects.find(row)))
       return rows.map(({ subjectId }) => subjectId)
     },
-    intern: (calls) =>
+    intern: (calls, priced) =>
       besides(async (start) => {
         await fillIdentities(calls, start)
+        await priced
         await fillNames(calls)
       }),
     takeFolded: () => {

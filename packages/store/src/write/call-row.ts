@@ -15,13 +15,16 @@ export interface CallRow extends NamedCall {
   counted: boolean
 }
 
+/** Until the price book was asked. */
+const notPriced: Cost = { costNanoUsd: undefined, reason: 'unknown_model', detail: '' }
+
 /** The row of a call that is not decided with its trace: it counts, unless it may only repeat what others used and used nothing. */
-export function newRow(call: WrittenCall, cost: Cost): CallRow {
+export function newRow(call: WrittenCall): CallRow {
   return {
     call,
     identity: call,
     counted: call.role === 'call' || call.usage !== undefined,
-    cost,
+    cost: notPriced,
     userId: 0,
     sessionId: 0,
     modelId: 0,

@@ -11,8 +11,10 @@ export interface ReadyBatch {
   readonly batch: Batch
   /** Its calls, each once, as they are kept. */
   readonly calls: readonly WrittenCall[]
-  /** Theirs, priced; ids and verdicts of their traces are filled in by the transaction. */
+  /** Theirs; ids and verdicts of their traces are filled in by the transaction. */
   readonly rows: readonly CallRow[]
+  /** Resolves when the rows have their costs: where no write runs, SQLite looks for those who are not remembered meanwhile. */
+  readonly priced: Promise<void>
   /** Of the calls that are decided with their traces, and of the links. */
   readonly traces: ReadyTraces
   /** How many calls were refused, or there already, by counter. */
@@ -25,13 +27,14 @@ export const MAX_START_MS = Date.UTC(2200, 0, 1)
 export async function readyBatch(batch: Batch, { priceBook, nowMs }: { priceBook: PriceBook; nowMs: number }): Promise<ReadyBatch> {
   const counters = new Map<string, number>()
   const calls = uniqueCalls(withoutSaved(batch.calls), counters)
-  const rows: CallRow[] = []
-  const price = (run: readonly WrittenCall[]): void => {
-    for (const call of run) rows.push(newRow(call, costOfCall(call, priceBook)))
+  const rows = calls.map(newRow)
+  const price = (run: readonly CallRow[]): void => {
+    for (const row of run) row.cost = costOfCall(row.call, priceBook)
   }
-  await inTurns(calls, price, SHORT_RUN)
+  const priced = inTurns(rows, price, SHORT_RUN)
+  priced.catch(() => undefined) // Thrown when it is waited for; until then it only must not count as unhandled.
   const unsettled = calls.filter(({ settled }) => settled !== true)
-  return { batch, calls, rows, traces: await readyTraces(unsettled, batch.links ?? [], nowMs), counters }
+  return { batch, calls, rows, priced, traces: await readyTraces(unsettled, batch.links ?? [], nowMs), counters }
 }
 
 /** The calls of a batch, each once; the others are counted. */

@@ -56,7 +56,7 @@ export async function writeBatch(context: WriteContext, ready: ReadyBatch): Prom
     const decided = await decide(context, { fresh, ready, standing, start })
     if (decided.overLimit) addTo(counters, 'trace_spans_over_limit')
     takeVerdicts(rows, decided.decisions)
-    await context.interning.intern(rows)
+    await context.interning.intern(rows, ready.priced)
     await insertRows(context, { rows, changes, start })
     if (decided.revised.length > 0) await revise(context, decided.revised, changes.delta)
     // In this order: SQLite widens sessions while the rows of rollups that it has read are merged.
