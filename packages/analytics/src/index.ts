@@ -1,6 +1,7 @@
 export type { Answer, AnswerMeta, Cell, Column, Definition, OtherRows, Row } from './query/answer.ts'
 export { segments, type Segment } from './segments/automatic-segments.ts'
 export { parseSegments, type SegmentMode, type SegmentsWords, type SegmentWords } from './segments/custom-segments.ts'
+export type { SegmentRules } from './segments/segment-rules.ts'
 export { attributions, type Attribution } from './query/list-values.ts'
 export { traitModes, type TraitMode } from './query/traits.ts'
 export { isComposite, sectionNames, type CompositeName } from './composite/composites.ts'

@@ -8,6 +8,7 @@ import {
   type Analytics,
   type ModelTiers,
   type SegmentMode,
+  type SegmentRules,
   type SegmentsWords,
   type SegmentWords,
   type TierWords,
@@ -99,17 +100,18 @@ export async function defineTiers(tiers: Readonly<Record<string, TierWords>>): P
 }
 
 /**
- * Says which segments there are beside the automatic ones, in place of any said before; then loads what `getUserSegment` and
- * `getUserMetrics` answer from, and, where segments have limits and no tiers were defined, `checkLimit`. Without a ledger
- * nobody is in any; the names that filters look at are checked once there is one.
+ * Says which segments there are beside the automatic ones, and what decides these (`{ power: 'cost' }`), in place of any said
+ * before; then loads what `getUserSegment` and `getUserMetrics` answer from, and, where segments have limits and no tiers were
+ * defined, `checkLimit`. Without a ledger nobody is in any; the names that filters look at are checked once there is one.
  * @throws QueryError for segments that cannot be meant
  */
 export async function defineSegments(
   segments: Readonly<Record<string, SegmentWords>>,
-  { mode = 'exclusive' }: { mode?: SegmentMode } = {},
+  { mode = 'exclusive', ...rules }: { mode?: SegmentMode } & Partial<SegmentRules> = {},
 ): Promise<void> {
-  parseSegments({ mode, segments })
-  definedSegments = { mode, segments }
+  const words = { ...rules, mode, segments }
+  parseSegments(words)
+  definedSegments = words
   areMetricsWanted = true
   await openAgain()
 }

@@ -1,9 +1,4 @@
-/** When a user signed up: an instant, or a local day. */
-export interface SignUp {
-  readonly ms: number
-  /** Only the day is known; `ms` is its first instant. */
-  readonly isDate: boolean
-}
+import type { SignUp } from '../segments/sign-up.ts'
 
 /** A user who came, and when. Days are local, numbered from 1970-01-01. */
 export interface Person {
@@ -42,12 +37,4 @@ const DAY_S = 86_400
 /** Seconds from the begin to an instant; where only the day of the sign-up is known, whole days. */
 export function secondsSince(person: Person, ms: number, time: Pick<JourneyTime, 'dayOf'>): number {
   return person.signUp?.isDate === true ? ownDay(person, ms, time) * DAY_S : Math.max(0, ms - person.beginMs) / 1000
-}
-
-/** Up to how much later than the first call a sign-up may be told: clocks differ, and dates have no zone. */
-const TOLERANCE_DAYS = 1
-
-/** Whether a sign-up can be that of a user whose first call was on a day. */
-export function mayBeSignUpOf(signUpDay: number, firstDay: number | undefined): boolean {
-  return firstDay === undefined || signUpDay <= firstDay + TOLERANCE_DAYS
 }

@@ -23,7 +23,8 @@ const quantile = (durations: Durations | undefined, q: number): number | null =>
   return ms === undefined ? null : Math.round(ms * 10) / 10
 }
 
-const tokenSums: readonly SumName[] = sumNames.filter((name) => name.endsWith('_tokens'))
+/** Disjoint: they add up to the tokens of a call. */
+export const tokenSums: readonly SumName[] = sumNames.filter((name) => name.endsWith('_tokens'))
 const inputSums = ['input_tokens', 'audio_input_tokens', 'image_input_tokens'] as const
 const cacheReadSums = ['cache_read_tokens', 'audio_cache_read_tokens'] as const
 const cacheWriteSums = ['cache_write_5m_tokens', 'cache_write_1h_tokens'] as const

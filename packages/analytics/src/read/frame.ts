@@ -12,10 +12,11 @@ import { noMemberships, type Memberships } from '../segments/memberships.ts'
 import type { MetricName } from '../query/metrics.ts'
 import { resolvePeriod, type Period, type PeriodWords } from '../query/period.ts'
 import { QueryError } from '../query/query-error.ts'
+import { readAutomatic } from './read-automatic.ts'
 import { readGroups } from './read-groups.ts'
 import { readMemberships } from './read-memberships.ts'
 import { lookUpDone } from './users-who-did.ts'
-import { readSegments, type UserSegments } from '../segments/read-segments.ts'
+import type { UserSegments } from '../segments/read-segments.ts'
 import { firstStartsOf, readFirstSeen } from '../ledger/seen-users.ts'
 import { namedDimensions, scopeOf } from '../plan/scope-of.ts'
 import type { Scope } from '../plan/scope.ts'
@@ -100,7 +101,7 @@ export async function openFrame(store: Store, clock: Clock, words: FrameWords): 
     throw new QueryError('Users are in several segments, which cannot share a call: leave out attribution split, or segment.', {
       given: 'split',
     })
-  const segments = once(() => readSegments(store, clock))
+  const segments = once(() => readAutomatic({ ...frame, memberships: nobody }, { asOfMs: clock.asOfMs, rules: segmentation.rules }))
   const firstSeen = once(() => readFirstSeen(store))
   const everybody = once(async () =>
     readMemberships(

@@ -1,7 +1,8 @@
+import { readAutomaticAt } from './read-automatic.ts'
 import { readFits, type Instant } from './custom-fits.ts'
 import type { Segmentation } from '../segments/custom-segments.ts'
 import { automaticMemberships, membershipsOf, type Memberships } from '../segments/memberships.ts'
-import { readSegmentsAt, segmentsAt } from '../segments/read-segments.ts'
+import { segmentsAt } from '../segments/read-segments.ts'
 import type { ScopeWords } from '../plan/scope-of.ts'
 import { readFirstStarts } from '../ledger/seen-users.ts'
 
@@ -15,7 +16,7 @@ export async function readMembershipHistory(
 ): Promise<readonly Memberships[]> {
   const firstStarts = await readFirstStarts(words.store)
   const known: Instant[] = []
-  for (const segments of await readSegmentsAt(words.store, { instants, timeZone: words.zone.name })) {
+  for await (const segments of readAutomaticAt(words, { instants, rules: segmentation.rules })) {
     const asOfMs = instants[known.length] ?? 0
     known.push({ asOfMs, automatic: segmentsAt(segments, firstStarts, asOfMs) })
   }

@@ -12,9 +12,11 @@ export const shownSegments = ['power', 'casual', 'new', 'at_risk', 'churned'] as
 export interface UserActivity {
   /** Calls in the last 30 days. */
   readonly last30Days: number
-  /** Calls in the last 14 days. */
+  /** What power users have most of, in the last 30 days: calls, unless the rules say otherwise; in the unit of its measure. */
+  readonly usage: number
+  /** Calls, or local days with one, in the last 14 days. */
   readonly recent: number
-  /** Calls in the 14 days before those. */
+  /** The same in the 14 days before those. */
   readonly prior: number
 }
 
@@ -31,12 +33,13 @@ const AT_RISK_P = 0.05
 const POWER_SHARE = 0.1
 
 /**
- * The least calls in 30 days that make a power user: those of the user at rank ⌈10 %⌉ of all active ones; users with as
- * many are power users too. Infinite where nobody was active.
+ * The least usage in 30 days that makes a power user: that of the user at rank ⌈10 %⌉ of all active ones; users with as much are power
+ * users too. Infinite where nobody was active. Who was active and used nothing (a model without a price, by cost) is never one.
  */
-export function powerThreshold(callsIn30Days: Float64Array): number {
-  const active = callsIn30Days.filter((count) => count > 0)
-  return nthSmallest(active, active.length - Math.ceil(POWER_SHARE * active.length)) ?? Number.POSITIVE_INFINITY
+export function powerThreshold(usage: Float64Array, callsIn30Days: Float64Array = usage): number {
+  const ofActive = usage.filter((_, userId) => (callsIn30Days[userId] ?? 0) > 0)
+  const atRank = nthSmallest(ofActive, ofActive.length - Math.ceil(POWER_SHARE * ofActive.length))
+  return atRank === undefined ? Number.POSITIVE_INFINITY : Math.max(atRank, Number.MIN_VALUE)
 }
 
 /** Where a user stands: one segment, and what of each it has on its own. */
@@ -46,28 +49,30 @@ export interface Standing {
   readonly isNew: boolean
   readonly isAtRisk: boolean
   readonly last30Days: number
-  /** Local days since the first call. */
+  readonly usage: number
+  /** Local days since the first call, or the sign-up. */
   readonly tenureDays: number
   /** 1 - (recent + 1) / (prior + 1): near 1 for those who used to call and no longer do; below 0 for those who call more. */
   readonly riskScore: number
 }
 
-/** Where a user stands, given local days as `yyyymmdd`. */
+/** Where a user stands, given local days as `yyyymmdd`; `firstDay` is that of the first call, or of the sign-up. */
 export function standingOf(
-  activity: UserActivity = { last30Days: 0, recent: 0, prior: 0 },
+  activity: UserActivity = { last30Days: 0, usage: 0, recent: 0, prior: 0 },
   { firstDay, asOfDay, powerFrom }: { firstDay: number; asOfDay: number; powerFrom: number },
 ): Standing {
-  const { last30Days, recent, prior } = activity
+  const { last30Days, usage, recent, prior } = activity
   const tenureDays = daysBetween(firstDay, asOfDay)
   const isNew = tenureDays < NEW_DAYS
   const isAtRisk = tenureDays >= AT_RISK_TENURE_DAYS && isFalling(activity)
-  const isPower = last30Days >= powerFrom
+  const isPower = usage >= powerFrom
   return {
     segment: segmentOf(activity, { isNew, isPower }),
     isPower,
     isNew,
     isAtRisk,
     last30Days,
+    usage,
     tenureDays,
     riskScore: 1 - (recent + 1) / (prior + 1),
   }

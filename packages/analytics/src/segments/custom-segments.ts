@@ -4,6 +4,7 @@ import { NONE } from '../query/dimensions.ts'
 import type { Filter, FilterNode } from '../query/filter.ts'
 import { checkHaving } from '../query/having.ts'
 import { metricNames, metricTable } from '../query/metrics.ts'
+import { parseRules, ruleNames, usualRules, type SegmentRules } from './segment-rules.ts'
 import { limitFields, parseLimits, type Tier, type TierWords } from './tiers.ts'
 import { startOfLast } from '../query/period.ts'
 import { QueryError, unknownName } from '../query/query-error.ts'
@@ -22,10 +23,13 @@ export interface SegmentWords extends Omit<TierWords, 'where'> {
   readonly limits?: Omit<TierWords, 'where' | 'features' | 'support_level'> | undefined
 }
 
-/** Segments by name, in the order in which they are tried, or these with a mode. */
+/** Segments by name, in the order in which they are tried, or these with a mode, and with what the automatic ones are decided by. */
 export type SegmentsWords =
   | Readonly<Record<string, SegmentWords>>
-  | { readonly mode: SegmentMode; readonly segments: Readonly<Record<string, SegmentWords>> }
+  | (Partial<SegmentRules> & {
+      readonly mode?: SegmentMode | undefined
+      readonly segments?: Readonly<Record<string, SegmentWords>> | undefined
+    })
 
 /** `exclusive`: each user has one segment, the first that fits, else the automatic one. `multi`: all that fit, and the automatic one. */
 export const segmentModes = ['exclusive', 'multi'] as const
@@ -51,17 +55,20 @@ export interface CustomSegment {
 export interface Segmentation {
   readonly mode: SegmentMode
   readonly custom: readonly CustomSegment[]
+  /** What the automatic ones are decided by. */
+  readonly rules: SegmentRules
 }
 
 /** Without segments of one's own there are the automatic ones. */
-export const automaticOnly: Segmentation = { mode: 'exclusive', custom: [] }
+export const automaticOnly: Segmentation = { mode: 'exclusive', custom: [], rules: usualRules }
 
 const fields = ['where', 'match', 'having', 'last', 'limits', ...limitFields, 'features', 'support_level']
 const MAX_SEGMENTS = 100
 const DEFAULT_LAST = '30d'
 
 /**
- * Segments by name, `{"vip": {"where": "plan = pro"}}`, or these with a mode: `{"mode": "multi", "segments": {…}}`.
+ * Segments by name, `{"vip": {"where": "plan = pro"}}`, or these with a mode: `{"mode": "multi", "segments": {…}}`. Beside either may
+ * stand what automatic segments are decided by: `{"power": "cost", …}`.
  * @throws QueryError that names the segment, the field, and what it may hold
  */
 export function parseSegments(data: unknown): Segmentation {
@@ -70,14 +77,17 @@ export function parseSegments(data: unknown): Segmentation {
       given: typeof data,
     })
   }
-  const isWrapped = isObject(data['segments']) && Object.keys(data).every((key) => key === 'segments' || key === 'mode')
-  const mode = isWrapped ? (data['mode'] ?? 'exclusive') : 'exclusive'
+  const others = Object.fromEntries(Object.entries(data).filter(([name]) => !ruleNames.some((rule) => rule === name)))
+  const isWrapped =
+    Object.keys(others).every((key) => key === 'segments' || key === 'mode') &&
+    (others['segments'] === undefined ? !isObject(others['mode']) : isObject(others['segments']))
+  const mode = isWrapped ? (others['mode'] ?? 'exclusive') : 'exclusive'
   const known = segmentModes.find((one) => one === mode)
   if (known === undefined) throw unknownName('mode of segments', wordOf(mode), { allowed: segmentModes })
-  const entries = Object.entries(isWrapped ? (data['segments'] as Record<string, unknown>) : data)
+  const entries = Object.entries(isWrapped ? ((others['segments'] ?? {}) as Record<string, unknown>) : others)
   if (entries.length > MAX_SEGMENTS)
     throw new QueryError(`At most ${MAX_SEGMENTS} segments may be defined.`, { given: String(entries.length) })
-  return { mode: known, custom: entries.map(([name, words]) => parseSegment(name, words)) }
+  return { mode: known, custom: entries.map(([name, words]) => parseSegment(name, words)), rules: parseRules(data) }
 }
 
 /** What was given where a word was wanted. */

@@ -11,7 +11,6 @@ import {
   type Standing,
   type UserActivity,
 } from './automatic-segments.ts'
-import { zoneOf } from '../query/buckets.ts'
 import { FewByUser } from './by-user.ts'
 import { readFirstStarts } from '../ledger/seen-users.ts'
 import { MovingSum } from './moving-sum.ts'
@@ -25,11 +24,40 @@ export interface UserSegments {
   standingOf(userId: number, firstMs: number): Standing
 }
 
-/** Reads what everybody did: what a power user is depends on all users. */
-export async function readSegments(store: Store, { asOfMs, timeZone }: { asOfMs: number; timeZone: string }): Promise<UserSegments> {
-  const [only] = await readSegmentsAt(store, { instants: [asOfMs], timeZone })
-  if (only === undefined) throw new Error('Every instant has its segments.')
-  return only
+/** What everybody did before an instant, by user id; where the rules say nothing of it, `usage` is `last30Days`, and users are there since their first call. */
+export interface Activities {
+  readonly last30Days: Float64Array
+  readonly recent: Float64Array
+  readonly prior: Float64Array
+  readonly usage?: Float64Array | undefined
+  /** When users signed up. */
+  readonly signUps?: ReadonlyMap<number, number> | undefined
+}
+
+/** Where users stand at an instant of a zone: what a power user is depends on all of them. */
+export function segmentsFrom(
+  { last30Days, prior, recent, usage = last30Days, signUps }: Activities,
+  { asOfMs, zone }: { asOfMs: number; zone: Zone },
+): UserSegments {
+  const powerFrom = powerThreshold(usage, last30Days)
+  const asOfDay = zone.day(asOfMs)
+  const newFromMs = zone.startOfDay(addDays(asOfDay, 1 - NEW_DAYS))
+  const activityOf = (userId: number): UserActivity => ({
+    last30Days: last30Days[userId] ?? 0,
+    usage: usage[userId] ?? 0,
+    prior: prior[userId] ?? 0,
+    recent: recent[userId] ?? 0,
+  })
+  // A sign-up after the first call, which clocks and zones bring about, would make somebody new who was there before.
+  const thereSince = (userId: number, firstMs: number): number => Math.min(signUps?.get(userId) ?? firstMs, firstMs)
+  return {
+    standingOf: (userId, firstMs) =>
+      standingOf(activityOf(userId), { firstDay: zone.day(thereSince(userId, firstMs)), asOfDay, powerFrom }),
+    segmentOf: (userId, firstMs) => {
+      const activity = activityOf(userId)
+      return segmentOf(activity, { isNew: thereSince(userId, firstMs) >= newFromMs, isPower: activity.usage >= powerFrom })
+    },
+  }
 }
 
 /** The segment of every user that had made a call by then. */
@@ -52,51 +80,27 @@ function boundsOf(asOfMs: number): readonly [number, number, number, number] {
 }
 
 /**
- * Where users stood at each of some ascending instants, one after the other, from one reading of their days: told with nothing
+ * How many calls users made before each of some ascending instants, one after the other, from one reading of their days: with nothing
  * that came later, so it is what a snapshot of then would say.
  */
-export async function readSegmentsAt(
+export async function readCallsBefore(
   store: Store,
-  { instants, timeZone }: { instants: readonly number[]; timeZone: string },
-): Promise<Iterable<UserSegments>> {
+  instants: readonly number[],
+): Promise<Iterable<Pick<Activities, 'last30Days' | 'prior' | 'recent'>>> {
   const bounds = [...new Set(instants.flatMap(boundsOf))].sort((a, b) => a - b)
   const windows = await Promise.all(bounds.slice(1).map((toMs, n) => readUserDays(store, { fromMs: bounds[n] ?? 0, toMs })))
-  return segmentsIn(windows, { bounds, instants, timeZone })
+  return callsIn(windows, { bounds, instants })
 }
 
-function* segmentsIn(
+function* callsIn(
   windows: readonly (readonly DayUsers[])[],
-  { bounds, instants, timeZone }: { bounds: readonly number[]; instants: readonly number[]; timeZone: string },
-): Generator<UserSegments> {
+  { bounds, instants }: { bounds: readonly number[]; instants: readonly number[] },
+): Generator<Activities> {
   const lastId = lastIdOf(windows.flat())
   const [last30Days, prior, recent] = [new MovingSum(windows, lastId), new MovingSum(windows, lastId), new MovingSum(windows, lastId)]
-  const zone = zoneOf(timeZone)
   const at = new Map(bounds.map((bound, n) => [bound, n]))
   for (const asOfMs of instants) {
     const [outer = 0, middle = 0, inner = 0, end = 0] = boundsOf(asOfMs).map((bound) => at.get(bound) ?? 0)
-    const requests = { last30Days: last30Days.moveTo(outer, end), prior: prior.moveTo(middle, inner), recent: recent.moveTo(inner, end) }
-    yield segmentsFrom(requests, { asOfMs, zone })
-  }
-}
-
-/** From the requests of users in the windows before an instant, by user id. */
-function segmentsFrom(
-  { last30Days, prior, recent }: Readonly<Record<keyof UserActivity, Float64Array>>,
-  { asOfMs, zone }: { asOfMs: number; zone: Zone },
-): UserSegments {
-  const powerFrom = powerThreshold(last30Days)
-  const asOfDay = zone.day(asOfMs)
-  const newFromMs = zone.startOfDay(addDays(asOfDay, 1 - NEW_DAYS))
-  const activityOf = (userId: number): UserActivity => ({
-    last30Days: last30Days[userId] ?? 0,
-    prior: prior[userId] ?? 0,
-    recent: recent[userId] ?? 0,
-  })
-  return {
-    standingOf: (userId, firstMs) => standingOf(activityOf(userId), { firstDay: zone.day(firstMs), asOfDay, powerFrom }),
-    segmentOf: (userId, firstMs) => {
-      const activity = activityOf(userId)
-      return segmentOf(activity, { isNew: firstMs >= newFromMs, isPower: activity.last30Days >= powerFrom })
-    },
+    yield { last30Days: last30Days.moveTo(outer, end), prior: prior.moveTo(middle, inner), recent: recent.moveTo(inner, end) }
   }
 }

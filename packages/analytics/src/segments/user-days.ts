@@ -37,8 +37,8 @@ export async function readUserDays(store: Store, period: Period): Promise<DayUse
   return [...known, ...rest.flat()]
 }
 
-/** The whole local days of a period, and what of it lies on days that are not whole in it. */
-function wholeDays({ fromMs, toMs }: Period, zone: Zone): { first: number; end: number; edges: Period[] } {
+/** The whole local days of a period, as `yyyymmdd`, and what of it lies on days that are not whole in it. */
+export function wholeDays({ fromMs, toMs }: Period, zone: Zone): { first: number; end: number; edges: Period[] } {
   const firstDay = zone.day(fromMs)
   const first = zone.startOfDay(firstDay) === fromMs ? firstDay : addDays(firstDay, 1)
   const end = zone.day(toMs)

@@ -39,3 +39,17 @@ export function percentileRank(values: readonly number[], value: number): number
   }
   return ((below + equal / 2) / values.length) * 100
 }
+
+/** The midrank of each of some values among them, in percent, in their order. */
+export function percentileRanks(values: Float64Array): Float64Array {
+  const ascending = values.toSorted()
+  const rankOf = new Map<number, number>()
+  for (let from = 0; from < ascending.length;) {
+    const value = ascending[from] ?? 0
+    let to = from
+    while (to < ascending.length && ascending[to] === value) to++
+    rankOf.set(value, ((from + to) / 2 / ascending.length) * 100)
+    from = to
+  }
+  return values.map((value) => rankOf.get(value) ?? 0)
+}

@@ -3,9 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { addDays, formatDay, openZone, type Store } from '@spanledger/store'
 
-import { openAnalytics, type Filter, type ReportParams, type Row, type SegmentsWords } from '../../src/index.ts'
+import { openAnalytics, type Filter, type ReportParams, type Row, type SegmentsWords, type SegmentWords } from '../../src/index.ts'
+import { powerMeasures, riskMeasures } from '../../src/segments/segment-rules.ts'
 import { powerThreshold, standingOf, type UserActivity } from '../../src/segments/automatic-segments.ts'
-import { readSegments, readSegmentsAt } from '../../src/segments/read-segments.ts'
+import { readCallsBefore, segmentsFrom } from '../../src/segments/read-segments.ts'
 import { twelveUsers } from '../behavior/histories.ts'
 import { ledgerOf, type CallWords } from '../ledger.ts'
 import { figuresOf, numberOf, passes, readPlainCalls, valueOf, type PlainCall } from '../naive.ts'
@@ -72,7 +73,7 @@ describe('segments of an app’s own, over random calls', () => {
   })
   afterAll(() => store.close())
 
-  const words = (found: readonly Definition[]): SegmentsWords =>
+  const words = (found: readonly Definition[]): Readonly<Record<string, SegmentWords>> =>
     Object.fromEntries(found.map(({ where, match, having, last }, n) => [`s${n}`, { where, match, having, last }]))
   const naive = (found: readonly Definition[], user: string, asOfMs: number): string[] => {
     const known = plain.filter((call) => call.user === user && call.startMs < asOfMs)
@@ -100,10 +101,11 @@ describe('segments of an app’s own, over random calls', () => {
       fc.asyncProperty(
         fc.array(definitions, { minLength: 1, maxLength: 2 }),
         fc.constantFrom('exclusive' as const, 'multi' as const),
+        fc.record({ power: fc.constantFrom(...powerMeasures), at_risk: fc.constantFrom(...riskMeasures) }),
         fc.constantFrom(...zones),
         fc.constantFrom('time:week', 'time:month'),
-        async (found, mode, timeZone, by) => {
-          const segments = { mode, segments: words(found) } as SegmentsWords
+        async (found, mode, rules, timeZone, by) => {
+          const segments: SegmentsWords = { mode, segments: words(found), ...rules }
           const period = { since: '2026-02-20', until: '2026-04-20' }
           const history = await openAnalytics(store, { now: () => AS_OF, timeZone, segments }).report('segments', {
             ...period,
@@ -138,7 +140,7 @@ function naiveActivity(calls: readonly PlainCall[], name: string, asOfMs: number
   const own = calls.filter(({ user }) => user === name)
   const between = (from: number, to: number): number =>
     own.filter(({ startMs }) => startMs >= asOfMs - from * DAY && startMs < asOfMs - to * DAY).length
-  return { last30Days: between(30, 0), prior: between(28, 14), recent: between(14, 0) }
+  return { last30Days: between(30, 0), usage: between(30, 0), prior: between(28, 14), recent: between(14, 0) }
 }
 
 describe('where users stood', () => {
@@ -152,14 +154,18 @@ describe('where users stood', () => {
         async (storeZone, timeZone, free, midnights) => {
           const store = await ledgerOf(manyCalls, { timeZone: storeZone })
           const instants = [...new Set([...free, ...midnights.map((n) => startIn(timeZone, '2026-02-10') + n * DAY)])].sort((a, b) => a - b)
-          const atOnce = [...(await readSegmentsAt(store, { instants, timeZone }))]
+          const zone = openZone(timeZone)
+          const atOnce = [...(await readCallsBefore(store, instants))].map((calls, n) =>
+            segmentsFrom(calls, { asOfMs: instants[n] ?? 0, zone }),
+          )
           const plainCalls = await readPlainCalls(store)
           const users = await store.all<{ id: number; name: string }>('SELECT user_id AS id, name FROM users WHERE user_id <> 0')
           for (const [n, asOfMs] of instants.entries()) {
-            const alone = await readSegments(store, { asOfMs, timeZone })
+            const [calls] = await readCallsBefore(store, [asOfMs])
+            const alone = segmentsFrom(calls ?? noCalls, { asOfMs, zone })
             const counts = users.map(({ name }) => naiveActivity(plainCalls, name, asOfMs))
             const powerFrom = powerThreshold(Float64Array.from(counts, ({ last30Days }) => last30Days))
-            const [firstDay, asOfDay] = [openZone(timeZone).day(FIRST_MS), openZone(timeZone).day(asOfMs)]
+            const [firstDay, asOfDay] = [zone.day(FIRST_MS), zone.day(asOfMs)]
             for (const [user, { id }] of users.entries()) {
               const standing = standingOf(counts[user], { firstDay, asOfDay, powerFrom })
               expect(atOnce[n]?.standingOf(id, FIRST_MS)).toEqual(standing)
@@ -178,6 +184,7 @@ describe('where users stood', () => {
   }, 60_000)
 
   const FIRST_MS = AS_OF - 100 * DAY
+  const noCalls = { last30Days: new Float64Array(), prior: new Float64Array(), recent: new Float64Array() }
   const manyCalls: readonly CallWords[] = randomCalls.slice(0, 400)
 })
 

@@ -237,6 +237,13 @@ describe('what cannot be meant is refused with what could be:', () => {
   it.each([
     [[], 'must be an object by name'],
     [{ power: { where: 'plan = pro' } }, 'is an automatic segment'],
+    [{ segments: { power: { where: 'plan = pro' } } }, 'is an automatic segment'],
+    [{ casual: 'requests' }, 'is an automatic segment'],
+    [{ power: 'costs' }, 'Did you mean "cost"?'],
+    [{ at_risk: 'days' }, 'Unknown measure of segment "at_risk" "days". Allowed: requests, active_days'],
+    [{ new: 'signup' }, 'Did you mean "sign_up"?'],
+    [{ power: 'cost', vip: { were: 'plan = pro' } }, 'Did you mean "where"?'],
+    [{ mode: { where: 'plan = pro' }, segments: {} }, 'Unknown mode of segments'],
     [{ '(none)': {} }, 'cannot be the name of a segment'],
     [{ 'a, b': {} }, 'cannot be the name of a segment'],
     [{ vip: { were: 'plan = pro' } }, 'Did you mean "where"?'],

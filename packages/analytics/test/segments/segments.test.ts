@@ -11,16 +11,16 @@ const days = { firstDay: 20260101, asOfDay: 20260630, powerFrom: 100 }
 describe('a segment', () => {
   it('is the first that fits of churned, new, at_risk, power, casual', () => {
     expect(standingOf(undefined, days).segment).toBe('churned')
-    expect(standingOf({ last30Days: 500, recent: 0, prior: 500 }, { ...days, firstDay: 20260601 }).segment).toBe('new')
-    expect(standingOf({ last30Days: 500, recent: 0, prior: 500 }, { ...days, firstDay: 20260531 }).segment).toBe('at_risk')
-    expect(standingOf({ last30Days: 500, recent: 250, prior: 250 }, days).segment).toBe('power')
-    expect(standingOf({ last30Days: 99, recent: 50, prior: 49 }, days).segment).toBe('casual')
+    expect(standingOf({ last30Days: 500, usage: 500, recent: 0, prior: 500 }, { ...days, firstDay: 20260601 }).segment).toBe('new')
+    expect(standingOf({ last30Days: 500, usage: 500, recent: 0, prior: 500 }, { ...days, firstDay: 20260531 }).segment).toBe('at_risk')
+    expect(standingOf({ last30Days: 500, usage: 500, recent: 250, prior: 250 }, days).segment).toBe('power')
+    expect(standingOf({ last30Days: 99, usage: 99, recent: 50, prior: 49 }, days).segment).toBe('casual')
   })
 
   it('is at_risk only where halving is more than chance', () => {
-    expect(standingOf({ last30Days: 9, recent: 3, prior: 6 }, days).segment).toBe('casual')
-    expect(standingOf({ last30Days: 45, recent: 15, prior: 30 }, days).segment).toBe('at_risk')
-    expect(standingOf({ last30Days: 4, recent: 0, prior: 4 }, days).segment).toBe('casual')
+    expect(standingOf({ last30Days: 9, usage: 9, recent: 3, prior: 6 }, days).segment).toBe('casual')
+    expect(standingOf({ last30Days: 45, usage: 45, recent: 15, prior: 30 }, days).segment).toBe('at_risk')
+    expect(standingOf({ last30Days: 4, usage: 4, recent: 0, prior: 4 }, days).segment).toBe('casual')
   })
 
   it('decides chance by the exact binomial', () => {
@@ -36,6 +36,9 @@ describe('a segment', () => {
     expect(powerThreshold(users(...Array.from({ length: 11 }, (_, n) => n + 1)))).toBe(10)
     expect(powerThreshold(users(5, 5, 5, 0))).toBe(5)
     expect(powerThreshold(users())).toBe(Number.POSITIVE_INFINITY)
+    // By cost: two of three had none, and who had none is no power user.
+    expect(powerThreshold(users(0, 0, 7, 9), users(1, 1, 1, 0))).toBe(7)
+    expect(powerThreshold(users(0, 0, 0), users(1, 1, 1))).toBeGreaterThan(0)
   })
 })
 

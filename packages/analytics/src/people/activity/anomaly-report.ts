@@ -19,7 +19,7 @@ import type { PeopleAsked } from '../answers/people-report.ts'
 import type { Told } from '../answers/told.ts'
 import { readBusyDays } from './read-busy-days.ts'
 import { readHistories } from '../histories/read-histories.ts'
-import { readUserValues } from '../histories/read-user-values.ts'
+import { readUserValues } from '../../read/read-user-values.ts'
 import { tierKeys } from '../histories/tier-keys.ts'
 import { readUserNames } from './user-names.ts'
 

@@ -1,10 +1,11 @@
 import { addDays, type Zone } from '@spanledger/store'
 
 import { scopeOf, type Frame } from '../../read/frame.ts'
-import { mayBeSignUpOf, type JourneyTime, type Person } from '../../journey/person.ts'
+import type { JourneyTime, Person } from '../../journey/person.ts'
 import { readGroups } from '../../read/read-groups.ts'
 import { timeKeyOfDay } from '../../query/time-bucket.ts'
-import { readSignUps, signUpWarnings } from './read-sign-ups.ts'
+import { readSignUps, signUpWarnings } from '../../read/read-sign-ups.ts'
+import { mayBeSignUpOf } from '../../segments/sign-up.ts'
 
 /** Who came in a period, by id. */
 export interface Persons {

@@ -1,6 +1,6 @@
 import type { Frame } from '../../read/frame.ts'
 import { readRows } from '../../ledger/snapshot.ts'
-import { readUserValues } from './read-user-values.ts'
+import { readUserValues } from '../../read/read-user-values.ts'
 import { tierKeys } from './tier-keys.ts'
 
 /** Which plan users had, by id. */

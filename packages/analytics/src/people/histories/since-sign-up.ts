@@ -1,9 +1,9 @@
 import type { UserHistory } from '../../behavior/user-history.ts'
-import { mayBeSignUpOf } from '../../journey/person.ts'
 import { timeKeyOfDay } from '../../query/time-bucket.ts'
 import type { Frame } from '../../read/frame.ts'
 import { choiceOf, type GivenOptions } from '../../report-options.ts'
-import { readSignUps, signUpWarnings } from './read-sign-ups.ts'
+import { readSignUps, signUpWarnings } from '../../read/read-sign-ups.ts'
+import { mayBeSignUpOf } from '../../segments/sign-up.ts'
 
 export interface Counted {
   readonly histories: readonly UserHistory[]

@@ -7,7 +7,7 @@ import type { StageAsked, StageMetric } from './lifecycle-rows.ts'
 import { readTried } from './read-features.ts'
 import type { Member } from './read-lifecycle.ts'
 import { journeyTime } from '../histories/read-persons.ts'
-import { readUserValues } from '../histories/read-user-values.ts'
+import { readUserValues } from '../../read/read-user-values.ts'
 import { readSessionOutcomes } from '../histories/read-session-outcomes.ts'
 
 const WITHIN_DAYS = 14

@@ -3,10 +3,12 @@ import { addDays } from '@spanledger/store'
 import type { Standing } from '../../segments/automatic-segments.ts'
 import { compileUserDays } from '../../plan/compile-users.ts'
 import { scopeOf, type Frame } from '../../read/frame.ts'
+import { readAutomaticAt } from '../../read/read-automatic.ts'
+import { automaticOnly } from '../../segments/custom-segments.ts'
 import { ownDay } from '../../journey/person.ts'
 import { activeWeeks, type Standpoint } from '../../journey/stages.ts'
 import type { Step, Way } from '../../journey/way.ts'
-import { readSegmentsAt, type UserSegments } from '../../segments/read-segments.ts'
+import type { UserSegments } from '../../segments/read-segments.ts'
 import { readColumns } from '../../ledger/snapshot.ts'
 import { timeKeyOfDay } from '../../query/time-bucket.ts'
 import { readLatestNps, readReferrals } from './read-advocates.ts'
@@ -46,12 +48,13 @@ const REGULAR_WEEKS = 3
 const PROMOTER = 9
 
 export async function readLifecycle(frame: Frame, options: LifecycleOptions): Promise<Lifecycle> {
-  const { store, clock, zone } = frame
+  const { clock, zone } = frame
   const { startMs, endMs, advancedFeatures } = options
   const instants = [startMs, endMs]
   const { ways, featureName, warnings } = await readWays(frame, { isBegun: false, advancedFeatures })
   const firstSeen = await frame.firstSeen()
-  const [segmentsThen, segmentsNow] = await readSegmentsAt(store, { instants, timeZone: clock.timeZone })
+  const segments: UserSegments[] = []
+  for await (const ofThen of readAutomaticAt(frame, { instants, rules: (clock.segmentation ?? automaticOnly).rules })) segments.push(ofThen)
   const days = await readDays(frame, instants)
   const plans = await readPlans(frame, instants)
   const nps = [await readLatestNps(frame, startMs), await readLatestNps(frame, endMs)]
@@ -61,12 +64,12 @@ export async function readLifecycle(frame: Frame, options: LifecycleOptions): Pr
     const ms = step.at(way)
     return ms !== undefined && ms < atMs && ownDay(way.person, ms, { dayOf }) < ONBOARDING_DAYS
   }
-  const standpointAt = (n: number, segments: UserSegments | undefined) => {
+  const standpointAt = (n: number) => {
     const atMs = instants[n] ?? 0
     const day = dayOf(atMs)
     return (userId: number, way: Way): Member['now'] => {
       const firstMs = firstSeen.get(userId)
-      const standing = firstMs === undefined || firstMs >= atMs ? undefined : segments?.standingOf(userId, firstMs)
+      const standing = firstMs === undefined || firstMs >= atMs ? undefined : segments[n]?.standingOf(userId, firstMs)
       const plan = plans.at[n]?.get(userId)
       const firstPlan = plans.first.get(userId)
       return {
@@ -82,7 +85,7 @@ export async function readLifecycle(frame: Frame, options: LifecycleOptions): Pr
       }
     }
   }
-  const [then, now] = [standpointAt(0, segmentsThen), standpointAt(1, segmentsNow)]
+  const [then, now] = [standpointAt(0), standpointAt(1)]
   return {
     members: ways.map((way) => {
       const userId = Number(way.person.user)

@@ -2,7 +2,7 @@ import { sql } from '../../ledger/fragment.ts'
 import type { Frame } from '../../read/frame.ts'
 import { readRows } from '../../ledger/snapshot.ts'
 import { reachedGoals } from './reached-goals.ts'
-import { signUpMilestones } from '../histories/read-sign-ups.ts'
+import { signUpMilestones } from '../../read/read-sign-ups.ts'
 
 /** When users reached what the app calls goals and milestones: by user, then by `goal:NAME` or `milestone:NAME`, in ms. */
 export type Reached = ReadonlyMap<number, ReadonlyMap<string, number>>

@@ -4,7 +4,7 @@ import { scopeOf, type Frame } from '../../read/frame.ts'
 import { readGroups } from '../../read/read-groups.ts'
 import { readChosen } from '../histories/read-persons.ts'
 import { planBefore, readPlanChanges } from '../histories/read-plans.ts'
-import { readTraitValues } from '../histories/read-user-values.ts'
+import { readTraitValues } from '../../read/read-user-values.ts'
 import { tierKeys } from '../histories/tier-keys.ts'
 import { monthNumber, type Earning } from './earnings.ts'
 

@@ -1,6 +1,7 @@
 import type { Standing } from '../../segments/automatic-segments.ts'
 import { automaticOnly } from '../../segments/custom-segments.ts'
 import { scopeOf, type Frame } from '../../read/frame.ts'
+import { ruleWarnings, type PowerMeasure, type RiskMeasure } from '../../segments/segment-rules.ts'
 import { noMemberships, segmentText, type Membership, type Memberships } from '../../segments/memberships.ts'
 import { readUserSums } from '../../read/population.ts'
 import { QueryError } from '../../query/query-error.ts'
@@ -70,7 +71,10 @@ async function tellSegmentsNow({ frame }: PeopleAsked): Promise<Told> {
       moved_out: movedOut,
     })),
     totals: { users, requests: all.requests, cost_usd: all.costNanoUsd },
-    warnings: now.exclusive ? [] : ['users are in the row of each of their segments: rows come to more than the totals'],
+    warnings: [
+      ...ruleWarnings((clock.segmentation ?? automaticOnly).rules),
+      ...(now.exclusive ? [] : ['users are in the row of each of their segments: rows come to more than the totals']),
+    ],
   }
 }
 
@@ -116,13 +120,14 @@ export async function tellSegmentMembers({ frame }: PeopleAsked): Promise<Told> 
   const firstSeen = await frame.firstSeen()
   const { standingOf } = await frame.segments()
   const { of } = await frame.readMemberships()
-  const { custom = [] } = frame.clock.segmentation ?? {}
+  const { custom, rules } = frame.clock.segmentation ?? automaticOnly
   const rows = members.map(({ keys, labels }) => {
     const userId = Number(keys[0])
     const membership = of.get(userId)
     return cellsOf(String(labels[0]), {
       standing: standingOf(userId, firstSeen.get(userId) ?? frame.clock.asOfMs),
       membership,
+      power: rules.power,
       supportLevel: custom.find(({ name, supportLevel }) => supportLevel !== undefined && membership?.custom.includes(name))?.supportLevel,
     })
   })
@@ -133,18 +138,32 @@ export async function tellSegmentMembers({ frame }: PeopleAsked): Promise<Told> 
       automatic_segment: ['Automatic', 'string', 'the automatic segment, also where the user has one of your own'],
       custom_segments: ['Own', 'string', 'every segment of your own that fits, in the order of the file; null for none'],
       support_level: ['Support', 'string', 'support_level of the first of these that has one'],
-      is_power: ['Power', 'bool', 'as many calls in 30 days as the most active tenth of users'],
-      is_new: ['New', 'bool', 'first seen less than 30 local days ago'],
+      is_power: ['Power', 'bool', `as ${manyWords[rules.power]} in 30 days as the most active tenth of users`],
+      is_new: [
+        'New',
+        'bool',
+        `${rules.new === 'sign_up' ? 'signed up (or, where that is not known, first seen)' : 'first seen'} less than 30 local days ago`,
+      ],
       is_at_risk: [
         'At risk',
         'bool',
-        'at most half as many calls in the last 14 days as in the 14 before (at least 5), and not by chance (p < 0.05)',
+        `at most half as many ${riskWords[rules.at_risk]} in the last 14 days as in the 14 before (at least 5), and not by chance (p < 0.05)`,
       ],
       requests_30d: ['Requests 30 d', 'int', 'calls in the 30 days before as_of'],
-      tenure_days: ['Tenure', 'int', 'local days since the first call'],
-      risk_score: ['Risk', 'number', '1 - (calls in 14 days + 1) / (calls in the 14 before + 1)'],
+      usage_30d: ['Usage 30 d', 'number', usageWords[rules.power]],
+      tenure_days: [
+        'Tenure',
+        'int',
+        `local days since the ${rules.new === 'sign_up' ? 'sign-up where it is known, else the ' : ''}first call`,
+      ],
+      risk_score: [
+        'Risk',
+        'number',
+        `1 - (${riskWords[rules.at_risk]} in 14 days + 1) / (${riskWords[rules.at_risk]} in the 14 before + 1)`,
+      ],
     },
     rows: rows.toSorted((a, b) => b.requests_30d - a.requests_30d || (a.user < b.user ? -1 : 1)),
+    warnings: ruleWarnings(rules),
   }
 }
 
@@ -152,10 +171,34 @@ interface Member {
   readonly standing: Standing
   readonly membership: Membership | undefined
   readonly supportLevel: string | undefined
+  readonly power: PowerMeasure
 }
 
-function cellsOf(user: string, { standing, membership, supportLevel }: Member) {
-  const { segment, isPower, isNew, isAtRisk, last30Days, tenureDays, riskScore } = standing
+const manyWords: Readonly<Record<PowerMeasure, string>> = {
+  requests: 'many calls',
+  tokens: 'many tokens',
+  cost: 'much cost',
+  active_time: 'much active time',
+  composite: 'high by calls and active time together',
+}
+const usageWords: Readonly<Record<PowerMeasure, string>> = {
+  requests: 'calls in the 30 days before as_of, by which power users are chosen',
+  tokens: 'tokens in the 30 days before as_of, by which power users are chosen',
+  cost: 'cost in USD of the calls in the 30 days before as_of that have a price, by which power users are chosen',
+  active_time: 'seconds of active time of sessions in the 30 days before as_of, by which power users are chosen',
+  composite: 'mean of the percentiles by calls and by active time in the 30 days before as_of, by which power users are chosen',
+}
+const usageUnits: Readonly<Record<PowerMeasure, (usage: number) => number>> = {
+  requests: (calls) => calls,
+  tokens: (tokens) => tokens,
+  cost: (nanoUsd) => nanoUsd / 1e9,
+  active_time: (ms) => ms / 1000,
+  composite: (percentile) => percentile,
+}
+const riskWords: Readonly<Record<RiskMeasure, string>> = { requests: 'calls', active_days: 'local days with a call' }
+
+function cellsOf(user: string, { standing, membership, supportLevel, power }: Member) {
+  const { segment, isPower, isNew, isAtRisk, last30Days, usage, tenureDays, riskScore } = standing
   return {
     user,
     segment: membership === undefined ? segment : segmentText(membership),
@@ -166,6 +209,7 @@ function cellsOf(user: string, { standing, membership, supportLevel }: Member) {
     is_new: isNew,
     is_at_risk: isAtRisk,
     requests_30d: last30Days,
+    usage_30d: usageUnits[power](usage),
     tenure_days: tenureDays,
     risk_score: riskScore,
   }

@@ -1,7 +1,7 @@
-import { compileBase } from '../../plan/compile.ts'
-import { sql } from '../../ledger/fragment.ts'
-import { scopeOf, type Frame } from '../../read/frame.ts'
-import { readRows } from '../../ledger/snapshot.ts'
+import { sql } from '../ledger/fragment.ts'
+import { readRows } from '../ledger/snapshot.ts'
+import { compileBase } from '../plan/compile.ts'
+import { scopeOf, type ScopeWords } from '../plan/scope-of.ts'
 
 /** Which of the values that a user had counts. */
 export interface WhichValue {
@@ -14,18 +14,22 @@ export interface WhichValue {
  * The first or latest value of each user under one of some names, by id: the trait that holds, else what stands on the user's calls
  * under that property. Names are canonical; an earlier one goes before a later one. Empty texts are none.
  */
-export async function readUserValues(frame: Frame, names: readonly string[], choice: WhichValue): Promise<ReadonlyMap<number, string>> {
+export async function readUserValues(
+  words: ScopeWords,
+  names: readonly string[],
+  choice: WhichValue,
+): Promise<ReadonlyMap<number, string>> {
   const values = new Map<number, string>()
   for (const read of [readTraitValues, readCallValues]) {
     for (const name of names)
-      for (const [userId, value] of await read(frame, name, choice)) if (!values.has(userId)) values.set(userId, value)
+      for (const [userId, value] of await read(words, name, choice)) if (!values.has(userId)) values.set(userId, value)
   }
   return values
 }
 
 /** A user's own come first, then those of its aliases, which are no users themselves. */
 export async function readTraitValues(
-  { store, catalog }: Frame,
+  { store, catalog }: ScopeWords,
   name: string,
   { which, beforeMs }: WhichValue,
 ): Promise<[number, string][]> {
@@ -41,15 +45,15 @@ export async function readTraitValues(
   )
 }
 
-async function readCallValues(frame: Frame, name: string, { which, beforeMs }: WhichValue): Promise<Iterable<[number, string]>> {
-  if (!frame.catalog.keys.has(name) && !frame.catalog.keysLeftOut) return []
-  const scope = await scopeOf({ ...frame, where: undefined }, { fromMs: 0, toMs: beforeMs })
+async function readCallValues(words: ScopeWords, name: string, { which, beforeMs }: WhichValue): Promise<Iterable<[number, string]>> {
+  if (!words.catalog.keys.has(name) && !words.catalog.keysLeftOut) return []
+  const scope = await scopeOf({ ...words, where: undefined }, { fromMs: 0, toMs: beforeMs })
   const base = compileBase({ source: 'calls', dimensions: [{ kind: 'property', key: name }], sums: [], needs: [] }, scope)
   const [value] = base?.dimensions ?? []
   if (base === undefined || value === undefined) return []
   const pick = which === 'first' ? sql`min` : sql`max`
   const rows = await readRows<[userId: number, text: string, at: string]>(
-    frame.store,
+    words.store,
     sql`SELECT json_group_array(json_array(user_id, ${value.label('k0')}, at)) AS rows FROM (
       SELECT c.user_id, ${value.key} AS k0, ${pick}(printf('%019d', c.start_ms) || hex(c.span_id) || hex(c.trace_id)) AS at
       ${base.from} AND c.user_id <> 0 AND ${value.key} IS NOT NULL GROUP BY c.user_id, k0)`,

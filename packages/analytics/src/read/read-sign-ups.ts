@@ -1,9 +1,9 @@
 import { addDays, type Zone } from '@spanledger/store'
 
-import { sql, type Fragment } from '../../ledger/fragment.ts'
-import type { Frame } from '../../read/frame.ts'
-import type { SignUp } from '../../journey/person.ts'
-import { readRows } from '../../ledger/snapshot.ts'
+import { sql, type Fragment } from '../ledger/fragment.ts'
+import { readRows } from '../ledger/snapshot.ts'
+import type { ScopeWords } from '../plan/scope-of.ts'
+import type { SignUp } from '../segments/sign-up.ts'
 import { readUserValues } from './read-user-values.ts'
 
 /** When users signed up, by id, as far as anybody said; and of how many it cannot be read. */
@@ -21,9 +21,9 @@ export const signUpMilestones = ['signup', 'sign_up', 'signed_up']
  * Reads when users signed up: a milestone `signup` says the instant; else the trait `SignupDate` does, else the latest value
  * of that property on the user's calls. What lies at `as_of` or later is not known yet.
  */
-export async function readSignUps(frame: Frame): Promise<SignUps> {
-  const { store, clock, zone } = frame
-  const texts = await readUserValues(frame, signUpKeys, { which: 'latest', beforeMs: clock.asOfMs })
+export async function readSignUps(words: ScopeWords): Promise<SignUps> {
+  const { store, clock, zone } = words
+  const texts = await readUserValues(words, signUpKeys, { which: 'latest', beforeMs: clock.asOfMs })
   const signUps = new Map<number, SignUp>()
   const told = await readRows<[userId: number, ms: number]>(store, milestones(clock.asOfMs))
   for (const [userId, ms] of told) signUps.set(userId, { ms, isDate: false })
