@@ -97,7 +97,7 @@ const reports: Readonly<Record<string, Report>> = {
     { splitBy: 'property' },
   ),
   bias: people('whether groups of users fare worse than the others: --by property:KEY', tellBias, [], { splitBy: 'property' }),
-  anomalies: people('days on which users called far more than they used to, or as no person does', tellAnomalies),
+  anomalies: people('days on which users called far more than they used to, or as no person does', tellAnomalies, ['tiers']),
   forecast: people('the rest of the month, from the weekdays of the last weeks', tellForecast, ['forecast'], {
     isAbout: 'the running month and the weeks before',
   }),

@@ -13,6 +13,7 @@ import { checkOrder, columnsOf, withComparison } from './query/query-columns.ts'
 import { checkWeekStart, type Order, type ParsedQuery } from './query/query.ts'
 import type { FoundGroup } from './read/found-groups.ts'
 import { readGroups } from './read/read-groups.ts'
+import { withoutFingerprints } from './read/read-retries.ts'
 import type { GroupChoice, Scope } from './plan/scope.ts'
 import { readSessionPage, type SessionPage } from './sessions/session-page.ts'
 import { onSnapshot } from './ledger/snapshot.ts'
@@ -52,7 +53,10 @@ export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, a
         total,
         rows: page?.sessions ?? passing.length,
         next,
-        warnings: [...metricWarnings(query.metrics), ...saidWarnings(query.metrics, [total, ...all.map(({ found }) => found.group)])],
+        warnings: [
+          ...metricWarnings(query.metrics, total),
+          ...saidWarnings(query.metrics, [total, ...all.map(({ found }) => found.group)]),
+        ],
       }),
       columns,
       rows: isRanked && page === undefined ? await readListed(plan, scope, listed) : listed.map(({ row }) => row),
@@ -198,7 +202,12 @@ function saidWarnings(metrics: readonly MetricName[], groups: readonly Group[]):
   return unknown.map((kind) => `${kind} is known by user, session, property, segment and time only; elsewhere it is null`)
 }
 
-/** Said wherever a percentile is shown. */
-export function metricWarnings(metrics: readonly string[]): string[] {
-  return metrics.some((name) => /_p\d\d_ms$/.test(name)) ? ['latency percentiles are within 1.1 %'] : []
+/** What a reader should know of metrics wherever they are shown. */
+export function metricWarnings(metrics: readonly string[], total: Group): string[] {
+  const areRetriesAsked = metrics.includes('retries') || metrics.includes('retry_rate')
+  const hasCalls = (total.sums.get('requests') ?? 0) > 0
+  return [
+    ...(metrics.some((name) => /_p\d\d_ms$/.test(name)) ? ['latency percentiles are within 1.1 %'] : []),
+    ...(areRetriesAsked && hasCalls && total.retries === undefined ? [withoutFingerprints] : []),
+  ]
 }

@@ -1,4 +1,5 @@
 import { activeDays, type UserHistory } from './user-history.ts'
+import type { Tier } from '../segments/tiers.ts'
 import { drift, robustZ } from '../statistics/outliers.ts'
 
 /** Fewer requests on a day are no anomaly, however unusual. */
@@ -12,6 +13,10 @@ export const MIN_ERROR_RATE = 0.5
 /** A user's first two days are those of an account made to be used up where they have so many calls. */
 export const NEW_ACCOUNT_DAYS = 2
 export const NEW_ACCOUNT_REQUESTS = 200
+/** A monthly limit that is used up in five such days. */
+export const MIN_LIMIT_SHARE = 0.2
+/** One key in the hands of many: so many different addresses on a day. */
+export const MIN_ADDRESSES = 10
 /** Other users of the tier who called on the day, below whom nothing is compared. */
 const MIN_PEERS = 10
 const PEER_Z = 3.5
@@ -33,7 +38,7 @@ export interface BrokenRule {
   readonly user: string
   readonly day: number
   readonly requests: number
-  readonly rule: 'hours' | 'burst' | 'error_storm' | 'new_account' | 'peers' | 'drift'
+  readonly rule: 'hours' | 'burst' | 'error_storm' | 'new_account' | 'peers' | 'drift' | 'limit_velocity' | 'shared_key'
   readonly value: number
 }
 
@@ -77,6 +82,34 @@ export function beyondPeers(
         return z !== null && z >= PEER_Z ? [{ ...one, rule: 'peers', value: z }] : []
       })
     })
+}
+
+/** What a user used on a day. */
+export interface UsedDay {
+  readonly user: string
+  readonly day: number
+  readonly requests: number
+  readonly tokens: number
+  readonly costNanoUsd: number
+}
+
+/** Days on which a user used much of a monthly limit, of whichever most: however few the calls are, the month will not last. */
+export function spendingFast(days: readonly UsedDay[], tierOf: (user: string) => Limits | undefined): BrokenRule[] {
+  return days.flatMap(({ user, day, requests, tokens, costNanoUsd }): BrokenRule[] => {
+    const limits = tierOf(user)
+    if (limits === undefined) return []
+    const share = Math.max(shareOf(requests, limits.requests), shareOf(tokens, limits.tokens), shareOf(costNanoUsd, limits.costNanoUsd))
+    return share >= MIN_LIMIT_SHARE ? [{ user, day, requests, rule: 'limit_velocity', value: share }] : []
+  })
+}
+
+/** What may be used in a month; null is no limit. */
+type Limits = Pick<Tier, 'requests' | 'tokens' | 'costNanoUsd'>
+
+/** Of a limit of nothing, whatever is used is more than may be. */
+function shareOf(used: number, limit: number | null): number {
+  if (limit === null || used === 0) return 0
+  return limit === 0 ? Number.POSITIVE_INFINITY : used / limit
 }
 
 /** The days of which a slow rise is told, and those before that say what is usual. */

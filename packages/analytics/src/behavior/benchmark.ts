@@ -1,6 +1,6 @@
 import { mean, median, percentileRank, sum } from '../statistics/quantiles.ts'
 import { ratio } from './session-metrics.ts'
-import { groupBy } from './user-call.ts'
+import { groupBy } from '../sums/group-by.ts'
 
 /** A user with what is compared. */
 export interface BenchmarkUser {

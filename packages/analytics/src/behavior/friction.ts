@@ -4,7 +4,7 @@ import { outcomeOf } from './outcomes.ts'
 import type { FeatureRetries } from './retries.ts'
 import { outcomesOf, ratio } from './session-metrics.ts'
 import type { Ending, SessionTotals } from './session-totals.ts'
-import type { CallKind } from './user-call.ts'
+import type { CallKind } from '../read/read-kinds.ts'
 
 /** Where users struggle, in numbers. */
 export interface Friction {

@@ -1,4 +1,4 @@
-import type { CallKind } from './user-call.ts'
+import type { CallKind } from '../read/read-kinds.ts'
 
 /** How a session ended, and how that is known. */
 export interface Outcome {

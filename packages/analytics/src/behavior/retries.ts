@@ -1,50 +1,7 @@
+import type { AskedCall } from '../read/asked-call.ts'
+import { groupBy } from '../sums/group-by.ts'
 import { ratio } from './session-metrics.ts'
-import { groupBy, inOrder, issueName, type UserCall } from './user-call.ts'
-
-/** A retry comes at most this long after the end of what it repeats. */
-const RETRY_WITHIN_MS = 300_000
-
-/**
- * Which calls ask once more what the same user asked before: those of which the app says so; else same fingerprint and feature, same
- * session where both have one, from 0 to 5 minutes after the end of the earlier one (the latest such). Calls that overlap are
- * fan-out, not retries; calls without a fingerprint are none, nor are those with which a program tried again.
- * @returns what each retry repeats, by its id
- */
-export function findRetries(calls: readonly UserCall[]): ReadonlyMap<string, UserCall> {
-  const retried = new Map<string, UserCall>()
-  const asked = calls.filter(({ fingerprint, autoRetry }) => fingerprint !== undefined && autoRetry !== 'itself')
-  for (const same of groupBy(asked, ({ user, fingerprint, feature }) => JSON.stringify([user, fingerprint, feature])).values()) {
-    const ordered = inOrder(same)
-    for (const [n, call] of ordered.entries()) {
-      let latest: UserCall | undefined
-      for (let before = n - 1; before >= 0; before--) {
-        const earlier = ordered[before]
-        if (earlier === undefined) break
-        const gapMs = call.startMs - earlier.endMs
-        if (gapMs < 0 || gapMs > RETRY_WITHIN_MS || !mayBeOneSession(call, earlier)) continue
-        if (latest === undefined || earlier.endMs > latest.endMs) latest = earlier
-      }
-      if (latest !== undefined) retried.set(call.id, latest)
-    }
-  }
-  for (const [id, original] of saidRetries(calls)) retried.set(id, original)
-  return retried
-}
-
-/** What apps say wins, whatever the time between; of calls that are not among these nothing is known. */
-function saidRetries(calls: readonly UserCall[]): (readonly [string, UserCall])[] {
-  const said = calls.filter(({ retryOf }) => retryOf !== undefined)
-  if (said.length === 0) return []
-  const byId = new Map(calls.map((call) => [call.id, call]))
-  return said.flatMap(({ id, retryOf = '' }) => {
-    const original = byId.get(retryOf)
-    return original === undefined || original.id === id ? [] : [[id, original] as const]
-  })
-}
-
-function mayBeOneSession(a: UserCall, b: UserCall): boolean {
-  return a.session === undefined || b.session === undefined || a.session === b.session
-}
+import { issueName } from './user-call.ts'
 
 /** The feature whose requests are repeated most. */
 export interface FeatureRetries {
@@ -64,7 +21,7 @@ export interface RequestsOfFeature {
   /** Of these, how many say what was asked: among them retries are found. */
   readonly fingerprinted: number
   /** What each retry among them repeats. */
-  readonly repeated: readonly UserCall[]
+  readonly repeated: readonly AskedCall[]
   /** Requests that are no retries and were repeated. */
   readonly retriedOriginals: number
   /** Requests that a program tried again, or that are such a try. */
@@ -72,7 +29,7 @@ export interface RequestsOfFeature {
 }
 
 /** Requests by feature. */
-export function requestsByFeature(calls: readonly UserCall[], retries: ReadonlyMap<string, UserCall>): RequestsOfFeature[] {
+export function requestsByFeature(calls: readonly AskedCall[], retries: ReadonlyMap<string, AskedCall>): RequestsOfFeature[] {
   const isRetried = new Set([...retries.values()].map(({ id }) => id))
   return [...groupBy(calls, ({ feature }) => feature)].map(([feature, own]) => ({
     feature,
@@ -97,7 +54,7 @@ export function mostRetried(features: readonly RequestsOfFeature[], { minRequest
 }
 
 /** What became of requests that were repeated, the two commonest. */
-export function issuesOf(repeated: readonly UserCall[]): string[] {
+export function issuesOf(repeated: readonly AskedCall[]): string[] {
   const counts = [...groupBy(repeated, ({ errorClass }) => issueName(errorClass))].map(([name, own]) => ({ name, count: own.length }))
   return counts
     .sort((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1))

@@ -1,7 +1,7 @@
 import { Numbers } from './numbers.ts'
 import { outcomeOf, type OutcomeMode } from './outcomes.ts'
 import type { SessionTotals } from './session-totals.ts'
-import type { CallKind } from './user-call.ts'
+import type { CallKind } from '../read/read-kinds.ts'
 
 /** Sessions in numbers; null where there is nothing to say. Durations in seconds. Open sessions are counted, not measured. */
 export interface SessionMetrics {

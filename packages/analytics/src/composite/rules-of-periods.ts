@@ -1,4 +1,4 @@
-import { groupBy } from '../behavior/user-call.ts'
+import { groupBy } from '../sums/group-by.ts'
 import { openFrame, scopeOf } from '../read/frame.ts'
 import { metricTable } from '../query/metrics.ts'
 import { previousPeriod, type Period } from '../query/period.ts'

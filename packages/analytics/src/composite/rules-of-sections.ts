@@ -1,5 +1,5 @@
 import type { Answer, Row } from '../query/answer.ts'
-import { groupBy } from '../behavior/user-call.ts'
+import { groupBy } from '../sums/group-by.ts'
 import { wilsonInterval } from '../statistics/proportions.ts'
 import { filterWord } from './filter-word.ts'
 import type { Recommendation } from './recommendation.ts'

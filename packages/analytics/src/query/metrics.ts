@@ -193,6 +193,20 @@ const metrics = {
       return ratio(tried - count('errors')(g), tried)
     },
   },
+  retries: {
+    label: 'Retries',
+    type: 'int',
+    says: 'requests of users that ask what the same user asked up to five minutes before, or of which the app says so; null where nothing in the ledger says what was asked (fingerprints)',
+    needs: ['retries'],
+    of: ({ retries }) => retries?.retries ?? null,
+  },
+  retry_rate: {
+    label: 'Retry %',
+    type: 'rate',
+    says: 'retries / requests of users',
+    needs: ['retries'],
+    of: ({ retries }) => (retries === undefined ? null : ratio(retries.retries, retries.requests)),
+  },
   rate_limited_requests: {
     label: 'Rate limited',
     type: 'int',

@@ -1,4 +1,4 @@
-import { groupBy } from '../behavior/user-call.ts'
+import { groupBy } from '../sums/group-by.ts'
 import {
   intervalLabel,
   isActive,

@@ -44,6 +44,7 @@ export type Need =
   | 'reported'
   | 'unpriced'
   | 'outcomes'
+  | 'retries'
   | Said
 
 /** What is known of a group of calls; what no metric asked for is left out. */
@@ -73,6 +74,8 @@ export interface Group {
   }
   /** Requests of which the app told how they ended, and those that ended well. */
   readonly outcomes?: { readonly known: number; readonly succeeded: number }
+  /** Requests of users, and those of them that ask something once more; undefined where nothing in the ledger says so. */
+  readonly retries?: { readonly requests: number; readonly retries: number }
   readonly saved?: Saved
   readonly reported?: Reported
 }

@@ -42,6 +42,15 @@ export function withoutGroups(whole: Group, parts: readonly Group[]): Group {
             (a, b) => ({ known: a.known - b.known, succeeded: a.succeeded - b.succeeded }),
           ),
         }),
+    ...(whole.retries === undefined
+      ? {}
+      : {
+          retries: amountsLeft(
+            whole.retries,
+            parts.map(({ retries }) => retries),
+            (a, b) => ({ requests: a.requests - b.requests, retries: a.retries - b.retries }),
+          ),
+        }),
     ...durationsLeft('latency', whole, parts),
     ...durationsLeft('ttft', whole, parts),
   }

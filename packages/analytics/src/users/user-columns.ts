@@ -8,6 +8,8 @@ import type { Group } from '../sums/group.ts'
 import { segmentText } from '../segments/memberships.ts'
 import type { Amount, ColumnType } from '../query/metric.ts'
 import { metricTable, type MetricName } from '../query/metrics.ts'
+import { groupBy } from '../sums/group-by.ts'
+import { readAlarms } from '../people/activity/read-alarms.ts'
 import { readPackedCounts } from '../sums/packed-counts.ts'
 import { daysBetween } from '../query/period.ts'
 import type { FoundGroup } from '../read/found-groups.ts'
@@ -38,6 +40,11 @@ export const userColumns = {
     label: 'Last 14 days',
     type: 'counts',
     says: 'requests on each of the 14 local days up to the end of the period, or as_of, the oldest first, in the period or before',
+  },
+  anomalies: {
+    label: 'Anomalies',
+    type: 'int',
+    says: 'rules that days of the period broke, each once a day: the rows of `report anomalies`',
   },
   cost_share: { label: 'Cost %', type: 'rate', says: 'cost_usd / cost of all' },
   cost_percentile: { label: 'Cost percentile', type: 'number', says: 'midrank percentile of cost_usd among users, 0 to 100' },
@@ -72,6 +79,7 @@ export async function fillUsers(
   const firsts = columns.some((column) => needFirst.has(column)) ? await readFirstSeen(frame.store, userIds) : new Map<number, number>()
   const lasts = wanted.has('last_seen') && fromRollups ? await readLastSeen(frame, scope) : undefined
   const tops = await readTops(frame, scope, { fromRollups, columns })
+  const alarms = wanted.has('anomalies') ? groupBy(await readAlarms(frame), ({ user }) => Number(user)) : undefined
   const sparklines = wanted.has('sparkline') ? await readSparklines(frame, scope) : undefined
   const segmentFor = wanted.has('segment') ? await segmentReader(frame) : undefined
 
@@ -89,6 +97,7 @@ export async function fillUsers(
         models: tops.models.get(userId)?.size ?? 0,
         top_model: topOf(tops.models.get(userId)),
         top_feature: topOf(tops.features.get(userId)),
+        anomalies: userId === 0 ? null : (alarms?.get(userId)?.length ?? 0),
         sparkline: sparklines === undefined ? null : JSON.stringify(sparklines.get(userId) ?? noDays()),
         segment: userId === 0 || firstMs === undefined ? null : (segmentFor?.(userId, firstMs) ?? null),
       }

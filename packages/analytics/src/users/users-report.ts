@@ -78,7 +78,9 @@ const columnKeys = [
   'cost_percentile',
   'segment',
 ] as const satisfies readonly ('user' | MetricName | UserColumn)[]
-type ColumnKey = (typeof columnKeys)[number] | MetricName
+/** Those that are read only where asked for: they take long. */
+const moreColumnKeys = ['anomalies'] as const satisfies readonly UserColumn[]
+type ColumnKey = (typeof columnKeys)[number] | (typeof moreColumnKeys)[number] | MetricName
 
 /**
  * One row a user with a call, or a payment. Shares and percentiles are among all users of the period and filter, also where `user`, `segment` or
@@ -104,7 +106,7 @@ export async function usersReport(store: Store, clock: Clock, query: ReportQuery
       page.before === undefined ? undefined : await readTotals(frame, { ...page.before.scope, userIds: selected.userIds }, metrics)
     return buildAnswer({
       asked,
-      meta: await metaOf(frame, selected, { total, rows: page.passing.length, next, warnings: metricWarnings(plan.chosen) }),
+      meta: await metaOf(frame, selected, { total, rows: page.passing.length, next, warnings: metricWarnings(plan.chosen, total) }),
       columns: plan.columns,
       rows: listed.map(({ row }) => row),
       totals: summaryCells({ total, totalBefore, metrics }),
@@ -246,11 +248,13 @@ function columnOf(key: ColumnKey): DefinedColumn {
  * because only the calls know them. @throws QueryError with the nearest name, for one that is neither
  */
 function columnsFor(wanted: readonly string[] | undefined, more: readonly MetricName[]): ColumnKey[] {
-  const own: readonly string[] = columnKeys
+  const own: readonly string[] = [...columnKeys, ...moreColumnKeys]
   for (const name of wanted ?? [])
-    if (!own.includes(name) && !isMetric(name))
-      throw unknownName('column of the users report', name, { allowed: [...columnKeys, ...metricNames] })
-  const shown = columnKeys.filter((key) => key === 'user' || wanted === undefined || wanted.includes(key))
+    if (!own.includes(name) && !isMetric(name)) throw unknownName('column of the users report', name, { allowed: [...own, ...metricNames] })
+  const shown = [
+    ...columnKeys.filter((key) => key === 'user' || wanted === undefined || wanted.includes(key)),
+    ...moreColumnKeys.filter((key) => wanted?.includes(key)),
+  ]
   return [...new Set([...shown, ...(wanted ?? []).filter(isMetric), ...more])]
 }
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 
 import { friction, frictionInWords, isModelError } from '../../src/behavior/friction.ts'
-import { findRetries, mostRetried, requestsByFeature, retryRates } from '../../src/behavior/retries.ts'
+import { findRetries } from '../../src/read/find-retries.ts'
+import { mostRetried, requestsByFeature, retryRates } from '../../src/behavior/retries.ts'
 import { ordinal } from '../../src/behavior/in-words.ts'
 import { sessionMetrics } from '../../src/behavior/session-metrics.ts'
 import { usagePatterns, usagePatternsInWords } from '../../src/behavior/usage-patterns.ts'

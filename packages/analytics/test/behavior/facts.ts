@@ -4,7 +4,9 @@ import { countUp, noCounts, UserDays, waitsOf, type CallCounts } from '../../src
 import { longWaits } from '../../src/behavior/friction.ts'
 import { addSession, noSessions, type Ending, type SessionTotals } from '../../src/behavior/session-totals.ts'
 import type { SaidOfSession } from '../../src/behavior/outcomes.ts'
-import { inOrder, isChat, type CallKind, type UserCall } from '../../src/behavior/user-call.ts'
+import { isChat, type UserCall } from '../../src/behavior/user-call.ts'
+import { inOrder } from '../../src/read/asked-call.ts'
+import type { CallKind } from '../../src/read/read-kinds.ts'
 
 /** What calls come to, from the parts that the reports are made of. */
 export interface Facts {

@@ -6,7 +6,8 @@ import { ratio } from '../../src/behavior/session-metrics.ts'
 import type { Session } from './naive-sessions.ts'
 import { mostRetried, requestsByFeature } from '../../src/behavior/retries.ts'
 import type { Friction } from '../../src/behavior/friction.ts'
-import { groupBy, type UserCall } from '../../src/behavior/user-call.ts'
+import type { UserCall } from '../../src/behavior/user-call.ts'
+import { groupBy } from '../../src/sums/group-by.ts'
 
 export interface FrictionInput {
   readonly calls: readonly UserCall[]

@@ -1,5 +1,7 @@
 /** Sessions from all calls at once, over plain arrays: what the reports are compared with. */
-import { groupBy, inOrder, isChat, type UserCall } from '../../src/behavior/user-call.ts'
+import { isChat, type UserCall } from '../../src/behavior/user-call.ts'
+import { inOrder } from '../../src/read/asked-call.ts'
+import { groupBy } from '../../src/sums/group-by.ts'
 
 /** A sitting of a user: calls that the app put together, or that follow each other closely. */
 export interface Session {

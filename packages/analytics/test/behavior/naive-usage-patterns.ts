@@ -2,7 +2,8 @@
 import { ratio } from '../../src/behavior/session-metrics.ts'
 import type { UsagePatterns } from '../../src/behavior/usage-patterns.ts'
 import { durationMs, type Session } from './naive-sessions.ts'
-import { groupBy, type UserCall } from '../../src/behavior/user-call.ts'
+import type { UserCall } from '../../src/behavior/user-call.ts'
+import { groupBy } from '../../src/sums/group-by.ts'
 import { mean } from '../../src/statistics/quantiles.ts'
 
 /** A call and the model that was asked for. */

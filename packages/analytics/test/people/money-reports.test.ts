@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LedgerEvent } from '@spanledger/conventions'
 import type { Store } from '@spanledger/store'
 
-import { openAnalytics, type Analytics, type Cell, type Row } from '../../src/index.ts'
-import { findAnomalies } from '../../src/people/activity/anomaly-report.ts'
+import { openAnalytics, type Analytics, type Cell, type Row, type SegmentsWords } from '../../src/index.ts'
+import { findAnomalies } from '../../src/people/activity/read-alarms.ts'
 import { forecastDays } from '../../src/people/activity/forecast-report.ts'
 import { ledgerOf, type CallWords } from '../ledger.ts'
 
@@ -180,6 +180,86 @@ describe('anomalies', () => {
       { date: '2026-04-15', user: 'looping', requests: 80, usual: 5, rule: 'robust_z', value: expect.any(Number) as Cell },
     ])
     expect((await analytics.report('anomalies', { until: '2026-04-14' })).rows).toEqual([])
+    await store.close()
+  })
+})
+
+describe('anomalies of how much, and from where', () => {
+  const at = Date.parse('2026-04-10T10:00:00Z')
+  const open = async (calls: readonly CallWords[], segments?: SegmentsWords) => {
+    const store = await ledgerOf(calls)
+    return { store, analytics: openAnalytics(store, { now: () => at + DAY, segments }) }
+  }
+  const tiers = JSON.stringify({
+    free: { where: 'plan = free', monthly_cost_limit: 10, monthly_request_limit: 1000 },
+    pro: { where: 'plan = pro', monthly_token_limit: 100, monthly_cost_limit: 0 },
+    team: { where: 'plan = team' },
+  })
+  const few = (user: string, plan: string, costNanoUsd: number, usage?: CallWords['usage']): CallWords[] => [
+    { at, user, properties: { plan }, costNanoUsd, ...(usage === undefined ? {} : { usage }) },
+    { at: at + 1000, user, properties: { plan }, costNanoUsd, ...(usage === undefined ? {} : { usage }) },
+  ]
+
+  it('tell of days on which much of a monthly limit is used, however few the calls', async () => {
+    const { store, analytics } = await open([
+      ...few('spender', 'free', USD),
+      ...few('thrifty', 'free', USD - 1),
+      ...few('talker', 'pro', 0, { inputTokens: 20, outputTokens: 5 }),
+      ...few('unlimited', 'team', 500 * USD),
+      ...few('unknown', 'other', 500 * USD),
+    ])
+    const told = (await analytics.report('anomalies', { options: { tiers } })).rows
+    expect(told).toEqual([
+      { date: '2026-04-10', user: 'spender', requests: 2, usual: null, rule: 'limit_velocity', value: 0.2 },
+      { date: '2026-04-10', user: 'talker', requests: 2, usual: null, rule: 'limit_velocity', value: 0.5 },
+    ])
+    expect((await analytics.report('anomalies')).rows).toEqual([])
+    await expect(analytics.report('anomalies', { options: { tiers: '{' } })).rejects.toThrow('Tiers are no JSON')
+    await store.close()
+  })
+
+  it('go by the limits of segments where no tiers are given, also where a filter leaves few calls', async () => {
+    const segments = { trial: { where: 'plan = free', monthly_request_limit: 10 } }
+    const { store, analytics } = await open([...few('spender', 'free', USD), ...few('other', 'pro', USD)], segments)
+    expect((await analytics.report('anomalies')).rows).toMatchObject([{ user: 'spender', rule: 'limit_velocity', value: 0.2 }])
+    expect((await analytics.report('anomalies', { where: 'plan = pro' })).rows).toEqual([])
+    await store.close()
+  })
+
+  it('tell of users whose calls come from many addresses on one local day', async () => {
+    const from = (user: string, addresses: number, calls = 60): CallWords[] =>
+      Array.from({ length: calls }, (_, n) => ({ at: at + n * 60_000, user, properties: { ip_hash: `a${n % addresses}` } }))
+    // On two days half as many each.
+    const spread = from('traveller', 18).map((call, n): CallWords => Object.assign(call, { at: Number(call.at) - (n % 2) * DAY }))
+    const { store, analytics } = await open([...from('shared', 10), ...from('own', 9), ...from('rare', 30, 49), ...spread])
+    expect((await analytics.report('anomalies')).rows.filter(({ rule }) => rule === 'shared_key')).toEqual([
+      { date: '2026-04-10', user: 'shared', requests: 60, usual: null, rule: 'shared_key', value: 10 },
+    ])
+    await store.close()
+  })
+
+  it('stand as a number beside each user where they are asked for, and users can be ranked and filtered by it', async () => {
+    const { store, analytics } = await open(
+      [
+        ...Array.from({ length: 60 }, (_, n): CallWords => ({ at: at + n, user: 'burst', properties: { plan: 'free' } })),
+        ...few('spender', 'free', USD),
+        ...few('calm', 'pro', USD),
+        { at, user: undefined },
+      ],
+      { trial: { where: 'plan = free', monthly_cost_limit: 10, monthly_request_limit: 60 } },
+    )
+    const alarms = (await analytics.report('anomalies')).rows
+    const users = await analytics.report('users', { metrics: ['requests', 'anomalies'], order_by: [['anomalies', 'desc']] })
+    expect(users.rows).toEqual([
+      { user: 'burst', requests: 60, anomalies: 2 },
+      { user: 'spender', requests: 2, anomalies: 1 },
+      { user: 'calm', requests: 2, anomalies: 0 },
+      { user: '(none)', requests: 1, anomalies: null },
+    ])
+    for (const { user, anomalies } of users.rows.slice(0, 3))
+      expect(alarms.filter((row) => row['user'] === user)).toHaveLength(Number(anomalies))
+    expect((await analytics.report('users', { metrics: ['anomalies'], having: 'anomalies >= 1', limit: 1 })).rows).toHaveLength(1)
+    expect((await analytics.report('users')).columns.map(({ key }) => key)).not.toContain('anomalies')
     await store.close()
   })
 })

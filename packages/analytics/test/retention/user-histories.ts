@@ -1,4 +1,5 @@
-import { groupBy, type UserCall } from '../../src/behavior/user-call.ts'
+import type { UserCall } from '../../src/behavior/user-call.ts'
+import { groupBy } from '../../src/sums/group-by.ts'
 import type { UserHistory } from '../../src/behavior/user-history.ts'
 
 /** The histories that calls make, by UTC days. */

@@ -3,13 +3,13 @@ import { bucketMs, SESSION_DAY_MS, SESSION_IDLE_MS } from '@spanledger/store'
 import type { CallCounts } from '../../behavior/call-counts.ts'
 import { longWaits } from '../../behavior/friction.ts'
 import type { SessionTotals } from '../../behavior/session-totals.ts'
-import type { Frame } from '../../read/frame.ts'
+import { scopeOf, type Frame } from '../../read/frame.ts'
 import { readPackedCounts } from '../../sums/packed-counts.ts'
 import { readColumns } from '../../ledger/snapshot.ts'
 import { openReading, type BehaviorReading, type BehaviorWanted } from './behavior-reading.ts'
 import { addKeptCounts, addKeptSessions, addOpenDays, keptPlan, type KeptPlan } from './kept-behavior.ts'
 import { disliked, readDislikes } from './read-dislikes.ts'
-import { readRetries } from '../histories/read-retries.ts'
+import { readRetries } from '../../read/read-retries.ts'
 import { readSessionOutcomes } from '../histories/read-session-outcomes.ts'
 import { eachCall, openCallWords, type BehaviorCall, type CallWords } from '../histories/user-calls.ts'
 
@@ -27,7 +27,8 @@ export interface Behavior {
  * calls alone: the same answer. The sessions are those that began in the period.
  */
 export async function readBehavior(frame: Frame, wanted: BehaviorWanted = {}): Promise<Behavior> {
-  const retries = wanted.messages === true ? await readRetries(frame, { fromMs: frame.period.fromMs, toMs: frame.clock.asOfMs }) : undefined
+  const untilNow = await scopeOf(frame, { fromMs: frame.period.fromMs, toMs: frame.clock.asOfMs })
+  const retries = wanted.messages === true ? await readRetries(frame.store, untilNow) : undefined
   const dislikes = await readDislikes(frame)
   const words = await openCallWords(frame, { retries, dislikes })
   const outcomes = await readSessionOutcomes(frame)

@@ -2,6 +2,7 @@ import { issuesOf, retryRates, type RequestsOfFeature } from '../../behavior/ret
 import { NONE } from '../../query/dimensions.ts'
 import type { PeopleAsked } from '../answers/people-report.ts'
 import type { Told } from '../answers/told.ts'
+import { withoutFingerprints } from '../../read/read-retries.ts'
 import { readRequestsByFeature } from '../histories/read-retries.ts'
 
 /** How often users ask the same again, of each feature. */
@@ -39,9 +40,6 @@ export async function tellRetries({ frame }: PeopleAsked): Promise<Told> {
     warnings: isTold || features.length === 0 ? [] : [withoutFingerprints],
   }
 }
-
-export const withoutFingerprints =
-  'repeated requests are not told: no call has a fingerprint of what was asked (fingerprintKey of LlmInstrumentation, SPANLEDGER_FINGERPRINT_KEY)'
 
 function cellsOf(features: readonly RequestsOfFeature[], isTold: boolean) {
   const { requests, fingerprinted, retries, retryRate, retriedRequestRate, afterError, autoRetryRate } = retryRates(features, { isTold })

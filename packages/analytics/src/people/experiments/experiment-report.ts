@@ -10,7 +10,7 @@ import type { ExposedUser, Reading } from './exposed-user.ts'
 import type { PeopleAsked } from '../answers/people-report.ts'
 import type { ColumnTable, Told } from '../answers/told.ts'
 import { exposureScope, readAsIfExposed, readExperiments, readExposed, readShares, type ExposureScope } from './read-experiment.ts'
-import { withoutFingerprints } from '../behavior/retries-report.ts'
+import { withoutFingerprints } from '../../read/read-retries.ts'
 
 const HOUR_MS = 3_600_000
 const WINDOW_MS = 72 * HOUR_MS

@@ -1,8 +1,8 @@
-import type { Frame } from '../../read/frame.ts'
+import { scopeOf, type Frame } from '../../read/frame.ts'
 import { readRows } from '../../ledger/snapshot.ts'
 import { sameTarget } from '../../plan/latest-events.ts'
 import type { ExposedUser, Reading } from './exposed-user.ts'
-import { readRetries } from '../histories/read-retries.ts'
+import { readRetries } from '../../read/read-retries.ts'
 import { eachCall, openCallWords } from '../histories/user-calls.ts'
 import { readChosen } from '../histories/read-persons.ts'
 
@@ -145,7 +145,7 @@ async function readCalls(
   withRetries: boolean,
 ): Promise<{ of: ReadonlyMap<number, CallsOfUser>; areRetriesTold: boolean }> {
   const period = wholeOf(spans)
-  const retries = withRetries ? await readRetries(frame, period) : undefined
+  const retries = withRetries ? await readRetries(frame.store, await scopeOf(frame, period)) : undefined
   const everybody = { ...frame, where: undefined, dimensions: [] }
   const of = new Map(spans.map(([userId, fromMs, toMs]) => [userId, { fromMs, toMs, latenciesMs: [] as number[], retries: 0 }]))
   await eachCall(everybody, await openCallWords(everybody, { retries }), {

@@ -1,14 +1,14 @@
 import { inSteps, isMessageOperation, type SessionCall, type Step } from '@spanledger/store'
 
 import type { Dislikes } from '../../behavior/dislikes.ts'
-import type { CallKind } from '../../behavior/user-call.ts'
+import type { CallKind } from '../../read/read-kinds.ts'
 import { compileFeatureNames, compileUserCalls } from '../../plan/compile-users.ts'
 import { NONE } from '../../query/dimensions.ts'
 import { scopeOf, type Frame } from '../../read/frame.ts'
 import type { Period } from '../../query/period.ts'
 import { readColumns, readRows } from '../../ledger/snapshot.ts'
 import { periodsWithCalls } from './periods-with-calls.ts'
-import { readKinds } from './read-kinds.ts'
+import { readKinds } from '../../read/read-kinds.ts'
 
 /** A call of a user. Features go by the id of their value; those that the ledger keeps as text by a negative number of ours. */
 export interface BehaviorCall extends SessionCall {

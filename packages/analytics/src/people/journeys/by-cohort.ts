@@ -1,4 +1,4 @@
-import { groupBy } from '../../behavior/user-call.ts'
+import { groupBy } from '../../sums/group-by.ts'
 import { intervalInWords, intervalLabel, startOfInterval, type Interval } from '../../behavior/user-history.ts'
 import type { ColumnTable } from '../answers/told.ts'
 

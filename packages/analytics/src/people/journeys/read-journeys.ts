@@ -1,9 +1,9 @@
-import type { CallKind } from '../../behavior/user-call.ts'
-import type { Frame } from '../../read/frame.ts'
+import type { CallKind } from '../../read/read-kinds.ts'
+import { scopeOf, type Frame } from '../../read/frame.ts'
 import { Journeys, type Journey, type JourneyKind } from '../../journey/journeys.ts'
 import type { Person } from '../../journey/person.ts'
 import { readRows } from '../../ledger/snapshot.ts'
-import { readRetries } from '../histories/read-retries.ts'
+import { readRetries } from '../../read/read-retries.ts'
 import { eachCall, openCallWords, type CallWords } from '../histories/user-calls.ts'
 
 /** How far users have come, by id, and what the features in there are called. */
@@ -23,7 +23,7 @@ export async function readJourneys(
   // Whatever a question is restricted to: what is somebody's first is so among all calls.
   const everything = { ...frame, where: undefined, dimensions: [] }
   const period = { fromMs: await firstOf(frame, people), toMs: frame.clock.asOfMs }
-  const retries = await readRetries(everything, period)
+  const retries = await readRetries(everything.store, await scopeOf(everything, period))
   const words = await openCallWords(everything, { retries })
   const kinds = new Map([...words.kinds].map(([id, kind]) => [id, toJourneyKind(kind)]))
   const advanced = await featureIdsOf(frame, words, advancedFeatures)

@@ -1,4 +1,4 @@
-import { groupBy } from '../../behavior/user-call.ts'
+import { groupBy } from '../../sums/group-by.ts'
 import { ratio } from '../../behavior/session-metrics.ts'
 import { countTasks, type Task, type TaskCount } from '../../journey/tasks.ts'
 import { sum } from '../../statistics/quantiles.ts'

@@ -9,7 +9,7 @@ import { timeKeyOfDay } from '../../query/time-bucket.ts'
 import { QueryError } from '../../query/query-error.ts'
 import type { PeopleAsked } from '../answers/people-report.ts'
 import type { Told } from '../answers/told.ts'
-import { readTiers } from './read-tier-use.ts'
+import { readTiers } from '../histories/read-tiers.ts'
 import { tierKeys } from '../histories/tier-keys.ts'
 import { parseTiersText } from '../../segments/tiers.ts'
 

@@ -1,7 +1,16 @@
 import type { Store } from '@spanledger/store'
 
-import type { CallKind } from '../../behavior/user-call.ts'
-import { readRows } from '../../ledger/snapshot.ts'
+import { readRows } from '../ledger/snapshot.ts'
+
+/** What a call was, and what became of it. */
+export interface CallKind {
+  readonly operation: string
+  readonly status: 'ok' | 'error' | 'cancelled'
+  /** One of the classes of conventions' `classifyError`; `truncated` on calls that are ok. */
+  readonly errorClass: string | undefined
+  /** Whether a program tried again: within this call, or with it. */
+  readonly autoRetry?: 'inside' | 'itself' | undefined
+}
 
 /** The kinds of a ledger's calls, by id. */
 export async function readKinds(store: Store): Promise<ReadonlyMap<number, CallKind>> {
