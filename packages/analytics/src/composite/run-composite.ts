@@ -178,7 +178,7 @@ function uselessIn({ name, plan, params }: AskedComposite): string[] {
     ...((params.by ?? []).length > 0 && !isNeeded('property')
       ? [`by is of no use in ${name}: none of its sections is split by a property`]
       : []),
-    ...(params.options?.['tiers'] !== undefined && !isNeeded('tiers')
+    ...(params.options?.['tiers'] !== undefined && !plan.sections.some(({ takes }) => takes?.includes('tiers') === true)
       ? [`tiers are of no use in ${name}: none of its sections has limits`]
       : []),
     ...(params.week_start === 'sunday' && !plan.sections.some(({ hasWeeks }) => hasWeeks === true)
@@ -202,8 +202,9 @@ async function tellSection(section: SectionPlan, asked: AskedComposite): Promise
   return told
 }
 
-function missingFor({ needs }: SectionPlan, { params }: AskedComposite): string | undefined {
-  if (needs === 'tiers' && params.options?.['tiers'] === undefined) return '--tiers FILE'
+function missingFor({ needs }: SectionPlan, { params, clock }: AskedComposite): string | undefined {
+  const haveSegmentsLimits = clock.segmentation?.custom.some(({ tier }) => tier !== undefined) === true
+  if (needs === 'tiers' && params.options?.['tiers'] === undefined && !haveSegmentsLimits) return '--tiers FILE, or segments with limits'
   if (needs === 'property' && (params.by ?? []).length === 0) return '--by property:KEY'
   return undefined
 }

@@ -67,7 +67,13 @@ export const quality: SectionPlan = { name: 'quality', report: 'quality', title:
 export const nps: SectionPlan = { name: 'nps', report: 'nps', title: 'Net promoter score by month', params: within }
 export const friction: SectionPlan = { name: 'friction', report: 'friction', title: 'Where users struggle', params: within }
 export const errors: SectionPlan = { name: 'errors', report: 'errors', title: 'Errors by class', params: within }
-export const anomalies: SectionPlan = { name: 'anomalies', report: 'anomalies', title: 'Unusual days of users', params: within }
+export const anomalies: SectionPlan = {
+  name: 'anomalies',
+  report: 'anomalies',
+  title: 'Unusual days of users',
+  params: within,
+  takes: ['tiers'],
+}
 export const limits: SectionPlan = {
   name: 'limits',
   report: 'tiers',

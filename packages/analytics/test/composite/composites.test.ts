@@ -121,15 +121,33 @@ describe('a report of several sections', () => {
     ])
     await expect(analytics.report('weekly')).rejects.toThrow('has several sections')
     await expect(analytics.report('weekly', { options: { section: 'growht' } })).rejects.toThrow('Did you mean "growth"?')
-    await expect(analytics.report('weekly', { options: { section: 'limits' } })).rejects.toThrow('needs --tiers FILE')
+    await expect(analytics.report('weekly', { options: { section: 'limits' } })).rejects.toThrow(
+      'needs --tiers FILE, or segments with limits',
+    )
     await expect(analytics.composite('weekly', { options: { section: 'growth' } })).rejects.toThrow('ask for it as a report')
+  })
+
+  it('gives limits to every section that looks at some: of tiers, or of segments', async () => {
+    const segments = { paid: { where: 'plan = pro', monthly_request_limit: 5 }, rest: { monthly_request_limit: 5 } }
+    const ofSegments = openAnalytics(store, { now: () => AS_OF, timeZone: 'Europe/Berlin', segments })
+    for (const [asked, options] of [
+      [analytics, { tiers: JSON.stringify(segments) }],
+      [ofSegments, {}],
+    ] as const) {
+      const { sections, meta } = await asked.composite('monthly', { options })
+      const rowsOf = (name: string) => sections.find((section) => section.name === name)?.answer.rows ?? []
+      expect(rowsOf('limits').length).toBeGreaterThan(0)
+      expect(rowsOf('anomalies').map(({ rule }) => rule)).toContain('limit_velocity')
+      expect(meta.warnings.join()).not.toContain('section limits')
+    }
+    expect((await analytics.composite('monthly')).sections.find(({ name }) => name === 'anomalies')?.answer.rows).toEqual([])
   })
 
   it('leaves out what it was not given, and says so', async () => {
     const { sections, meta } = await analytics.composite('quarterly')
     const found = new Set(sections.map(({ name }) => name))
     expect([found.has('limits'), found.has('bias'), found.has('forecast')]).toEqual([false, false, true])
-    expect(meta.warnings).toContain('section limits is left out: it needs --tiers FILE')
+    expect(meta.warnings).toContain('section limits is left out: it needs --tiers FILE, or segments with limits')
     expect(meta.warnings).toContain('section bias is left out: it needs --by property:KEY')
   })
 
