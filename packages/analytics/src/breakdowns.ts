@@ -1,13 +1,14 @@
 import type { Store } from '@spanledger/store'
 
-import type { Answer, Asked } from './query/answer.ts'
+import type { Answer, Asked, DefinedColumn } from './query/answer.ts'
+import { readSessionEndings } from './people/behavior/session-endings.ts'
 import type { Clock } from './read/frame.ts'
 import type { MetricName } from './query/metrics.ts'
-import type { ReportOptionName } from './report-options.ts'
+import { choiceOf, type ReportOptionName } from './report-options.ts'
 import { QueryError } from './query/query-error.ts'
 import { parseMetricNames } from './query/query.ts'
 import { wholeWhere, type ReportQuery } from './report-params.ts'
-import { runQuery } from './run-query.ts'
+import { runQuery, type RowColumn } from './run-query.ts'
 
 /** A report that is one table. */
 export interface Report {
@@ -78,34 +79,49 @@ const qualityMetrics: readonly MetricName[] = [
 ]
 
 /** A report that is one question, split by one dimension and any others asked for, or by these in its place. */
-function breakdown(
-  says: string,
-  {
-    by: own,
-    instead = false,
-    metrics = callMetrics,
-    only,
-  }: { by: readonly string[]; instead?: boolean; metrics?: readonly MetricName[]; only?: ReportQuery['where'] },
-): Report {
+function breakdown(says: string, { by: ownBy, instead = false, metrics = callMetrics, only, takes, own }: Breakdown): Report {
   return {
     says,
+    ...(takes === undefined ? {} : { takes }),
     run: (store, clock, query, asked) => {
+      const column = own?.(query)
+      const asMetrics = query.metrics?.filter((name) => name !== column?.column.key)
+      const isOwnShown = asMetrics === undefined || asMetrics.length < (query.metrics?.length ?? 0)
+      const named = asMetrics === undefined ? metrics : parseMetricNames(asMetrics.length === 0 ? ['requests'] : asMetrics)
       const where = wholeWhere(query)
-      const by = instead && query.by.length > 0 ? [] : own
+      const by = instead && query.by.length > 0 ? [] : ownBy
       return runQuery(
         store,
         clock,
         {
           ...query,
           by: [...by, ...query.by],
-          metrics: [...new Set([...(query.metrics === undefined ? metrics : parseMetricNames(query.metrics)), ...query.moreMetrics])],
+          metrics: [...new Set([...named, ...query.moreMetrics])],
           where: only === undefined ? where : where === undefined ? only : { kind: 'group', operator: 'and', parts: [only, where] },
           orderBy: query.orderBy.length > 0 ? query.orderBy : ordered(query, by, metrics),
         },
         asked,
+        isOwnShown ? column : undefined,
       )
     },
   }
+}
+
+interface Breakdown {
+  readonly by: readonly string[]
+  readonly instead?: boolean
+  readonly metrics?: readonly MetricName[]
+  readonly only?: ReportQuery['where']
+  readonly takes?: readonly ReportOptionName[]
+  /** A column that is no metric. */
+  readonly own?: (query: ReportQuery) => RowColumn
+}
+
+const outcomeColumn: DefinedColumn = {
+  key: 'outcome',
+  type: 'string',
+  label: 'Outcome',
+  says: 'completed or abandoned, as the app said, else as the last call and what the user said of it tell (--outcomes strict: unknown); open as long as the session may go on',
 }
 
 /** The dearest first; where time is a dimension the answer's own order holds. */
@@ -163,6 +179,11 @@ export const breakdowns: Readonly<Record<string, Report>> = {
       'error_rate',
       'unpriced_requests',
     ],
+    takes: ['outcomes'],
+    own: ({ options }) => ({
+      column: outcomeColumn,
+      read: (frame, groups) => readSessionEndings(frame, groups, choiceOf(options, 'outcomes')),
+    }),
   }),
   errors: breakdown('failed, cancelled and cut off calls by class', {
     by: ['error'],

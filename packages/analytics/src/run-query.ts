@@ -1,10 +1,10 @@
 import type { Store } from '@spanledger/store'
 
-import { buildAnswer, type Answer, type Asked, type Column, type RawRow } from './query/answer.ts'
+import { buildAnswer, type Answer, type Asked, type Column, type DefinedColumn, type RawRow } from './query/answer.ts'
 import { amountCells, checkComparable, comparison, readPrevious, type Previous } from './read/compare-previous.ts'
 import { NONE, type Dimension } from './query/dimensions.ts'
 import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame } from './read/frame.ts'
-import { checkHaving, rowPasses } from './query/having.ts'
+import { checkHaving, havingColumns, rowPasses } from './query/having.ts'
 import { saidKinds, type Group } from './sums/group.ts'
 import type { Amount } from './query/metric.ts'
 import { requirements, type MetricName } from './query/metrics.ts'
@@ -19,13 +19,20 @@ import { readSessionPage, type SessionPage } from './sessions/session-page.ts'
 import { onSnapshot } from './ledger/snapshot.ts'
 import { timeLabel } from './query/time-bucket.ts'
 
+/** A column behind the metrics that is none: it is told of rows, not of all together. */
+export interface RowColumn {
+  readonly column: DefinedColumn
+  readonly read: (frame: Frame, groups: readonly FoundGroup[]) => Promise<(found: FoundGroup) => string | null>
+}
+
 /** Answers a question: one row a group, over one state of the ledger. */
-export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, asked: Asked): Promise<Answer> {
+export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, asked: Asked, own?: RowColumn): Promise<Answer> {
   return onSnapshot(store, async () => {
     checkWeekStart(query)
     if (query.compare !== undefined) checkComparable(query)
     const frame = await openFrame(store, clock, query)
-    const plan = { frame, metrics: query.metrics, columns: columnsOf(frame, query.metrics) }
+    const ofRows = own === undefined ? [] : [own.column]
+    const plan = { frame, metrics: query.metrics, columns: [...columnsOf(frame, query.metrics), ...ofRows] }
     const columns = query.compare === undefined ? plan.columns : withComparison(plan.columns)
     checkOrder(query.orderBy, columns)
     if (query.having !== undefined) checkHaving(query.having, columns)
@@ -38,7 +45,9 @@ export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, a
     const page = isRanked ? await readSessionPage(frame, query, order) : undefined
     const metrics = isRanked && page === undefined ? rankingMetrics(query.metrics, order) : query.metrics
     const groups = page?.groups ?? (await readGroups(store, scope, { dimensions: frame.dimensions, metrics }))
-    const all = groups.map((found) => rowOf({ ...plan, metrics }, found, before))
+    const told = groups.map((one) => rowOf({ ...plan, metrics }, one, before))
+    const isChosenBy = [...order.map(([column]) => column), ...havingColumns(query.having)].some((name) => name === own?.column.key)
+    const all = isChosenBy ? await withOwn(frame, own, told) : told
     const passing = all.filter(({ row }) => query.having === undefined || rowPasses(query.having, (key) => row.get(key) ?? null, columns))
     const passed = passing.length === all.length ? scope : { ...scope, groups: choiceOf(frame, { rows: passing, are: 'in' }) }
     const total = page === undefined ? await readTotals(frame, passed, query.metrics) : await readPageTotals(plan, scope, page)
@@ -47,6 +56,7 @@ export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, a
       after,
       limit: query.limit,
     })
+    const shown = isRanked && page === undefined ? await readListed(plan, scope, listed) : listed
     return buildAnswer({
       asked,
       meta: await metaOf(frame, passed, {
@@ -59,7 +69,7 @@ export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, a
         ],
       }),
       columns,
-      rows: isRanked && page === undefined ? await readListed(plan, scope, listed) : listed.map(({ row }) => row),
+      rows: (await withOwn(frame, own, shown)).map(({ row }) => row),
       totals: await summaryOf(plan, { total, before, chosen: passing.length === all.length ? undefined : { rows: passing, are: 'in' } }),
       other: query.other ? await otherOf(plan, { scope, all, passing, listed, before, page, total }) : undefined,
       explain: query.explain,
@@ -87,15 +97,25 @@ function isSaid(name: MetricName): boolean {
   return saidKinds.some((kind) => needs.has(kind))
 }
 
+/** Rows with the column that is told of each. */
+async function withOwn(frame: Frame, own: RowColumn | undefined, rows: readonly FoundRow[]): Promise<readonly FoundRow[]> {
+  if (own === undefined) return rows
+  const cellOf = await own.read(
+    frame,
+    rows.map(({ found }) => found),
+  )
+  return rows.map(({ found, row }) => ({ found, row: new Map([...row, [own.column.key, cellOf(found)]]) }))
+}
+
 /** The listed rows with all their columns, in their order. */
-async function readListed(plan: Plan, scope: Scope, listed: readonly FoundRow[]): Promise<RawRow[]> {
+async function readListed(plan: Plan, scope: Scope, listed: readonly FoundRow[]): Promise<FoundRow[]> {
   const { frame, metrics } = plan
   const chosen = { ...scope, groups: choiceOf(frame, { rows: listed, are: 'in' }) }
   const whole = await readGroups(frame.store, chosen, { dimensions: frame.dimensions, metrics })
   const byKeys = new Map(whole.map((found) => [JSON.stringify(found.keys), found]))
   return listed.map(({ found, row }) => {
     const one = byKeys.get(JSON.stringify(found.keys))
-    return one === undefined ? row : rowOf(plan, one, undefined).row
+    return one === undefined ? { found, row } : rowOf(plan, one, undefined)
   })
 }
 

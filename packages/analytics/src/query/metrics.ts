@@ -193,6 +193,13 @@ const metrics = {
       return ratio(tried - count('errors')(g), tried)
     },
   },
+  messages: {
+    label: 'Messages',
+    type: 'int',
+    says: 'requests that a message of a user stands behind: chat, text_completion and generate_content that are no retries',
+    needs: ['messages'],
+    of: ({ messages }) => messages ?? null,
+  },
   retries: {
     label: 'Retries',
     type: 'int',

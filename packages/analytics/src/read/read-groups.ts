@@ -21,7 +21,7 @@ import { requirements, type MetricName } from '../query/metrics.ts'
 import { readCallGroups } from './read-call-groups.ts'
 import { readClosedGroups } from './read-closed-groups.ts'
 import { readOutcomes } from './read-outcomes.ts'
-import { readRetryGroups } from './read-retries.ts'
+import { readMessageGroups, readRetryGroups } from './read-retries.ts'
 import { readSaid } from './read-said.ts'
 import type { Key, Scope, Source } from '../plan/scope.ts'
 import { readRows } from '../ledger/snapshot.ts'
@@ -59,6 +59,10 @@ export async function readGroups(
     const retries = await readRetryGroups(store, scope, dimensions)
     const byName = new Map(retries?.map((one) => [nameOf(one.keys), one.retries]))
     if (retries !== undefined) for (const [name, { group }] of found) group.retries = byName.get(name) ?? { requests: 0, retries: 0 }
+  }
+  if (needs.has('messages')) {
+    const messages = new Map((await readMessageGroups(store, scope, dimensions)).map((one) => [nameOf(one.keys), one.messages]))
+    for (const [name, { group }] of found) group.messages = messages.get(name) ?? 0
   }
   for (const kind of saidKinds) if (needs.has(kind)) await addSaid(store, scope, { kind, dimensions, found })
   return [...found.values()]
@@ -117,7 +121,14 @@ async function hasHits(store: Store, { period: { fromMs, toMs } }: Scope): Promi
   return row?.found === 1
 }
 
-const otherNeeds: ReadonlySet<Need> = new Set<Exclude<Need, GroupNeed>>(['latency', 'ttft', 'outcomes', 'retries', ...saidKinds])
+const otherNeeds: ReadonlySet<Need> = new Set<Exclude<Need, GroupNeed>>([
+  'latency',
+  'ttft',
+  'outcomes',
+  'retries',
+  'messages',
+  ...saidKinds,
+])
 
 async function readNeed(
   store: Store,

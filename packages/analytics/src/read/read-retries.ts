@@ -1,6 +1,6 @@
-import { SESSION_DAY_MS, type Store } from '@spanledger/store'
+import { isMessageOperation, SESSION_DAY_MS, type Store } from '@spanledger/store'
 
-import { join, raw, sql } from '../ledger/fragment.ts'
+import { join, raw, sql, type Fragment } from '../ledger/fragment.ts'
 import { readColumns, readRows } from '../ledger/snapshot.ts'
 import { compileBase } from '../plan/compile.ts'
 import { compileAskedCalls } from '../plan/compile-users.ts'
@@ -88,24 +88,51 @@ export async function readRetryGroups(
 ): Promise<readonly FoundRetries[] | undefined> {
   const retries = await readRetries(store, scope)
   if (retries === undefined) return undefined
-  const base = compileBase({ source: 'calls', dimensions, sums: [], needs: [] }, scope)
-  // The calls know every dimension and filter.
-  if (base === undefined) throw new Error('The calls cannot answer this reading.')
-  const aliases = dimensions.map((_, n) => `k${n}`)
-  const spans = JSON.stringify([...retries.keys()].map((id) => [id.slice(0, TRACE_DIGITS), id.slice(TRACE_DIGITS)]))
-  const isRetry = sql`(c.span_id, c.trace_id) IN (SELECT unhex(value->>1), unhex(value->>0) FROM json_each(${spans}))`
-  const rows = await readRows<Key[]>(
-    store,
-    sql`SELECT json_group_array(json_array(${raw([...aliases, 'requests', 'retries'].join(', '))})) AS rows FROM (
-      SELECT ${raw([...aliases, 'count(*) AS requests', 'sum(retry) AS retries'].join(', '))}
-      FROM (SELECT ${join([...base.keys, sql`${isRetry} AS retry`], ', ')} ${base.from} AND c.user_id <> 0)
-      ${base.groupBy(aliases)} HAVING count(*) > 0)`,
-  )
-  return rows.map((row) => {
-    const [requests = 0, found = 0] = row.slice(dimensions.length).map(Number)
-    return { keys: row.slice(0, dimensions.length), retries: { requests, retries: found } }
-  })
+  const found = await countCalls(store, scope, { dimensions, whether: isOneOf(retries), only: sql`c.user_id <> 0` })
+  return found.map(({ keys, all, counted }) => ({ keys, retries: { requests: all, retries: counted } }))
+}
+
+/** Requests by group that a user's message stands behind; groups without calls are left out. */
+export async function readMessageGroups(
+  store: Store,
+  scope: Scope,
+  dimensions: readonly Dimension[],
+): Promise<readonly { readonly keys: readonly Key[]; readonly messages: number }[]> {
+  const retries = await readRetries(store, scope)
+  const kinds = [...(await readKinds(store))].flatMap(([id, { operation }]) => (isMessageOperation(operation) ? [id] : []))
+  const isMessage = sql`c.kind_id IN (SELECT value FROM json_each(${JSON.stringify(kinds)}))`
+  const whether = retries === undefined ? isMessage : sql`(${isMessage} AND NOT ${isOneOf(retries)})`
+  const found = await countCalls(store, scope, { dimensions, whether, only: raw('true') })
+  return found.map(({ keys, counted }) => ({ keys, messages: counted }))
 }
 
 /** Of a trace id, in the id of a call. */
 const TRACE_DIGITS = 32
+
+function isOneOf(calls: Retries): Fragment {
+  const spans = JSON.stringify([...calls.keys()].map((id) => [id.slice(0, TRACE_DIGITS), id.slice(TRACE_DIGITS)]))
+  return sql`(c.span_id, c.trace_id) IN (SELECT unhex(value->>1), unhex(value->>0) FROM json_each(${spans}))`
+}
+
+/** How many calls of each group there are, of those that `only` lets through, and of how many of these `whether` holds. */
+async function countCalls(
+  store: Store,
+  scope: Scope,
+  { dimensions, whether, only }: { dimensions: readonly Dimension[]; whether: Fragment; only: Fragment },
+): Promise<{ keys: Key[]; all: number; counted: number }[]> {
+  const base = compileBase({ source: 'calls', dimensions, sums: [], needs: [] }, scope)
+  // The calls know every dimension and filter.
+  if (base === undefined) throw new Error('The calls cannot answer this reading.')
+  const aliases = dimensions.map((_, n) => `k${n}`)
+  const rows = await readRows<Key[]>(
+    store,
+    sql`SELECT json_group_array(json_array(${raw([...aliases, 'n', 'counted'].join(', '))})) AS rows FROM (
+      SELECT ${raw([...aliases, 'count(*) AS n', 'sum(holds) AS counted'].join(', '))}
+      FROM (SELECT ${join([...base.keys, sql`${whether} AS holds`], ', ')} ${base.from} AND ${only})
+      ${base.groupBy(aliases)} HAVING count(*) > 0)`,
+  )
+  return rows.map((row) => {
+    const [all = 0, counted = 0] = row.slice(dimensions.length).map(Number)
+    return { keys: row.slice(0, dimensions.length), all, counted }
+  })
+}

@@ -45,6 +45,7 @@ export type Need =
   | 'unpriced'
   | 'outcomes'
   | 'retries'
+  | 'messages'
   | Said
 
 /** What is known of a group of calls; what no metric asked for is left out. */
@@ -76,6 +77,8 @@ export interface Group {
   readonly outcomes?: { readonly known: number; readonly succeeded: number }
   /** Requests of users, and those of them that ask something once more; undefined where nothing in the ledger says so. */
   readonly retries?: { readonly requests: number; readonly retries: number }
+  /** Requests that a user's message stands behind. */
+  readonly messages?: number
   readonly saved?: Saved
   readonly reported?: Reported
 }

@@ -42,6 +42,7 @@ export function withoutGroups(whole: Group, parts: readonly Group[]): Group {
             (a, b) => ({ known: a.known - b.known, succeeded: a.succeeded - b.succeeded }),
           ),
         }),
+    ...(whole.messages === undefined ? {} : { messages: parts.reduce((rest, { messages = 0 }) => rest - messages, whole.messages) }),
     ...(whole.retries === undefined
       ? {}
       : {
