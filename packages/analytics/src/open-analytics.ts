@@ -17,7 +17,7 @@ import type { ReportParams } from './report-params.ts'
 import { runReport } from './reports.ts'
 import { runQuery } from './run-query.ts'
 import { parseTiers, type TierWords } from './segments/tiers.ts'
-import type { ModelTiers } from './users/preferences.ts'
+import type { ModelTiers } from './query/model-tiers.ts'
 import { openUserLimits, type UserLimit } from './users/user-limits.ts'
 import { DEFAULT_MAX_USERS, openUserMetrics, type UserMetrics } from './users/user-metrics.ts'
 
@@ -96,8 +96,8 @@ export function openAnalytics(store: Store, options: AnalyticsOptions = {}): Ana
   if (!Number.isSafeInteger(maxUsers) || maxUsers < 1)
     throw new QueryError('maxUsers must be a whole number from 1.', { given: String(maxUsers) })
   const segmentation = segments === undefined ? undefined : parseSegments(segments)
-  const clock = (): Clock => ({ asOfMs: now(), timeZone: timeZone ?? store.timeZone, segmentation })
-  const userMetrics = openUserMetrics(store, { clock, maxUsers, modelTiers })
+  const clock = (): Clock => ({ asOfMs: now(), timeZone: timeZone ?? store.timeZone, segmentation, modelTiers })
+  const userMetrics = openUserMetrics(store, { clock, maxUsers })
   const userLimits = openUserLimits(store, { clock, tiers: tiers === undefined ? undefined : parseTiers(tiers) })
   return {
     query: (query) =>

@@ -28,6 +28,7 @@ import { tellScores } from './people/behavior/scores-report.ts'
 import { tellSegmentMembers, tellSegments } from './people/segments/segment-reports.ts'
 import { tellTasks } from './people/journeys/tasks-report.ts'
 import { tellTiers } from './people/money/tiers-report.ts'
+import { tellPreferences } from './people/behavior/preferences-report.ts'
 import { tellUser } from './people/behavior/user-report.ts'
 import { QueryError, unknownName } from './query/query-error.ts'
 import { parseReportParams, type ReportParams } from './report-params.ts'
@@ -81,6 +82,7 @@ const reports: Readonly<Record<string, Report>> = {
   segment_members: people("each user's segment and what led to it", tellSegmentMembers),
   session_metrics: people('how long sessions last, how they end, who comes back', tellSessionMetrics, ['outcomes']),
   behavior: people('how users use the app: hours, features, models, sessions', tellBehavior, ['shape']),
+  preferences: people('whether users would rather have it fast or good: by a property, or the models they chose', tellPreferences),
   request_patterns: people('how users ask: how often, how large, how complex, how loyal to a model', tellPatterns, [], {
     splitBy: 'property',
   }),

@@ -213,7 +213,7 @@ describe('what is promised of regular reports', () => {
 
 describe('a report of several sections', () => {
   it.each(composites)('%s is written for people in all formats, each section with a heading', async (name) => {
-    const found = await composite(name, { limit: 50 })
+    const found = await composite(name, { limit: 50, ...(name === 'user_profile' ? { user: 'user-0003' } : {}) })
     const style = { decorated: false, header: true, preferred: ({ answer }: Section) => preferredColumns(reportOf(answer), answer) }
     const [table, md, html] = [
       formatComposite(found, 'table', style),

@@ -20,6 +20,7 @@ import {
   nps,
   onboarding,
   overview,
+  profileSections,
   quality,
   requestPatterns,
   retries,
@@ -39,6 +40,8 @@ export type CompositeStep = 'day' | 'week' | 'month' | 'quarter'
 export interface CompositePlan {
   readonly says: string
   readonly step: CompositeStep | undefined
+  /** It must be said who. */
+  readonly isOfOneUser?: boolean
   readonly sections: readonly SectionPlan[]
 }
 
@@ -222,6 +225,12 @@ export const composites = {
       limits,
       forecast,
     ],
+  },
+  user_profile: {
+    says: 'one user (--user ID): use, segment, behaviour, sessions, preferences, peers, ratings, limits',
+    step: undefined,
+    isOfOneUser: true,
+    sections: [overview, ...profileSections],
   },
 } as const satisfies Readonly<Record<string, CompositePlan>>
 

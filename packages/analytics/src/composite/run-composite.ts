@@ -112,6 +112,8 @@ function askedOf(store: Store, clock: Clock, name: CompositeName, params: Report
     throw new QueryError('A composite takes one property in by, whose groups are looked at for bias.', { given: by.join(',') })
   checkOptions(name, given, options)
   const plan: CompositePlan = composites[name]
+  if (plan.isOfOneUser === true && params.user === undefined)
+    throw new QueryError(`The ${name} report is about one user. Say which: --user ID.`, { given: '' })
   return {
     store,
     clock,

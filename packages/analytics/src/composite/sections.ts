@@ -39,6 +39,7 @@ const moved: Filter = [
   ['or', ['gte', 'requests', 30], ['gte', 'requests_previous', 30]],
 ]
 const moverMetrics = ['requests', 'users', 'cost_usd', 'error_rate', 'latency_p95_ms']
+const LATEST_SESSIONS = 20
 const nearLimit: Filter = ['or', ['gte', 'used_share', 0.8], ['is', 'is_over', ['true']], ['gte', 'feature_violations', 1]]
 
 export const overview: SectionPlan = { name: 'overview', report: 'overview', title: 'Against as many days before', params: comparedBefore }
@@ -155,3 +156,24 @@ export const requestPatterns: SectionPlan = {
   title: 'How often and how much users ask',
   params: within,
 }
+
+/** What is told of one user. */
+export const profileSections: readonly SectionPlan[] = [
+  { name: 'user', report: 'user', title: 'Models, features, errors, sessions, days', params: within },
+  { name: 'segment', report: 'segment_members', title: 'The segment, and what led to it', params: within },
+  behavior,
+  { name: 'evolution', report: 'evolution', title: 'Week by week since the user came' },
+  sessions,
+  {
+    name: 'sessions',
+    report: 'sessions',
+    title: 'The latest sessions',
+    params: (period) => ({ ...within(period), order_by: [['last_call_at', 'desc']], limit: LATEST_SESSIONS }),
+  },
+  { name: 'preferences', report: 'preferences', title: 'Fast or good' },
+  { name: 'benchmark', report: 'benchmark', title: 'Beside users of the same tier and tenure', params: within, takes: ['tiers'] },
+  scores,
+  retries,
+  anomalies,
+  { ...limits, title: 'The limits of the tier', params: () => ({}) },
+]

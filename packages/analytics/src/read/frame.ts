@@ -10,6 +10,7 @@ import { readListParts, type Attribution, type ListPart } from '../query/list-va
 import type { Group } from '../sums/group.ts'
 import { noMemberships, type Memberships } from '../segments/memberships.ts'
 import type { MetricName } from '../query/metrics.ts'
+import type { ModelTiers } from '../query/model-tiers.ts'
 import { resolvePeriod, type Period, type PeriodWords } from '../query/period.ts'
 import { QueryError } from '../query/query-error.ts'
 import { readAutomatic } from './read-automatic.ts'
@@ -32,6 +33,8 @@ export interface Clock {
   readonly timeZone: string
   /** The app's own segments; undefined for none. */
   readonly segmentation?: Segmentation | undefined
+  /** Which models are fast and which are good, where the app says so. */
+  readonly modelTiers?: ModelTiers | undefined
 }
 
 /** What all readings of one question share. */

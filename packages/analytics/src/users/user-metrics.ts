@@ -6,7 +6,7 @@ import { keptId } from '../ledger/kept-id.ts'
 import { readAliasNames } from '../ledger/persons.ts'
 import { readLatestUsers } from '../ledger/seen-users.ts'
 import { readRows } from '../ledger/snapshot.ts'
-import { noPreference, readPreferences, type ModelTiers, type Preference } from './preferences.ts'
+import { noPreference, readPreferences, type Preference } from '../people/behavior/read-preferences.ts'
 import { fillUsers } from './user-columns.ts'
 
 /** What an app may decide by while it serves a user. All history up to the last time the copy was loaded. */
@@ -83,16 +83,15 @@ export interface UserMetricsCopy {
 interface Settings {
   readonly clock: () => Clock
   readonly maxUsers: number
-  readonly modelTiers: ModelTiers | undefined
 }
 
-export function openUserMetrics(store: Store, { clock, maxUsers, modelTiers }: Settings): UserMetricsCopy {
+export function openUserMetrics(store: Store, { clock, maxUsers }: Settings): UserMetricsCopy {
   let facts: ReadonlyMap<string, Facts> = new Map()
   let loading: Promise<void> | undefined
   let loadedMs = Number.NEGATIVE_INFINITY
   const renew = async (): Promise<void> => {
     try {
-      facts = await readFacts(store, { clock: clock(), modelTiers, users: { latest: maxUsers } })
+      facts = await readFacts(store, { clock: clock(), users: { latest: maxUsers } })
     } finally {
       loading = undefined
       loadedMs = Date.now()
@@ -103,7 +102,7 @@ export function openUserMetrics(store: Store, { clock, maxUsers, modelTiers }: S
     load,
     read: async (userId) => {
       const name = keptId(userId)
-      const found = (await readFacts(store, { clock: clock(), modelTiers, users: { name } })).get(name)
+      const found = (await readFacts(store, { clock: clock(), users: { name } })).get(name)
       return found === undefined ? unknownUser(userId) : { user: userId, known: true, ...found }
     },
     of: (userId) => {
@@ -116,7 +115,7 @@ export function openUserMetrics(store: Store, { clock, maxUsers, modelTiers }: S
 }
 
 /** Each step reads the state of its moment; a copy that is renewed every minute needs no single one. */
-async function readFacts(store: Store, { clock, modelTiers, users: chosen }: FactsAsked): Promise<ReadonlyMap<string, Facts>> {
+async function readFacts(store: Store, { clock, users: chosen }: FactsAsked): Promise<ReadonlyMap<string, Facts>> {
   const frame = await openFrame(store, clock, { by: ['user'], where: undefined })
   // Calls whose clock runs ahead belong to all history too, and with them the rollups hold exactly what is asked.
   const [latest] = await store.all<{ ms: number | null }>('SELECT max(start_ms) AS ms FROM llm_calls')
@@ -133,7 +132,7 @@ async function readFacts(store: Store, { clock, modelTiers, users: chosen }: Fac
       text: 'SELECT json_group_array(json_array(user_id, name)) AS rows FROM users WHERE user_id IN (SELECT value FROM json_each(?))',
       values: [JSON.stringify(userIds.slice(at, at + STEP))],
     })
-    await readStep(frame, scope, { users, facts, modelTiers })
+    await readStep(frame, scope, { users, facts })
   }
   for (const [alias, name] of aliases) {
     const found = facts.get(name)
@@ -144,7 +143,6 @@ async function readFacts(store: Store, { clock, modelTiers, users: chosen }: Fac
 
 interface FactsAsked {
   readonly clock: Clock
-  readonly modelTiers: ModelTiers | undefined
   /** So many that called last, or one. */
   readonly users: { readonly latest: number } | { readonly name: string }
 }
@@ -157,11 +155,7 @@ async function readUserId(store: Store, name: string): Promise<number[]> {
 async function readStep(
   frame: Frame,
   scope: Parameters<typeof fillUsers>[1],
-  {
-    users,
-    facts,
-    modelTiers,
-  }: { users: readonly (readonly [number, string])[]; facts: Map<string, Facts>; modelTiers: ModelTiers | undefined },
+  { users, facts }: { users: readonly (readonly [number, string])[]; facts: Map<string, Facts> },
 ): Promise<void> {
   const userIds = users.map(([id]) => id)
   const filled = await fillUsers(frame, scope, {
@@ -169,7 +163,7 @@ async function readStep(
     metrics: ['requests', 'cost_usd', 'total_tokens', 'error_rate', 'active_days', 'sessions'],
     columns: ['requests_per_active_day', 'first_seen', 'last_seen', 'top_model', 'top_feature', 'segment'],
   })
-  const preferences = await readPreferences(frame, scope, { userIds, tiers: modelTiers })
+  const preferences = await readPreferences(frame, scope, userIds)
   for (const [id, name] of users) {
     const cells = filled.get(id)?.cells
     if (cells === undefined) continue

@@ -23,6 +23,8 @@ const folder = mkdtempSync(join(tmpdir(), 'spanledger-composites-'))
 const names = reportList.filter(({ about }) => about === 'sections').map(({ name }) => name as CompositeName)
 const tiers = JSON.stringify({ paid: { where: 'plan = pro', monthly_request_limit: 10 }, rest: { monthly_request_limit: 5 } })
 const everything: ReportParams = { by: ['property:plan'], options: { tiers } }
+/** A profile is of somebody. */
+const everythingOf = (name: CompositeName): ReportParams => (name === 'user_profile' ? { ...everything, user: 'ada' } : everything)
 
 /** A store that counts what is read of it. */
 function counting(store: Store): { store: Store; read: () => number } {
@@ -68,7 +70,7 @@ afterAll(async () => {
 
 describe('a report of several sections', () => {
   it.each(names)('%s: every section is what the report of that name answers by itself', async (name) => {
-    const { sections, schema } = await analytics.composite(name, everything)
+    const { sections, schema } = await analytics.composite(name, everythingOf(name))
     expect(schema).toBe(`${name}/v1`)
     expect(sections.map((section) => section.name).filter((one) => !one.startsWith('experiment:'))).toEqual(sectionNames(name).slice(0, -1))
     for (const { answer } of sections) {
@@ -143,6 +145,20 @@ describe('a report of several sections', () => {
     expect((await analytics.composite('monthly')).sections.find(({ name }) => name === 'anomalies')?.answer.rows).toEqual([])
   })
 
+  it('a profile is of one user: whoever is asked for, beside the others, with the limits that are far from used up too', async () => {
+    await expect(analytics.composite('user_profile')).rejects.toThrow('about one user. Say which: --user ID')
+    await expect(analytics.report('user_profile', { options: { section: 'user' } })).rejects.toThrow('--user ID')
+    const far = JSON.stringify({ all: { monthly_request_limit: 1_000_000 } })
+    const { sections } = await analytics.composite('user_profile', { user: 'ada', options: { tiers: far } })
+    const rowsOf = (name: string) => sections.find((section) => section.name === name)?.answer.rows ?? []
+    for (const name of ['segment', 'sessions', 'benchmark', 'limits'])
+      expect(new Set(rowsOf(name).map(({ user }) => user))).toEqual(new Set(['ada']))
+    expect(rowsOf('user')[0]).toMatchObject({ part: 'user', name: 'ada' })
+    expect(rowsOf('benchmark')[0]?.['peers']).toBeGreaterThan(1)
+    const { sections: nobodys } = await analytics.composite('user_profile', { user: 'nobody knows' })
+    expect(nobodys.find(({ name }) => name === 'user')?.answer.rows).toEqual([])
+  })
+
   it('leaves out what it was not given, and says so', async () => {
     const { sections, meta } = await analytics.composite('quarterly')
     const found = new Set(sections.map(({ name }) => name))
@@ -152,7 +168,7 @@ describe('a report of several sections', () => {
   })
 
   it.each(names)('%s takes a filter that only calls can be asked, and leaves out what cannot', async (name) => {
-    const { sections, meta } = await analytics.composite(name, { ...everything, where: 'model = gpt-4o' })
+    const { sections, meta } = await analytics.composite(name, { ...everythingOf(name), where: 'model = gpt-4o' })
     const found = new Set(sections.map((section) => section.name))
     const left = sectionNames(name).filter((one) => one !== 'recommendations' && !found.has(one))
     expect(left.filter((one) => one !== 'tasks' && one !== 'scores')).toEqual([])
@@ -162,7 +178,7 @@ describe('a report of several sections', () => {
 
   it('says what it was given that is of no use in it', async () => {
     const useless = async (name: CompositeName): Promise<string[]> =>
-      (await analytics.composite(name, everything)).meta.warnings.filter((warning) => warning.includes('of no use'))
+      (await analytics.composite(name, everythingOf(name))).meta.warnings.filter((warning) => warning.includes('of no use'))
     expect(await useless('quarterly')).toEqual([])
     expect(await useless('daily')).toEqual(['by is of no use in daily: none of its sections is split by a property'])
     expect(await useless('product_dashboard')).toHaveLength(2)
@@ -288,7 +304,7 @@ describe('the period of a composite', () => {
 describe('in an empty ledger', () => {
   it.each(names)('%s answers with nothing, and with null where there is no number', async (name) => {
     const empty = await ledgerOf([])
-    const composite: Composite = await openAnalytics(empty, { now: () => AS_OF }).composite(name, everything)
+    const composite: Composite = await openAnalytics(empty, { now: () => AS_OF }).composite(name, everythingOf(name))
     expect(composite.recommendations).toEqual([])
     expect(composite.meta).toMatchObject({ requests: 0, users: 0, anonymous_share: null })
     expect(JSON.stringify(composite)).not.toMatch(/NaN|Infinity|undefined/)

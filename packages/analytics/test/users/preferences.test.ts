@@ -82,6 +82,30 @@ describe('what a user prefers', () => {
     expect(analytics.getUserMetrics('ada').preference).toMatchObject({ basis: 'property', requests: 20 })
   })
 
+  it('is told by the report of preferences as to the app, of the users that it is asked about', async () => {
+    const some = [
+      ...calls('ada', 12, mini),
+      ...calls('ada', 8, large),
+      ...calls('few', 19, mini),
+      ...calls('said', 20, { ...mini, properties: { preference: 'Quality' } }),
+      ...calls('gone', 20, { ...large, from: '2026-02-12T10:00:00Z' }),
+      ...calls('app', 30, { ...middle, choice: 'app' }),
+    ]
+    for (const modelTiers of [undefined, { fast: ['large'], quality: ['mini'] }]) {
+      const analytics = await analyticsOf(some, { modelTiers })
+      const { rows } = await analytics.report('preferences')
+      expect(rows.map(({ user }) => user)).toEqual(['ada', 'gone', 'said', 'few'])
+      for (const { user, prefers, chosen_requests: requests, ...shares } of rows) {
+        const [speed, quality, preference] = told(analytics, String(user))
+        expect([prefers === 'speed', prefers === 'quality', { requests, ...shares }]).toEqual([speed, quality, preference])
+      }
+      // Who did not call in the period has no row; what is told of the others is of the 30 days before as_of all the same.
+      expect((await analytics.report('preferences', { since: '2026-03-01' })).rows).toEqual(rows.filter(({ user }) => user !== 'gone'))
+      expect((await analytics.report('preferences', { user: 'few' })).rows).toEqual(rows.filter(({ user }) => user === 'few'))
+    }
+    expect((await (await analyticsOf([])).report('preferences')).rows).toEqual([])
+  })
+
   it('goes by the tiers that the app names, with the provider or without', async () => {
     const modelTiers = { fast: ['large'], quality: ['mini/openai'] }
     const analytics = await analyticsOf([...calls('ada', 20, mini), ...calls('bob', 20, large)], { modelTiers })

@@ -1,9 +1,10 @@
-import { parseFilter } from '../query/filter.ts'
-import type { Dimension } from '../query/dimensions.ts'
-import { metricTable } from '../query/metrics.ts'
-import { scopeOf, type Frame } from '../read/frame.ts'
-import { readGroups } from '../read/read-groups.ts'
-import type { Scope } from '../plan/scope.ts'
+import { parseFilter } from '../../query/filter.ts'
+import type { Dimension } from '../../query/dimensions.ts'
+import { metricTable } from '../../query/metrics.ts'
+import type { ModelTiers } from '../../query/model-tiers.ts'
+import { scopeOf, type Frame } from '../../read/frame.ts'
+import { readGroups } from '../../read/read-groups.ts'
+import type { Scope } from '../../plan/scope.ts'
 
 /** Whether a user would rather have it fast or good, and what says so. */
 export interface Preference {
@@ -16,12 +17,6 @@ export interface Preference {
   readonly quality_share: number | null
 }
 
-/** Which models are fast and which are good, as `gpt-4o-mini/openai` or `gpt-4o-mini`. */
-export interface ModelTiers {
-  readonly fast: readonly string[]
-  readonly quality: readonly string[]
-}
-
 export const noPreference: Preference = { basis: 'none', prefers: undefined, requests: 0, fast_share: null, quality_share: null }
 
 const USER: Dimension = { kind: 'column', name: 'user' }
@@ -32,7 +27,7 @@ const choiceKeys = ['model.choice', 'model_choice'] as const
 /** Also what an app tries out, whatever it thinks the user likes: else a preference that the app acts on would confirm itself. */
 const chosenBy = ['user', 'exploration']
 const CHOICE_DAYS = 30
-const MIN_CHOICES = 20
+export const MIN_CHOICES = 20
 const MIN_LEAD = 0.2
 
 /**
@@ -40,12 +35,8 @@ const MIN_LEAD = 0.2
  * at least 20 requests in the last 30 days whose model the user chose, what they chose by at least 0.2 of these more often.
  * Users of whom nothing is known are left out.
  */
-export async function readPreferences(
-  frame: Frame,
-  scope: Scope,
-  { userIds, tiers }: { userIds: readonly number[]; tiers: ModelTiers | undefined },
-): Promise<ReadonlyMap<number, Preference>> {
-  const found = new Map(await readChoices(frame, scope, { userIds, tiers }))
+export async function readPreferences(frame: Frame, scope: Scope, userIds: readonly number[]): Promise<ReadonlyMap<number, Preference>> {
+  const found = new Map(await readChoices(frame, scope, userIds))
   for (const [userId, said] of await readSaid(frame, scope, userIds)) {
     const prefers = said === 'speed' || said === 'quality' ? said : undefined
     found.set(userId, { ...(found.get(userId) ?? noPreference), basis: 'property', prefers })
@@ -67,11 +58,7 @@ async function readSaid({ store, catalog }: Frame, scope: Scope, userIds: readon
   return new Map([...latest].map(([id, { value }]) => [id, value]))
 }
 
-async function readChoices(
-  frame: Frame,
-  { period: { toMs } }: Scope,
-  { userIds, tiers }: { userIds: readonly number[]; tiers: ModelTiers | undefined },
-): Promise<[userId: number, Preference][]> {
+async function readChoices(frame: Frame, { period: { toMs } }: Scope, userIds: readonly number[]): Promise<[userId: number, Preference][]> {
   const key = choiceKeys.find((one) => frame.catalog.keys.has(one))
   if (key === undefined) return []
   const period = { fromMs: toMs - CHOICE_DAYS * 86_400_000, toMs }
@@ -83,7 +70,8 @@ async function readChoices(
     { dimensions: [USER, MODEL], metrics: ['requests'] },
   )
   if (chosen.length === 0) return []
-  const tierOf = tiers === undefined ? tercilesOf(await readModels({ ...frame, clock }, period)) : givenTiers(tiers)
+  const { modelTiers } = frame.clock
+  const tierOf = modelTiers === undefined ? tercilesOf(await readModels({ ...frame, clock }, period)) : givenTiers(modelTiers)
   const counts = new Map<number, { fast: number; quality: number; all: number }>()
   for (const { keys, labels, group } of chosen) {
     const ofUser = counts.get(Number(keys[0])) ?? { fast: 0, quality: 0, all: 0 }
