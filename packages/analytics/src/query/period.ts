@@ -124,3 +124,15 @@ function readInstant(what: 'since' | 'until' | 'as-of', text: string, zone: Zone
 function utcOf(day: number): number {
   return Date.UTC(Math.floor(day / 10_000), Math.floor((day % 10_000) / 100) - 1, day % 100)
 }
+
+const FIRST_STEP_MS = 7 * 86_400_000
+
+/** A period in parts, the latest first, each twice as long as the one after it: for who looks for the latest of something, which is mostly near its end. */
+export function* backwards({ fromMs, toMs }: Period): Generator<Period> {
+  let lengthMs = FIRST_STEP_MS
+  for (let end = toMs; end > fromMs; lengthMs *= 2) {
+    const start = Math.max(fromMs, end - lengthMs)
+    yield { fromMs: start, toMs: end }
+    end = start
+  }
+}

@@ -2,12 +2,15 @@ import { sql } from '../ledger/fragment.ts'
 import { readRows } from '../ledger/snapshot.ts'
 import { compileBase } from '../plan/compile.ts'
 import { scopeOf, type ScopeWords } from '../plan/scope-of.ts'
+import { backwards, type Period } from '../query/period.ts'
 
 /** Which of the values that a user had counts. */
 export interface WhichValue {
   readonly which: 'first' | 'latest'
   /** Only what was said before. */
   readonly beforeMs: number
+  /** Whose values are wanted, where not everybody's; others may be told too. The latest of few are found without reading all calls. */
+  readonly userIds?: readonly number[]
 }
 
 /**
@@ -45,9 +48,32 @@ export async function readTraitValues(
   )
 }
 
-async function readCallValues(words: ScopeWords, name: string, { which, beforeMs }: WhichValue): Promise<Iterable<[number, string]>> {
+async function readCallValues(words: ScopeWords, name: string, choice: WhichValue): Promise<Iterable<[number, string]>> {
   if (!words.catalog.keys.has(name) && !words.catalog.keysLeftOut) return []
-  const scope = await scopeOf({ ...words, where: undefined }, { fromMs: 0, toMs: beforeMs })
+  const { which, beforeMs, userIds } = choice
+  const period = { fromMs: 0, toMs: beforeMs }
+  if (which === 'first' || userIds === undefined) return readCallValuesIn(words, name, { which, period })
+  const [first] = await words.store.all<{ ms: number | null }>('SELECT min(start_ms) AS ms FROM llm_calls')
+  const wanted = new Set(userIds)
+  const found: [number, string][] = []
+  for (const part of backwards({ ...period, fromMs: first?.ms ?? beforeMs })) {
+    if (wanted.size === 0) break
+    for (const [userId, text] of await readCallValuesIn(words, name, { which, period: part, userIds: [...wanted] })) {
+      wanted.delete(userId)
+      found.push([userId, text])
+    }
+  }
+  return found
+}
+
+interface ValuesAsked {
+  readonly which: WhichValue['which']
+  readonly period: Period
+  readonly userIds?: readonly number[]
+}
+
+async function readCallValuesIn(words: ScopeWords, name: string, { which, period, userIds }: ValuesAsked): Promise<[number, string][]> {
+  const scope = await scopeOf({ ...words, where: undefined }, period, userIds === undefined ? {} : { userIds })
   const base = compileBase({ source: 'calls', dimensions: [{ kind: 'property', key: name }], sums: [], needs: [] }, scope)
   const [value] = base?.dimensions ?? []
   if (base === undefined || value === undefined) return []

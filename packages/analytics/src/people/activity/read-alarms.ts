@@ -102,7 +102,8 @@ export async function readAlarms(frame: Frame, { tiers }: { tiers?: readonly Tie
   const { histories, dayOf, knownTo } = await readHistories(frame)
   const { fromMs, toMs } = frame.period
   const [from, to] = fromMs >= toMs ? [0, 0] : [dayOf(fromMs), Math.min(dayOf(toMs - 1) + 1, knownTo)]
-  const plans = await readUserValues(frame, tierKeys, { which: 'latest', beforeMs: frame.clock.asOfMs })
+  const active = histories.flatMap((history) => (activeDays(history, from, to).length === 0 ? [] : [Number(history.user)]))
+  const plans = await readUserValues(frame, tierKeys, { which: 'latest', beforeMs: frame.clock.asOfMs, userIds: active })
   const firstDays = new Map(histories.map(({ user, firstDay }) => [user, firstDay]))
   return [
     ...findAnomalies(histories, from, to).map(({ user, day, requests, usual, z, rule }) => ({

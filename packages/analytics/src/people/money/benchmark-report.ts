@@ -3,6 +3,8 @@ import { columnKey, type Dimension } from '../../query/dimensions.ts'
 import { scopeOf, type Frame } from '../../read/frame.ts'
 import { metricTable } from '../../query/metrics.ts'
 import { readSaid } from '../../read/read-said.ts'
+import type { FoundGroup } from '../../read/found-groups.ts'
+import { backwards } from '../../query/period.ts'
 import { readGroups } from '../../read/read-groups.ts'
 import { readFirstSeen } from '../../ledger/seen-users.ts'
 import { timeKeyOfDay } from '../../query/time-bucket.ts'
@@ -22,7 +24,7 @@ export async function tellBenchmark({ frame, everybody, property, options }: Peo
   const tierBy = property ?? tierProperty(frame)
   const tierOf =
     options['tiers'] === undefined
-      ? await readLatestValues(everybody, tierBy)
+      ? await readLatestValues(everybody, tierBy, await readUserIds(everybody))
       : new Map(
           [...(await readTiers({ ...everybody, where: undefined }, parseTiersText(options['tiers'])))].map(([userId, { name }]) => [
             userId,
@@ -100,20 +102,39 @@ function tierProperty({ catalog }: Frame): Dimension | undefined {
 }
 
 /** The value on the last call of each user that has one; empty texts are none. All history decides, as with tiers. */
-async function readLatestValues(frame: Frame, dimension: Dimension | undefined): Promise<ReadonlyMap<number, string>> {
-  if (dimension === undefined) return new Map()
-  const scope = await scopeOf({ ...frame, where: undefined }, { fromMs: 0, toMs: frame.clock.asOfMs })
+async function readLatestValues(
+  frame: Frame,
+  dimension: Dimension | undefined,
+  userIds: readonly number[],
+): Promise<ReadonlyMap<number, string>> {
+  const found = new Map<number, string>()
+  if (dimension === undefined) return found
+  const [first] = await frame.store.all<{ ms: number | null }>('SELECT min(start_ms) AS ms FROM llm_calls')
+  const { asOfMs } = frame.clock
+  for (const part of backwards({ fromMs: first?.ms ?? asOfMs, toMs: asOfMs })) {
+    const wanted = userIds.filter((userId) => !found.has(userId))
+    if (wanted.length === 0) break
+    const scope = await scopeOf({ ...frame, where: undefined }, part, { userIds: wanted })
+    const groups = await readGroups(frame.store, scope, { dimensions: [USER, dimension], metrics: ['last_call_at'] })
+    for (const [userId, value] of latestOf(groups)) found.set(userId, value)
+  }
+  return found
+}
+
+function latestOf(groups: readonly FoundGroup[]): [userId: number, value: string][] {
   const latest = new Map<number, { value: string; ms: number }>()
-  for (const { keys, labels, group } of await readGroups(frame.store, scope, {
-    dimensions: [USER, dimension],
-    metrics: ['last_call_at'],
-  })) {
+  for (const { keys, labels, group } of groups) {
     const [userId, value, ms] = [Number(keys[0]), labels[1], group.lastStartMs ?? 0]
     const known = latest.get(userId)
     if (value === null || value === undefined || value === '' || (known !== undefined && known.ms >= ms)) continue
     latest.set(userId, { value: String(value), ms })
   }
-  return new Map([...latest].map(([userId, { value }]) => [userId, value]))
+  return Array.from(latest, ([userId, { value }]) => [userId, value])
+}
+
+async function readUserIds(frame: Frame): Promise<number[]> {
+  const found = await readGroups(frame.store, await scopeOf(frame, frame.period), { dimensions: [USER], metrics: ['requests'] })
+  return found.flatMap(({ keys }) => (Number(keys[0]) === 0 ? [] : [Number(keys[0])]))
 }
 
 async function readUsers(frame: Frame, tierOf: ReadonlyMap<number, string>): Promise<BenchmarkUser[]> {
