@@ -40,6 +40,10 @@ export const reportOptions = {
     says: 'take the end of a session from its last call where the app said nothing, or leave it unknown',
     values: ['inferred', 'strict'],
   },
+  hours: {
+    says: "hours of the zone of the report, or of each user's own: trait or property timezone, where it is known",
+    values: ['report', 'user'],
+  },
   shape: { says: 'columns, or one nested object with words and rounded numbers (seed, as json)', values: ['columns', 'seed'] },
   count: { says: 'what is counted in the first week', values: ['requests', 'active_days', 'features', 'sessions', 'multi_turn'] },
   feature: { says: 'only this feature' },

@@ -56,6 +56,7 @@ function calls(): (CallWords & { fingerprint?: number })[] {
             plan: planOf(n, day - came),
             feature: features[Math.floor(random() * 3)] ?? '',
             signup_date: dateOf(came - (n % 5)),
+            timezone: n % 4 === 0 ? 'Europe/Berlin' : 'Asia/Tokyo',
             ...(n % 5 === 0 ? { preference: n % 2 === 0 ? 'speed' : 'quality' } : {}),
           },
           model: random() < 0.5 ? 'gpt-4o' : 'gpt-5',

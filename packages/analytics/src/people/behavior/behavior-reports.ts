@@ -17,6 +17,7 @@ import { readBehavior } from './read-behavior.ts'
 import { hasFingerprints, withoutFingerprints } from '../../read/read-retries.ts'
 import { readRequestsByFeature } from '../histories/read-retries.ts'
 import { readRequests } from './read-requests.ts'
+import { readOwnHours } from './read-own-hours.ts'
 import { readUsage } from './read-usage.ts'
 import { choiceOf, weeksOf } from '../../report-options.ts'
 
@@ -61,8 +62,10 @@ export async function tellSessionMetrics({ frame, options }: PeopleAsked): Promi
 }
 
 /** How users use the app: everybody of the filter, or one user. */
-export async function tellBehavior({ frame }: PeopleAsked): Promise<Told> {
-  const patterns = usagePatterns(await readUsage(frame))
+export async function tellBehavior({ frame, options }: PeopleAsked): Promise<Told> {
+  const own = choiceOf(options, 'hours') === 'user' ? await readOwnHours(frame) : undefined
+  const usage = await readUsage(frame)
+  const patterns = usagePatterns(own === undefined ? usage : { ...usage, hours: own.hours })
   const { requests } = await readRequests(frame)
   return {
     seed: { user_behavior: usagePatternsInWords(patterns) },
@@ -70,7 +73,11 @@ export async function tellBehavior({ frame }: PeopleAsked): Promise<Told> {
       requests: ['Requests', 'int', 'calls, those without a user too; the other columns are of users only'],
       user_days: ['User-days', 'int', 'days on which users called, added up over users'],
       requests_per_active_day: ['Requests/day', 'number', 'requests of users / user_days'],
-      peak_hours: ['Peak hours', 'string', 'the three local hours with most requests, in the order of the day'],
+      peak_hours: [
+        'Peak hours',
+        'string',
+        "the three local hours with most requests, in the order of the day; with --hours user of each user's own zone",
+      ],
       session_length_avg_s: ['Session avg', 's', 'mean time from the first start to the last end of sessions that are over'],
       favorite_features: ['Features', 'string', 'the three features with most requests, and at least 5 % of them'],
       preferred_models: ['Models', 'string', 'the two requested models with most requests'],
@@ -89,6 +96,8 @@ export async function tellBehavior({ frame }: PeopleAsked): Promise<Told> {
               preferred_models: patterns.preferredModels.join(', '),
             },
           ],
+    warnings:
+      own === undefined ? [] : [`hours are of the own zone of ${own.known} of ${own.users} users, of ${frame.zone.name} for the others`],
   }
 }
 
