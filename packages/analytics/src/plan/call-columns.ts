@@ -8,7 +8,7 @@ import type { Scope, Source } from './scope.ts'
 export type Share = (amount: string) => string
 
 /** What is read of a group together with its sums, or by itself. */
-export type GroupNeed = Exclude<Need, 'latency' | 'ttft' | 'outcomes' | 'retries' | 'messages' | Said>
+export type GroupNeed = Exclude<Need, 'latency' | 'ttft' | 'outcomes' | 'retries' | 'messages' | 'estimate' | Said>
 
 type TokenSum = Extract<SumName, `${string}_tokens`> | 'web_searches'
 
@@ -113,6 +113,7 @@ export function gives(source: Source, need: Need): boolean {
     need === 'outcomes' ||
     need === 'retries' ||
     need === 'messages' ||
+    need === 'estimate' ||
     need === 'feedback' ||
     need === 'nps' ||
     need === 'goals' ||

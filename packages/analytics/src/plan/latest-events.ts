@@ -22,6 +22,8 @@ const replacing: Readonly<Record<Said, { only: string; same: string }>> = {
 
 /** Two of five stars, on a scale from 0 to 10; a thumb down is 0. */
 const DISLIKED = 2.5
+/** Four of five; a thumb up is 10. */
+const LIKED = 7.5
 
 /** What the outer statements read of an event: where its user, session and properties stand, when it was, what it says. */
 const columns = [
@@ -68,6 +70,13 @@ export function dislikedAnswers(period: Scope['period']): Fragment {
   return sql`SELECT json_group_array(json_array(c.user_id, c.session_id, c.start_ms, c.target_kind, c.target)) AS rows FROM ${found} AS c
     WHERE c.satisfaction <= ${DISLIKED + 1e-9} AND c.user_id <> 0
       AND (c.target_kind IN ('call', 'response') OR c.target_kind = 'session' AND c.session_id <> 0)`
+}
+
+/** Rows `[kind of target, target, whether it was thought well of]` of the answers that people thought well or badly of in a period. */
+export function ratedAnswers(period: Scope['period']): Fragment {
+  const found = latestOf(replacing.feedback, { period }, ['target_kind', 'target'])
+  return sql`SELECT json_group_array(json_array(c.target_kind, c.target, c.satisfaction >= ${LIKED - 1e-9})) AS rows FROM ${found} AS c
+    WHERE (c.satisfaction <= ${DISLIKED + 1e-9} OR c.satisfaction >= ${LIKED - 1e-9}) AND c.target_kind IN ('call', 'response')`
 }
 
 /**

@@ -61,6 +61,27 @@ export const saidMetrics = {
     needs: ['outcomes'],
     of: (g) => ratio(g.outcomes?.known ?? 0, count('requests')(g)),
   },
+  outcome_rated_requests: {
+    label: 'Outcome rated',
+    type: 'int',
+    says: 'of the other requests, those whose answer a person rated in the period as good (at least 4 of 5) or bad (at most 2 of 5); of several, bad if any was',
+    needs: ['estimate'],
+    of: (g) => g.estimate?.rated ?? 0,
+  },
+  outcome_inferred_requests: {
+    label: 'Outcome inferred',
+    type: 'int',
+    says: 'the requests that are left: taken to have ended well where the call did and, where fingerprints tell, the user did not ask the same again',
+    needs: ['estimate'],
+    of: ({ estimate }) => (estimate === undefined ? 0 : estimate.requests - estimate.told - estimate.rated),
+  },
+  success_estimate: {
+    label: 'Success est. %',
+    type: 'rate',
+    says: 'requests that ended well as the app told, else as people rated the answer, else as inferred / requests; an estimate, of which outcome_coverage is what was told',
+    needs: ['estimate'],
+    of: ({ estimate }) => (estimate === undefined ? null : ratio(estimate.succeeded, estimate.requests)),
+  },
   payments: {
     label: 'Payments',
     type: 'int',

@@ -20,6 +20,7 @@ import { saidKinds, type Need, type Said } from '../sums/group.ts'
 import { requirements, type MetricName } from '../query/metrics.ts'
 import { readCallGroups } from './read-call-groups.ts'
 import { readClosedGroups } from './read-closed-groups.ts'
+import { noEstimate, readEstimates } from './read-estimates.ts'
 import { readOutcomes } from './read-outcomes.ts'
 import { readMessageGroups, readRetryGroups } from './read-retries.ts'
 import { readSaid } from './read-said.ts'
@@ -63,6 +64,10 @@ export async function readGroups(
   if (needs.has('messages')) {
     const messages = new Map((await readMessageGroups(store, scope, dimensions)).map((one) => [nameOf(one.keys), one.messages]))
     for (const [name, { group }] of found) group.messages = messages.get(name) ?? 0
+  }
+  if (needs.has('estimate')) {
+    const estimates = new Map((await readEstimates(store, scope, dimensions)).map((one) => [nameOf(one.keys), one.estimate]))
+    for (const [name, { group }] of found) group.estimate = estimates.get(name) ?? noEstimate
   }
   for (const kind of saidKinds) if (needs.has(kind)) await addSaid(store, scope, { kind, dimensions, found })
   return [...found.values()]
@@ -127,6 +132,7 @@ const otherNeeds: ReadonlySet<Need> = new Set<Exclude<Need, GroupNeed>>([
   'outcomes',
   'retries',
   'messages',
+  'estimate',
   ...saidKinds,
 ])
 

@@ -15,7 +15,7 @@ export interface FoundOutcomes {
 }
 
 /** How what was told in a period ended. */
-interface Told {
+export interface Told {
   /** By `trace-span`, the hash of an answer's id, and the id of a session. */
   readonly calls: ReadonlyMap<string, boolean>
   readonly answers: ReadonlyMap<number, boolean>
@@ -45,7 +45,7 @@ export async function readOutcomes(store: Store, scope: Scope, dimensions: reado
   })
 }
 
-async function readTold(store: Store, { period }: Scope): Promise<Told> {
+export async function readTold(store: Store, { period }: Scope): Promise<Told> {
   const [calls, answers, sessions] = [new Map<string, boolean>(), new Map<number, boolean>(), new Map<number, boolean>()]
   const rows = await readRows<[sessionId: number, kind: string, target: string, outcome: string]>(store, toldOutcomes(period))
   for (const [sessionId, kind, target, outcome] of rows) {
@@ -58,7 +58,7 @@ async function readTold(store: Store, { period }: Scope): Promise<Told> {
 }
 
 /** 1, 0, or NULL where nothing was told of a call; undefined where nothing was told at all. What comes first decides. */
-function outcomeSql({ calls, answers, sessions }: Told): Fragment | undefined {
+export function outcomeSql({ calls, answers, sessions }: Told): Fragment | undefined {
   const whens: Fragment[] = []
   for (const isGood of [true, false]) {
     if (calls.size === 0) break

@@ -88,7 +88,7 @@ export async function readRetryGroups(
 ): Promise<readonly FoundRetries[] | undefined> {
   const retries = await readRetries(store, scope)
   if (retries === undefined) return undefined
-  const found = await countCalls(store, scope, { dimensions, whether: isOneOf(retries), only: sql`c.user_id <> 0` })
+  const found = await countCalls(store, scope, { dimensions, whether: isOneOf(retries.keys()), only: sql`c.user_id <> 0` })
   return found.map(({ keys, all, counted }) => ({ keys, retries: { requests: all, retries: counted } }))
 }
 
@@ -101,7 +101,7 @@ export async function readMessageGroups(
   const retries = await readRetries(store, scope)
   const kinds = [...(await readKinds(store))].flatMap(([id, { operation }]) => (isMessageOperation(operation) ? [id] : []))
   const isMessage = sql`c.kind_id IN (SELECT value FROM json_each(${JSON.stringify(kinds)}))`
-  const whether = retries === undefined ? isMessage : sql`(${isMessage} AND NOT ${isOneOf(retries)})`
+  const whether = retries === undefined ? isMessage : sql`(${isMessage} AND NOT ${isOneOf(retries.keys())})`
   const found = await countCalls(store, scope, { dimensions, whether, only: raw('true') })
   return found.map(({ keys, counted }) => ({ keys, messages: counted }))
 }
@@ -109,8 +109,9 @@ export async function readMessageGroups(
 /** Of a trace id, in the id of a call. */
 const TRACE_DIGITS = 32
 
-function isOneOf(calls: Retries): Fragment {
-  const spans = JSON.stringify([...calls.keys()].map((id) => [id.slice(0, TRACE_DIGITS), id.slice(TRACE_DIGITS)]))
+/** Whether a call, alias `c`, is one of some, by their ids: the hex of trace and span. */
+export function isOneOf(ids: Iterable<string>): Fragment {
+  const spans = JSON.stringify([...ids].map((id) => [id.slice(0, TRACE_DIGITS), id.slice(TRACE_DIGITS)]))
   return sql`(c.span_id, c.trace_id) IN (SELECT unhex(value->>1), unhex(value->>0) FROM json_each(${spans}))`
 }
 

@@ -46,6 +46,7 @@ export type Need =
   | 'outcomes'
   | 'retries'
   | 'messages'
+  | 'estimate'
   | Said
 
 /** What is known of a group of calls; what no metric asked for is left out. */
@@ -77,6 +78,8 @@ export interface Group {
   readonly outcomes?: { readonly known: number; readonly succeeded: number }
   /** Requests of users, and those of them that ask something once more; undefined where nothing in the ledger says so. */
   readonly retries?: { readonly requests: number; readonly retries: number }
+  /** How all requests ended: as was told, else as they were rated, else as the calls themselves look. */
+  readonly estimate?: { readonly requests: number; readonly told: number; readonly rated: number; readonly succeeded: number }
   /** Requests that a user's message stands behind. */
   readonly messages?: number
   readonly saved?: Saved

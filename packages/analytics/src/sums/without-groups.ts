@@ -42,6 +42,20 @@ export function withoutGroups(whole: Group, parts: readonly Group[]): Group {
             (a, b) => ({ known: a.known - b.known, succeeded: a.succeeded - b.succeeded }),
           ),
         }),
+    ...(whole.estimate === undefined
+      ? {}
+      : {
+          estimate: amountsLeft(
+            whole.estimate,
+            parts.map(({ estimate }) => estimate),
+            (a, b) => ({
+              requests: a.requests - b.requests,
+              told: a.told - b.told,
+              rated: a.rated - b.rated,
+              succeeded: a.succeeded - b.succeeded,
+            }),
+          ),
+        }),
     ...(whole.messages === undefined ? {} : { messages: parts.reduce((rest, { messages = 0 }) => rest - messages, whole.messages) }),
     ...(whole.retries === undefined
       ? {}
