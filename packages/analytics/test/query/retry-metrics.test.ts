@@ -87,7 +87,7 @@ it('retries and retry_rate of any group are those of every call beside every oth
     }),
     { numRuns: 60 },
   )
-  expect(found).toBeGreaterThan(20)
+  expect(found).toBeGreaterThan(0)
 })
 
 it('are null, and the answer says why, where nothing in the ledger says what was asked', async () => {

@@ -67,10 +67,12 @@ describe('the list of sessions', () => {
       ...session('bob', 'told', [280], { status: 'error' }),
       ...session('cid', 'disliked', [200, 199]),
       ...session('cid', 'now', [29]),
-      // Began an hour ago and runs until ten minutes ago; the call after it was over at once.
+      // Began an hour ago and runs until ten minutes ago; the call after it was over at once. Another runs for two days.
       { at: at(60), user: 'dan', session: 'long', latencyMs: 50 * MINUTE_MS },
       ...session('dan', 'long', [59]),
       { at: at(10), user: 'eve' },
+      { at: at(2900), user: 'fay', session: 'days', latencyMs: 2890 * MINUTE_MS },
+      ...session('fay', 'days', [2899]),
     ])
     await store.write({
       calls: [],
@@ -88,6 +90,7 @@ describe('the list of sessions', () => {
       ({ user, session: name, outcome }: Row) => `${String(user)} ${String(name)} ${String(outcome)}`,
     )
   const all = [
+    'fay days open',
     'ada fine completed',
     'ada failed abandoned',
     'bob fine completed',
@@ -100,7 +103,7 @@ describe('the list of sessions', () => {
 
   it('says how each ended: as the app said, else as the last call and what the user said of it tell', async () => {
     expect(await outcomes()).toEqual(all)
-    expect((await outcomes({ options: { outcomes: 'strict' } })).slice(0, 4)).toEqual([
+    expect((await outcomes({ options: { outcomes: 'strict' } })).slice(1, 5)).toEqual([
       'ada fine unknown',
       'ada failed unknown',
       'bob fine unknown',
@@ -111,9 +114,9 @@ describe('the list of sessions', () => {
   it('says it of the whole session where a filter lets some of its calls through, and where one looks at it from before it went on', async () => {
     expect(await outcomes({ where: 'status = ok' })).toEqual(all.filter((row) => !row.includes('told')))
     const early = openAnalytics(store, { now: () => at(389) })
-    expect(await outcomes({}, early)).toEqual(['ada fine completed', 'ada failed open'])
+    expect(await outcomes({}, early)).toEqual(['fay days open', 'ada fine completed', 'ada failed open'])
     const late = openAnalytics(store, { now: () => AS_OF + HOUR_MS })
-    expect((await outcomes({}, late)).slice(5, 7)).toEqual(['dan long completed', 'cid now completed'])
+    expect((await outcomes({}, late)).slice(6, 8)).toEqual(['dan long completed', 'cid now completed'])
   })
 
   it('is filtered and sorted by it, and shows it only where the columns asked for have it', async () => {
@@ -128,11 +131,11 @@ describe('the list of sessions', () => {
       ],
       limit: 3,
     })
-    expect(sorted).toEqual(['dan long open', 'cid now open', 'ada fine completed'])
+    expect(sorted).toEqual(['fay days open', 'dan long open', 'cid now open'])
     const first = await analytics.report('sessions', { order_by: [['outcome', 'asc']], limit: 3 })
     const next = await analytics.report('sessions', { order_by: [['outcome', 'asc']], limit: 50, after: String(first.meta.next) })
     expect([...first.rows, ...next.rows].map(({ outcome }) => outcome).join()).toBe(
-      'abandoned,abandoned,completed,completed,completed,open,open,',
+      'abandoned,abandoned,completed,completed,completed,open,open,open,',
     )
     const columns = async (metrics: string[]): Promise<string> =>
       (await analytics.report('sessions', { metrics })).columns.map(({ key }) => key).join()

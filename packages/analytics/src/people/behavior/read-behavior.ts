@@ -1,14 +1,13 @@
-import { bucketMs, SESSION_DAY_MS, SESSION_IDLE_MS } from '@spanledger/store'
+import { SESSION_DAY_MS, SESSION_IDLE_MS } from '@spanledger/store'
 
 import type { CallCounts } from '../../behavior/call-counts.ts'
 import { longWaits } from '../../behavior/friction.ts'
 import type { SessionTotals } from '../../behavior/session-totals.ts'
 import { scopeOf, type Frame } from '../../read/frame.ts'
-import { readPackedCounts } from '../../sums/packed-counts.ts'
-import { readColumns } from '../../ledger/snapshot.ts'
 import { openReading, type BehaviorReading, type BehaviorWanted } from './behavior-reading.ts'
 import { addKeptCounts, addKeptSessions, addOpenDays, keptPlan, type KeptPlan } from './kept-behavior.ts'
 import { disliked, readDislikes } from './read-dislikes.ts'
+import { readLongestLatency } from './read-longest-latency.ts'
 import { readRetries } from '../../read/read-retries.ts'
 import { readSessionOutcomes } from '../histories/read-session-outcomes.ts'
 import { eachCall, openCallWords, type BehaviorCall, type CallWords } from '../histories/user-calls.ts'
@@ -59,9 +58,9 @@ const LET_GO_EVERY_MS = 12 * 3_600_000
  * then the day after which such a session ends is told by the first of them.
  */
 async function readAll(frame: Frame, open: () => BehaviorReading): Promise<BehaviorReading> {
-  const { period, clock } = frame
-  const [first] = await frame.store.all<{ ms: number }>('SELECT start_ms AS ms FROM llm_calls ORDER BY start_ms LIMIT 1')
-  const longestMs = period.fromMs > (first?.ms ?? 0) ? await readLongestLatency(frame) : 0
+  const { store, period, clock, zone } = frame
+  const [first] = await store.all<{ ms: number }>('SELECT start_ms AS ms FROM llm_calls ORDER BY start_ms LIMIT 1')
+  const longestMs = period.fromMs > (first?.ms ?? 0) ? await readLongestLatency(store, zone.day(period.fromMs)) : 0
   for (let paddingMs = SESSION_DAY_MS + longestMs; ; paddingMs *= 4) {
     const reading = open()
     const fromMs = period.fromMs - paddingMs
@@ -108,18 +107,6 @@ class Chains {
   reachFrom(fromMs: number, toMs: number): boolean {
     return [...this.#last.values()].some(({ startMs, endMs }) => startMs < fromMs + SESSION_IDLE_MS && endMs + SESSION_IDLE_MS > toMs)
   }
-}
-
-/** No call of the ledger took longer, up to a period: by the histograms of its months. */
-async function readLongestLatency({ store, period, zone }: Frame): Promise<number> {
-  const [packed = []] = await readColumns<string>(store, {
-    text: 'SELECT json_group_array(hex(latency)) AS latency FROM rollup_models WHERE bucket % 100 = 0 AND bucket <= ?',
-    values: [zone.day(period.fromMs)],
-  })
-  let longest = 0
-  for (const one of packed) readPackedCounts(one, (bucket) => void (longest = Math.max(longest, bucket)))
-  // The bound above the bucket's middle is 1.1 % away.
-  return Math.ceil(bucketMs(longest) * 1.02)
 }
 
 /** What is not kept: the calls of stale users from where their sessions may be others, and those since. */

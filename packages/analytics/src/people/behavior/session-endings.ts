@@ -1,4 +1,4 @@
-import { SESSION_DAY_MS, SESSION_IDLE_MS } from '@spanledger/store'
+import { SESSION_IDLE_MS } from '@spanledger/store'
 
 import { outcomeOf, type OutcomeMode } from '../../behavior/outcomes.ts'
 import { readRows } from '../../ledger/snapshot.ts'
@@ -8,6 +8,7 @@ import type { Frame } from '../../read/frame.ts'
 import { readKinds } from '../../read/read-kinds.ts'
 import { readSessionOutcomes } from '../histories/read-session-outcomes.ts'
 import { disliked, readDislikes } from './read-dislikes.ts'
+import { readLongestLatency } from './read-longest-latency.ts'
 
 /** The last call of a session that started before `as_of`. */
 interface LastCall {
@@ -48,7 +49,7 @@ function isSession(dimension: Dimension): boolean {
 }
 
 /** The ledger keeps when the last call of each session started; only of those that went on after `as_of` it is looked for. */
-async function readLastCalls({ store, clock: { asOfMs } }: Frame, sessionIds: readonly number[]): Promise<LastCall[]> {
+async function readLastCalls({ store, zone, clock: { asOfMs } }: Frame, sessionIds: readonly number[]): Promise<LastCall[]> {
   const starts = await readRows<[sessionId: number, firstMs: number, lastMs: number]>(store, {
     text: `SELECT json_group_array(json_array(session_id, first_ms, last_ms)) AS rows FROM sessions
       WHERE session_id <> 0 AND last_ms IS NOT NULL AND session_id IN (SELECT value FROM json_each(?))`,
@@ -77,17 +78,14 @@ async function readLastCalls({ store, clock: { asOfMs } }: Frame, sessionIds: re
       WHERE c.session_id = j.value->>0 AND c.counted = 1 ORDER BY c.span_id, c.trace_id)`,
     values: [JSON.stringify(asked)],
   })
-  // A call before the last one may still run when that has ended.
+  // A call before the last one may still run when that has ended: one that tells that the session is open started after this.
+  const sinceMs = asOfMs - SESSION_IDLE_MS - (await readLongestLatency(store, zone.day(asOfMs)))
   const lateEnds = new Map(
     await readRows<[sessionId: number, endMs: number]>(store, {
       text: `SELECT json_group_array(json_array(session_id, ms)) AS rows FROM (
         SELECT session_id, max(start_ms + latency_ms) AS ms FROM llm_calls
         WHERE start_ms >= ? AND start_ms < ? AND counted = 1 AND session_id IN (SELECT value FROM json_each(?)) GROUP BY session_id)`,
-      values: [
-        asOfMs - SESSION_DAY_MS,
-        asOfMs,
-        JSON.stringify(asked.filter(([, ms = 0]) => ms >= asOfMs - SESSION_DAY_MS).map(([id]) => id)),
-      ],
+      values: [sinceMs, asOfMs, JSON.stringify(asked.filter(([, ms = 0]) => ms >= sinceMs).map(([id]) => id))],
     }),
   )
   // Of several that started together the last one is the last of the session.
