@@ -15,11 +15,14 @@ export function findRetries<Call extends AskedCall>(calls: readonly Call[]): Rea
   const asked = calls.filter(({ fingerprint, autoRetry }) => fingerprint !== undefined && autoRetry !== 'itself')
   for (const same of groupBy(asked, ({ user, fingerprint, feature }) => JSON.stringify([user, fingerprint, feature])).values()) {
     const ordered = inOrder(same)
+    // The latest end up to each: before one that is too long ago there is none that is not.
+    const latestEnds: number[] = []
+    for (const { endMs } of ordered) latestEnds.push(Math.max(endMs, latestEnds.at(-1) ?? endMs))
     for (const [n, call] of ordered.entries()) {
       let latest: Call | undefined
       for (let before = n - 1; before >= 0; before--) {
         const earlier = ordered[before]
-        if (earlier === undefined) break
+        if (earlier === undefined || call.startMs - (latestEnds[before] ?? 0) > RETRY_WITHIN_MS) break
         const gapMs = call.startMs - earlier.endMs
         if (gapMs < 0 || gapMs > RETRY_WITHIN_MS || !mayBeOneSession(call, earlier)) continue
         if (latest === undefined || earlier.endMs > latest.endMs) latest = earlier

@@ -18,6 +18,7 @@ import { readGroups } from './read-groups.ts'
 import { readMemberships } from './read-memberships.ts'
 import { lookUpDone } from './users-who-did.ts'
 import type { UserSegments } from '../segments/read-segments.ts'
+import { ruleWarnings } from '../segments/segment-rules.ts'
 import { firstStartsOf, readFirstSeen } from '../ledger/seen-users.ts'
 import { namedDimensions, scopeOf } from '../plan/scope-of.ts'
 import type { Scope } from '../plan/scope.ts'
@@ -218,7 +219,10 @@ async function warningsOf(frame: Frame, total: Group): Promise<string[]> {
       warnings.push('users are in the row of each of their segments: rows come to more than the totals')
     if (dimension.kind === 'property') warnings.push(...(await listWarnings(frame, dimension.key)))
   }
-  for (const name of frame.where === undefined ? [] : namesIn(frame.where)) warnings.push(...unknownInFilter(name, frame.catalog))
+  const named = frame.where === undefined ? [] : namesIn(frame.where)
+  for (const name of named) warnings.push(...unknownInFilter(name, frame.catalog))
+  if (frame.dimensions.some(({ kind }) => kind === 'segment') || named.some((name) => name.toLowerCase() === 'segment'))
+    warnings.push(...ruleWarnings((frame.clock.segmentation ?? automaticOnly).rules))
   warnings.push(...(await experimentWarnings(frame)))
   const [dropped] = await frame.store.all<{ count: number }>("SELECT count FROM counters WHERE name = 'attributes_dropped'")
   if (dropped !== undefined)

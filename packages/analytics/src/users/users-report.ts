@@ -21,6 +21,7 @@ import { passingUsers, rankUsers, readingFor } from './rank-users.ts'
 import type { ReportQuery } from '../report-params.ts'
 import { metricWarnings } from '../run-query.ts'
 import type { Scope } from '../plan/scope.ts'
+import { ruleWarnings } from '../segments/segment-rules.ts'
 import { onSnapshot } from '../ledger/snapshot.ts'
 import { userColumns, type UserColumn } from './user-columns.ts'
 import {
@@ -106,7 +107,12 @@ export async function usersReport(store: Store, clock: Clock, query: ReportQuery
       page.before === undefined ? undefined : await readTotals(frame, { ...page.before.scope, userIds: selected.userIds }, metrics)
     return buildAnswer({
       asked,
-      meta: await metaOf(frame, selected, { total, rows: page.passing.length, next, warnings: metricWarnings(plan.chosen, total) }),
+      meta: await metaOf(frame, selected, {
+        total,
+        rows: page.passing.length,
+        next,
+        warnings: [...metricWarnings(plan.chosen, total), ...rulesOf(frame, plan)],
+      }),
       columns: plan.columns,
       rows: listed.map(({ row }) => row),
       totals: summaryCells({ total, totalBefore, metrics }),
@@ -233,6 +239,10 @@ async function readPayers(frame: Frame, scope: Scope, { metrics }: Plan): Promis
   if (!requirements(metrics).needs.has('revenue')) return []
   const said = await readSaid(frame.store, scope, { kind: 'revenue', dimensions: frame.dimensions })
   return (said?.groups ?? []).map(({ keys }) => Number(keys[0] ?? 0))
+}
+
+function rulesOf({ clock }: Frame, { chosen }: Plan): string[] {
+  return chosen.includes('segment') && clock.segmentation !== undefined ? ruleWarnings(clock.segmentation.rules) : []
 }
 
 /** Whoever needs the segments awaits them, and meets the failure there. */

@@ -192,6 +192,17 @@ describe('what automatic segments are decided by, over random calls', () => {
       expect(await warningsOf({ power: 'cost', new: 'sign_up' }, report)).toContain('segments go by: power by cost, new by sign_up')
       expect((await warningsOf({ few: { having: 'requests < 9' } }, report)).filter((one) => one.includes('go by'))).toEqual([])
     }
+    const analytics = openAnalytics(store, { now: () => AS_OF, segments: { power: 'cost' } })
+    const told = 'segments go by: power by cost'
+    const asked = [
+      await analytics.report('segments', { options: { history: 'users' } }),
+      await analytics.report('segments', { options: { history: 'moves' } }),
+      await analytics.report('users'),
+      await analytics.report('models', { where: 'segment = power' }),
+      await analytics.query({ metrics: ['requests'], by: ['segment'] }),
+    ]
+    for (const { meta } of asked) expect(meta.warnings.filter((one) => one.includes('go by'))).toEqual([told])
+    expect((await analytics.report('users', { metrics: ['requests'] })).meta.warnings).not.toContain(told)
   })
 })
 

@@ -145,8 +145,12 @@ async function readAskedDays(frame: Frame): Promise<AskedDay[]> {
 /** Days on which users used much of a monthly limit; read only where anything has limits. */
 async function readSpendingFast(frame: Frame, tiers: readonly Tier[] | undefined): Promise<BrokenRule[]> {
   const tierOfUser = await readTiersOfUsers({ ...frame, where: undefined }, tiers)
-  if (tierOfUser.size === 0) return []
-  const groups = await readGroups(frame.store, await scopeOf(frame, frame.period), {
+  const limited = [...tierOfUser].flatMap(([userId, { requests, tokens, costNanoUsd }]) =>
+    requests === null && tokens === null && costNanoUsd === null ? [] : [userId],
+  )
+  if (limited.length === 0) return []
+  const scope = await scopeOf(frame, frame.period, { userIds: limited })
+  const groups = await readGroups(frame.store, scope, {
     dimensions: [
       { kind: 'column', name: 'user' },
       { kind: 'time', step: 'day' },

@@ -1,6 +1,7 @@
 import { automaticOnly } from '../../segments/custom-segments.ts'
 import { scopeOf, type Frame } from '../../read/frame.ts'
 import type { Memberships } from '../../segments/memberships.ts'
+import { ruleWarnings } from '../../segments/segment-rules.ts'
 import { QueryError } from '../../query/query-error.ts'
 import { readGroups } from '../../read/read-groups.ts'
 import { readMembershipHistory } from '../../read/read-membership-history.ts'
@@ -51,6 +52,7 @@ export async function tellSegmentHistory({ frame, interval = 'day' }: PeopleAske
         complete,
       }))
     }),
+    warnings: rulesTold(frame),
   }
 }
 
@@ -75,7 +77,12 @@ export async function tellSegmentMoves({ frame, interval }: PeopleAsked): Promis
         isSplit ? { period: label, from, to, users, share } : { from, to, users, share },
       )
     }),
+    warnings: rulesTold(frame),
   }
+}
+
+function rulesTold({ clock }: Frame): string[] {
+  return ruleWarnings((clock.segmentation ?? automaticOnly).rules)
 }
 
 /** Where users were when each span began, and last at the end of the last: a span begins where the one before ends. */
