@@ -94,7 +94,7 @@ export interface UsedDay {
 }
 
 /** Days on which a user used much of a monthly limit, of whichever most: however few the calls are, the month will not last. */
-export function spendingFast(days: readonly UsedDay[], tierOf: (user: string) => Limits | undefined): BrokenRule[] {
+export function limitVelocity(days: readonly UsedDay[], tierOf: (user: string) => Limits | undefined): BrokenRule[] {
   return days.flatMap(({ user, day, requests, tokens, costNanoUsd }): BrokenRule[] => {
     const limits = tierOf(user)
     if (limits === undefined) return []

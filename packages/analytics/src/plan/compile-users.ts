@@ -74,9 +74,9 @@ const callId = 'hex(c.trace_id) || hex(c.span_id)'
 
 /**
  * One row of JSON lists: the calls of users of which it can be told whether they ask something once more: those with a fingerprint, those
- * of which the app says so, and what these repeat.
+ * of which the app says so, and what these repeat. `only`: some of them.
  */
-export function compileAskedCalls(scope: Scope): Fragment {
+export function compileAskedCalls(scope: Scope, only?: Fragment): Fragment {
   const base = compileBase({ source: 'calls', dimensions: [{ kind: 'property', key: 'feature' }], sums: [], needs: [] }, scope)
   // The calls know every dimension and filter.
   if (base === undefined) throw new Error('The calls cannot answer this reading.')
@@ -86,7 +86,7 @@ export function compileAskedCalls(scope: Scope): Fragment {
   return sql`SELECT ${raw(columns.map((name) => `json_group_array(${name}) AS ${name}`).join(', '))} FROM (
     SELECT c.user_id, c.session_id, c.start_ms, c.latency_ms, c.kind_id, c.fingerprint, ${raw(callId)} AS id, ${raw(retryOf)} AS retry_of,
       ${join(base.keys, ', ')} ${base.from} AND c.user_id <> 0 AND (c.fingerprint IS NOT NULL OR ${raw(retryOf)} IS NOT NULL
-        OR (c.span_id, c.trace_id) IN (SELECT of_span_id, of_trace_id FROM retried_calls)))`
+        OR (c.span_id, c.trace_id) IN (SELECT of_span_id, of_trace_id FROM retried_calls)) AND ${only ?? raw('true')})`
 }
 
 /** One JSON text of rows `[key, feature, requests, those with a fingerprint, those that programs tried again]` of users' calls. */

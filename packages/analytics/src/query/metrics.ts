@@ -198,7 +198,7 @@ const metrics = {
     type: 'int',
     says: 'requests that a message of a user stands behind: chat, text_completion and generate_content that are no retries',
     needs: ['messages'],
-    of: ({ messages }) => messages ?? null,
+    of: ({ messages }) => messages ?? 0,
   },
   retries: {
     label: 'Retries',

@@ -16,7 +16,9 @@ export function amountCells(metrics: readonly MetricName[], group: Group): Map<s
 
 /** What `*_previous` and `*_change` hold; a group that was not there before made no calls, cost nothing. */
 export function comparison(metrics: readonly MetricName[], row: RawRow, previous: RawRow | undefined): [string, Amount | string][] {
-  const before = previous ?? amountCells(metrics, { sums: new Map(), costNanoUsd: 0n })
+  const areRetriesTold = (row.get('retries') ?? null) !== null
+  const nothing: Group = { sums: new Map(), costNanoUsd: 0n, ...(areRetriesTold ? { retries: { requests: 0, retries: 0 } } : {}) }
+  const before = previous ?? amountCells(metrics, nothing)
   return metrics.flatMap((name): [string, Amount | string][] => [
     [`${name}_previous`, before.get(name) ?? null],
     [`${name}_change`, change(row.get(name) ?? null, before.get(name) ?? null)],

@@ -224,10 +224,12 @@ async function havingTest(segment: CustomSegment, groupsOf: GroupReader): Promis
   if (having === undefined && match === 'latest') return () => true
   const groups = await groupsOf(segment)
   const columns = metricsOf(segment).map(metricColumn)
+  const areRetriesTold = [...groups.values()].some(({ retries }) => retries !== undefined)
+  const none: Group = areRetriesTold ? { ...noCalls, retries: { requests: 0, retries: 0 } } : noCalls
   return (userId) => {
     const group = groups.get(userId)
     if (match === 'any' && (group?.sums.get('requests') ?? 0) === 0) return false
-    const cell = (name: string) => (isMetric(name) ? metricTable[name].of(group ?? noCalls) : null)
+    const cell = (name: string) => (isMetric(name) ? metricTable[name].of(group ?? none) : null)
     return having === undefined || rowPasses(having, cell, columns)
   }
 }

@@ -199,6 +199,11 @@ export async function metaOf(
   }
 }
 
+/** What a reader of segments should know of what decides them. */
+export function rulesTold({ clock }: Pick<Frame, 'clock'>): string[] {
+  return ruleWarnings((clock.segmentation ?? automaticOnly).rules)
+}
+
 /** What a reader of the numbers should know. */
 async function warningsOf(frame: Frame, total: Group): Promise<string[]> {
   const requests = total.sums.get('requests') ?? 0
@@ -222,7 +227,7 @@ async function warningsOf(frame: Frame, total: Group): Promise<string[]> {
   const named = frame.where === undefined ? [] : namesIn(frame.where)
   for (const name of named) warnings.push(...unknownInFilter(name, frame.catalog))
   if (frame.dimensions.some(({ kind }) => kind === 'segment') || named.some((name) => name.toLowerCase() === 'segment'))
-    warnings.push(...ruleWarnings((frame.clock.segmentation ?? automaticOnly).rules))
+    warnings.push(...rulesTold(frame))
   warnings.push(...(await experimentWarnings(frame)))
   const [dropped] = await frame.store.all<{ count: number }>("SELECT count FROM counters WHERE name = 'attributes_dropped'")
   if (dropped !== undefined)

@@ -6,6 +6,7 @@ import { compileBase } from '../plan/compile.ts'
 import { compileAskedCalls } from '../plan/compile-users.ts'
 import type { Key, Scope } from '../plan/scope.ts'
 import type { Dimension } from '../query/dimensions.ts'
+import { backwards } from '../query/period.ts'
 import type { Group } from '../sums/group.ts'
 import type { AskedCall } from './asked-call.ts'
 import { findRetries } from './find-retries.ts'
@@ -28,7 +29,7 @@ export async function hasFingerprints({ store }: { readonly store: Store }): Pro
 
 /**
  * The retries among the calls of a scope's period, whatever else it is restricted to; what they repeat may have begun up to a day
- * before it. Reads the calls with fingerprints into memory. @returns undefined where nothing in the ledger says what is asked again
+ * before it, or, where the app says what they repeat, at any time. Reads the calls with fingerprints into memory. @returns undefined where nothing in the ledger says what is asked again
  */
 export async function readRetries(store: Store, scope: Scope): Promise<Retries | undefined> {
   if (!(await hasFingerprints({ store }))) return undefined
@@ -45,14 +46,33 @@ export async function readRetries(store: Store, scope: Scope): Promise<Retries |
     attribution: undefined,
     lists: new Map(),
   }
-  return findRetries(await readAsked(store, everybody))
+  const asked = await readAsked(store, everybody)
+  return findRetries([...asked, ...(await readEarlier(store, everybody, asked))])
+}
+
+/** What the app says that calls repeat, of what began before the time that is looked at: seldom anything, and then from its end backwards. */
+async function readEarlier(store: Store, everybody: Scope, asked: readonly AskedCall[]): Promise<AskedCall[]> {
+  const known = new Set(asked.map(({ id }) => id))
+  const wanted = new Set(asked.flatMap(({ retryOf }) => (retryOf === undefined || known.has(retryOf) ? [] : [retryOf])))
+  const found: AskedCall[] = []
+  if (wanted.size === 0) return found
+  const [first] = await store.all<{ ms: number | null }>('SELECT min(start_ms) AS ms FROM llm_calls')
+  const toMs = everybody.period.fromMs
+  for (const period of backwards({ fromMs: first?.ms ?? toMs, toMs })) {
+    if (wanted.size === 0) break
+    for (const call of await readAsked(store, { ...everybody, period }, isOneOf(wanted))) {
+      wanted.delete(call.id)
+      found.push(call)
+    }
+  }
+  return found
 }
 
 /** The calls of a scope of which can be told whether they ask something once more, and those that they may repeat. */
-export async function readAsked(store: Store, scope: Scope): Promise<AskedCall[]> {
+export async function readAsked(store: Store, scope: Scope, only?: Fragment): Promise<AskedCall[]> {
   const kinds = await readKinds(store)
   const [users = [], sessions = [], starts = [], latencies = [], kindIds = [], fingerprints = [], ids = [], retryOf = [], features = []] =
-    await readColumns<number | string | null>(store, compileAskedCalls(scope))
+    await readColumns<number | string | null>(store, compileAskedCalls(scope, only))
   return users.map((user, n): AskedCall => {
     const startMs = Number(starts[n])
     const { operation = '', status = 'ok', errorClass, autoRetry } = kinds.get(Number(kindIds[n])) ?? {}

@@ -25,6 +25,8 @@ export interface UserRow {
 /** How many users are filled at a time from rollups, and from the calls, which are all read each time. */
 const FILL_STEP = 2000
 const FILL_STEP_FROM_CALLS = 100_000
+/** Columns that are told of some users from the calls of all. */
+const ofAllCalls: ReadonlySet<string> = new Set(['anomalies', 'retries', 'retry_rate', 'messages', 'success_estimate'])
 
 /** Reads all columns of the users at some positions. */
 export async function readUserRows(
@@ -38,7 +40,8 @@ export async function readUserRows(
   )
   const metrics = ['requests', 'cost_usd', ...chosen].filter(isMetric)
   const rows: UserRow[] = []
-  const stepLength = scope.buckets !== undefined && isOfWholeUsers(scope) ? FILL_STEP : FILL_STEP_FROM_CALLS
+  const readsAllCalls = chosen.some((name) => ofAllCalls.has(name)) || scope.buckets === undefined || !isOfWholeUsers(scope)
+  const stepLength = readsAllCalls ? FILL_STEP_FROM_CALLS : FILL_STEP
   for (let at = 0; at < positions.length; at += stepLength) {
     const step = positions.slice(at, at + stepLength)
     const userIds = step.map((n) => population.ids[n] ?? 0)

@@ -4,7 +4,7 @@ import { buildAnswer, type Answer, type Asked, type DefinedColumn, type RawRow }
 import { checkComparable } from '../read/compare-previous.ts'
 import { columnDimensions, NONE } from '../query/dimensions.ts'
 import { sql } from '../ledger/fragment.ts'
-import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame } from '../read/frame.ts'
+import { metaOf, openFrame, readTotals, rulesTold, scopeOf, type Clock, type Frame } from '../read/frame.ts'
 import { checkHaving, havingColumns, rowPasses } from '../query/having.ts'
 import { keptId } from '../ledger/kept-id.ts'
 import type { Group } from '../sums/group.ts'
@@ -21,7 +21,6 @@ import { passingUsers, rankUsers, readingFor } from './rank-users.ts'
 import type { ReportQuery } from '../report-params.ts'
 import { metricWarnings } from '../run-query.ts'
 import type { Scope } from '../plan/scope.ts'
-import { ruleWarnings } from '../segments/segment-rules.ts'
 import { onSnapshot } from '../ledger/snapshot.ts'
 import { userColumns, type UserColumn } from './user-columns.ts'
 import {
@@ -111,7 +110,7 @@ export async function usersReport(store: Store, clock: Clock, query: ReportQuery
         total,
         rows: page.passing.length,
         next,
-        warnings: [...metricWarnings(plan.chosen, total), ...rulesOf(frame, plan)],
+        warnings: [...metricWarnings(plan.chosen, total), ...(plan.chosen.includes('segment') ? rulesTold(frame) : [])],
       }),
       columns: plan.columns,
       rows: listed.map(({ row }) => row),
@@ -239,10 +238,6 @@ async function readPayers(frame: Frame, scope: Scope, { metrics }: Plan): Promis
   if (!requirements(metrics).needs.has('revenue')) return []
   const said = await readSaid(frame.store, scope, { kind: 'revenue', dimensions: frame.dimensions })
   return (said?.groups ?? []).map(({ keys }) => Number(keys[0] ?? 0))
-}
-
-function rulesOf({ clock }: Frame, { chosen }: Plan): string[] {
-  return chosen.includes('segment') && clock.segmentation !== undefined ? ruleWarnings(clock.segmentation.rules) : []
 }
 
 /** Whoever needs the segments awaits them, and meets the failure there. */

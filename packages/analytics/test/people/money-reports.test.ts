@@ -228,7 +228,7 @@ describe('anomalies of how much, and from where', () => {
 
   it('tell of users whose calls come from many addresses on one local day', async () => {
     const from = (user: string, addresses: number, calls = 60): CallWords[] =>
-      Array.from({ length: calls }, (_, n) => ({ at: at + n * 60_000, user, properties: { ip_hash: `a${n % addresses}` } }))
+      Array.from({ length: calls }, (_, n) => ({ at: at + n * 60_000, user, properties: { ip_hash: n === 0 ? '' : `a${n % addresses}` } }))
     // On two days half as many each.
     const spread = from('traveller', 18).map((call, n): CallWords => Object.assign(call, { at: Number(call.at) - (n % 2) * DAY }))
     const { store, analytics } = await open([...from('shared', 10), ...from('own', 9), ...from('rare', 30, 49), ...spread])

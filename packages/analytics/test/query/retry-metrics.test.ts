@@ -102,3 +102,26 @@ it('are null, and the answer says why, where nothing in the ledger says what was
   expect((await analytics.report('users')).meta.warnings.join()).not.toContain('repeated')
   await store.close()
 })
+
+it('what the app says is asked again counts whenever that began, and nothing is known to be 0 where calls are missing', async () => {
+  const first = callOf({ at: AS_OF - 6 * DAY_MS, user: 'ada' })
+  const again = Object.assign(callOf({ at: AS_OF - 3 * DAY_MS, user: 'ada' }), {
+    retryOf: `${first.traceId}-${first.spanId}`,
+  })
+  const store = await ledgerOf([{ at: AS_OF - 6 * DAY_MS, user: 'bob' }])
+  await store.write({ calls: [first, again] })
+  const segments = { calm: { having: 'retries < 1', last: '4d' } }
+  const analytics = openAnalytics(store, { now: () => AS_OF, segments })
+  for (const period of [{ last: '30d' }, { since: '2026-04-12', until: '2026-04-12' }, { last: '4d' }]) {
+    const { totals } = await analytics.query({ metrics: ['retries'], ...period })
+    expect([period, totals]).toEqual([period, { retries: 1 }])
+    expect((await analytics.report('retries', period)).totals).toMatchObject({ retries: 1 })
+  }
+  const members = (await analytics.report('segment_members')).rows
+  expect(Object.fromEntries(members.map((row) => [row['user'], row['custom_segments']]))).toEqual({ ada: null, bob: 'calm' })
+  const { rows } = await analytics.report('users', { metrics: ['requests', 'retries'], last: '4d', compare: 'previous' })
+  expect(rows).toMatchObject([{ user: 'ada', retries: 1, retries_previous: 0, requests_previous: 1 }])
+  const since = await analytics.report('users', { metrics: ['requests', 'retries'], last: '2d', compare: 'previous' })
+  expect(since.rows).toEqual([])
+  await store.close()
+})

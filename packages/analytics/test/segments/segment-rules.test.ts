@@ -198,6 +198,8 @@ describe('what automatic segments are decided by, over random calls', () => {
       await analytics.report('segments', { options: { history: 'users' } }),
       await analytics.report('segments', { options: { history: 'moves' } }),
       await analytics.report('users'),
+      await analytics.report('lifecycle'),
+      await analytics.report('friction'),
       await analytics.report('models', { where: 'segment = power' }),
       await analytics.query({ metrics: ['requests'], by: ['segment'] }),
     ]

@@ -4,12 +4,12 @@ import {
   drifting,
   MIN_ADDRESSES,
   MIN_REQUESTS,
-  spendingFast,
+  limitVelocity,
   type BrokenRule,
   type UsedDay,
 } from '../../behavior/abuse.ts'
 import { activeDays, type UserHistory } from '../../behavior/user-history.ts'
-import { sql } from '../../ledger/fragment.ts'
+import { join, sql } from '../../ledger/fragment.ts'
 import { readRows } from '../../ledger/snapshot.ts'
 import { compileBase } from '../../plan/compile.ts'
 import { compileAskedDays } from '../../plan/compile-users.ts'
@@ -120,7 +120,7 @@ export async function readAlarms(frame: Frame, { tiers }: { tiers?: readonly Tie
     ...brokenByDays(await readBusyDays(frame), firstDays).map(unusual),
     ...beyondPeers(histories, (user) => plans.get(Number(user)), { from, to }).map(unusual),
     ...(to > from ? drifting(histories, to).map(unusual) : []),
-    ...(await readSpendingFast(frame, tiers)).map(unusual),
+    ...(await readLimitVelocity(frame, tiers)).map(unusual),
     ...(await readSharedKeys(frame)).map(unusual),
   ]
 }
@@ -143,7 +143,7 @@ async function readAskedDays(frame: Frame): Promise<AskedDay[]> {
 }
 
 /** Days on which users used much of a monthly limit; read only where anything has limits. */
-async function readSpendingFast(frame: Frame, tiers: readonly Tier[] | undefined): Promise<BrokenRule[]> {
+async function readLimitVelocity(frame: Frame, tiers: readonly Tier[] | undefined): Promise<BrokenRule[]> {
   const tierOfUser = await readTiersOfUsers({ ...frame, where: undefined }, tiers)
   const limited = [...tierOfUser].flatMap(([userId, { requests, tokens, costNanoUsd }]) =>
     requests === null && tokens === null && costNanoUsd === null ? [] : [userId],
@@ -164,29 +164,31 @@ async function readSpendingFast(frame: Frame, tiers: readonly Tier[] | undefined
     tokens: Number(metricTable.total_tokens.of(group) ?? 0),
     costNanoUsd: Number(metricTable.cost_usd.of(group) ?? 0),
   }))
-  return spendingFast(days, (user) => tierOfUser.get(Number(user)))
+  return limitVelocity(days, (user) => tierOfUser.get(Number(user)))
 }
 
-/** The property in which apps send a hash of where a call came from, canonical. */
-const ADDRESS_KEY = 'ip_hash'
+/** The property in which apps send a hash of where a call came from, canonical, the likeliest name first. */
+const addressKeys = ['ip_hash', 'iphash']
 
 /** Days on which a user called from many addresses: a key that several people share, or one that leaked. */
 async function readSharedKeys(frame: Frame): Promise<BrokenRule[]> {
-  if (!frame.catalog.keys.has(ADDRESS_KEY) && !frame.catalog.keysLeftOut) return []
+  const key = addressKeys.find((one) => frame.catalog.keys.has(one)) ?? addressKeys[0] ?? ''
+  if (!frame.catalog.keys.has(key) && !frame.catalog.keysLeftOut) return []
   const dimensions = [
     { kind: 'time', step: 'day' },
-    { kind: 'property', key: ADDRESS_KEY },
+    { kind: 'property', key },
   ] as const
   const base = compileBase({ source: 'calls', dimensions, sums: [], needs: [] }, await scopeOf(frame, frame.period))
-  const [day, address] = base?.keys ?? []
+  const address = base?.dimensions[1]
   // The calls know every dimension.
-  if (base === undefined || day === undefined || address === undefined) throw new Error('The calls cannot answer this reading.')
+  if (base === undefined || address === undefined) throw new Error('The calls cannot answer this reading.')
   const rows = await readRows<[user: number, day: number, requests: number, addresses: number]>(
     frame.store,
     sql`SELECT json_group_array(json_array(user_id, k0, requests, addresses)) AS rows FROM (
-      SELECT user_id, k0, count(*) AS requests, count(DISTINCT k1) AS addresses
-      FROM (SELECT c.user_id AS user_id, ${day}, ${address} ${base.from} AND c.user_id <> 0)
-      GROUP BY user_id, k0 HAVING count(*) >= ${MIN_REQUESTS} AND count(DISTINCT k1) >= ${MIN_ADDRESSES})`,
+      SELECT user_id, k0, sum(n) AS requests, count(k1) - sum(k1 IS NOT NULL AND ${address.label('k1')} = '') AS addresses FROM (
+        SELECT user_id, k0, k1, count(*) AS n FROM (SELECT c.user_id AS user_id, ${join(base.keys, ', ')} ${base.from} AND c.user_id <> 0)
+        GROUP BY user_id, k0, k1)
+      GROUP BY user_id, k0) WHERE requests >= ${MIN_REQUESTS} AND addresses >= ${MIN_ADDRESSES}`,
   )
   return rows.map(([user, onDay, requests, addresses]) => ({
     user: String(user),

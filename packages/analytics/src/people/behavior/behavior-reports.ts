@@ -6,7 +6,7 @@ import { compileRateLimitedUsers } from '../../plan/compile-users.ts'
 import { segmentsOfUsers } from '../../segments/read-segments.ts'
 import { evolution, evolutionInWords } from '../../retention/evolution.ts'
 import { timeKeyOfDay } from '../../query/time-bucket.ts'
-import { scopeOf, type Frame } from '../../read/frame.ts'
+import { rulesTold, scopeOf, type Frame } from '../../read/frame.ts'
 import { readRows } from '../../ledger/snapshot.ts'
 import type { PeopleAsked } from '../answers/people-report.ts'
 import type { Told } from '../answers/told.ts'
@@ -233,7 +233,7 @@ export async function tellFriction({ frame }: PeopleAsked): Promise<Told> {
             },
             { friction: 'model_errors', what: 'requests', share: modelErrorShare, n: modelErrors, of: requests, lift: null, issues: null },
           ],
-    warnings: asked.isTold ? [] : [withoutFingerprints],
+    warnings: [...(asked.isTold ? [] : [withoutFingerprints]), ...rulesTold(frame)],
   }
 }
 

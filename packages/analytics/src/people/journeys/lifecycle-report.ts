@@ -4,6 +4,7 @@ import { QueryError, unknownName } from '../../query/query-error.ts'
 import { tellAcquisition, tellActivation } from './lifecycle-begin.ts'
 import { stageMetricCells, stageMetricColumns, type StageAsked, type StageMetric } from './lifecycle-rows.ts'
 import { tellGrowth, tellRetention } from './lifecycle-stay.ts'
+import { rulesTold } from '../../read/frame.ts'
 import type { PeopleAsked } from '../answers/people-report.ts'
 import type { Told } from '../answers/told.ts'
 import { readLifecycle } from './read-lifecycle.ts'
@@ -35,7 +36,7 @@ export async function tellLifecycle(given: PeopleAsked): Promise<Told> {
   const stage = choiceOf(options, 'stage')
   if (stage !== 'all') {
     const metrics = lifecycle.members.length === 0 ? [] : await tellers[stage]({ frame, asked, lifecycle, week: () => given.week })
-    return { columns: stageMetricColumns, rows: metrics.map(stageMetricCells), warnings: lifecycle.warnings }
+    return { columns: stageMetricColumns, rows: metrics.map(stageMetricCells), warnings: [...lifecycle.warnings, ...rulesTold(frame)] }
   }
   const counts = lifecycle.members.length === 0 ? [] : countStages(lifecycle.members)
   return {
@@ -70,7 +71,7 @@ export async function tellLifecycle(given: PeopleAsked): Promise<Told> {
       at_risk: counts.reduce((sum, { atRisk }) => sum + atRisk, 0),
       churned: counts.reduce((sum, { churned }) => sum + churned, 0),
     },
-    warnings: lifecycle.warnings,
+    warnings: [...lifecycle.warnings, ...rulesTold(frame)],
   }
 }
 

@@ -1,7 +1,6 @@
 import { automaticOnly } from '../../segments/custom-segments.ts'
-import { scopeOf, type Frame } from '../../read/frame.ts'
+import { rulesTold, scopeOf, type Frame } from '../../read/frame.ts'
 import type { Memberships } from '../../segments/memberships.ts'
-import { ruleWarnings } from '../../segments/segment-rules.ts'
 import { QueryError } from '../../query/query-error.ts'
 import { readGroups } from '../../read/read-groups.ts'
 import { readMembershipHistory } from '../../read/read-membership-history.ts'
@@ -79,10 +78,6 @@ export async function tellSegmentMoves({ frame, interval }: PeopleAsked): Promis
     }),
     warnings: rulesTold(frame),
   }
-}
-
-function rulesTold({ clock }: Frame): string[] {
-  return ruleWarnings((clock.segmentation ?? automaticOnly).rules)
 }
 
 /** Where users were when each span began, and last at the end of the last: a span begins where the one before ends. */

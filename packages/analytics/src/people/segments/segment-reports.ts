@@ -1,7 +1,7 @@
 import type { Standing } from '../../segments/automatic-segments.ts'
 import { automaticOnly } from '../../segments/custom-segments.ts'
 import { scopeOf, type Frame } from '../../read/frame.ts'
-import { ruleWarnings, type PowerMeasure, type RiskMeasure } from '../../segments/segment-rules.ts'
+import { ruleWarnings, type PowerMeasure, type RiskMeasure, type TenureMeasure } from '../../segments/segment-rules.ts'
 import { noMemberships, segmentText, type Membership, type Memberships } from '../../segments/memberships.ts'
 import { readUserSums } from '../../read/population.ts'
 import { QueryError } from '../../query/query-error.ts'
@@ -29,6 +29,7 @@ export async function tellSegments(asked: PeopleAsked): Promise<Told> {
 
 async function tellSegmentsNow({ frame }: PeopleAsked): Promise<Told> {
   const { store, clock } = frame
+  const { rules } = clock.segmentation ?? automaticOnly
   const [before, now] = await readBeforeAndNow(frame, clock.asOfMs - MOVED_SINCE_DAYS * DAY_MS)
   const scope = await scopeOf(frame, frame.period)
   const { ids, costsNanoUsd, list } = await readUserSums(store, scope, { sums: ['requests'], activeDays: false })
@@ -52,7 +53,7 @@ async function tellSegmentsNow({ frame }: PeopleAsked): Promise<Told> {
       segment: [
         'Segment',
         'string',
-        'churned: no call in 30 days; else new: first seen less than 30 days ago; else at_risk; else power; else casual; then your own',
+        `churned: no call in 30 days; else new: ${newWords[rules.new]} less than 30 days ago; else at_risk; else power; else casual; then your own`,
       ],
       users: ['Users', 'int', 'users with a call in the period, by their segment at as_of'],
       share: ['Share', 'rate', 'of these users'],
@@ -72,7 +73,7 @@ async function tellSegmentsNow({ frame }: PeopleAsked): Promise<Told> {
     })),
     totals: { users, requests: all.requests, cost_usd: all.costNanoUsd },
     warnings: [
-      ...ruleWarnings((clock.segmentation ?? automaticOnly).rules),
+      ...ruleWarnings(rules),
       ...(now.exclusive ? [] : ['users are in the row of each of their segments: rows come to more than the totals']),
     ],
   }
@@ -139,11 +140,7 @@ export async function tellSegmentMembers({ frame }: PeopleAsked): Promise<Told> 
       custom_segments: ['Own', 'string', 'every segment of your own that fits, in the order of the file; null for none'],
       support_level: ['Support', 'string', 'support_level of the first of these that has one'],
       is_power: ['Power', 'bool', `as ${manyWords[rules.power]} in 30 days as the most active tenth of users`],
-      is_new: [
-        'New',
-        'bool',
-        `${rules.new === 'sign_up' ? 'signed up (or, where that is not known, first seen)' : 'first seen'} less than 30 local days ago`,
-      ],
+      is_new: ['New', 'bool', `${newWords[rules.new]} less than 30 local days ago`],
       is_at_risk: [
         'At risk',
         'bool',
@@ -194,6 +191,10 @@ const usageUnits: Readonly<Record<PowerMeasure, (usage: number) => number>> = {
   cost: (nanoUsd) => nanoUsd / 1e9,
   active_time: (ms) => ms / 1000,
   composite: (percentile) => percentile,
+}
+const newWords: Readonly<Record<TenureMeasure, string>> = {
+  first_call: 'first seen',
+  sign_up: 'signed up (or, where that is not known or lies later, first seen)',
 }
 const riskWords: Readonly<Record<RiskMeasure, string>> = { requests: 'calls', active_days: 'local days with a call' }
 
