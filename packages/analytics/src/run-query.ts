@@ -10,7 +10,7 @@ import type { Amount } from './query/metric.ts'
 import { requirements, type MetricName } from './query/metrics.ts'
 import { decodeCursor, pageOf, type Place } from './query/page.ts'
 import { checkOrder, columnsOf, withComparison } from './query/query-columns.ts'
-import { checkWeekStart, type Order, type ParsedQuery } from './query/query.ts'
+import { checkWeekStart, withIntervals, type Order, type ParsedQuery } from './query/query.ts'
 import type { FoundGroup } from './read/found-groups.ts'
 import { readGroups } from './read/read-groups.ts'
 import { withoutFingerprints } from './read/read-retries.ts'
@@ -26,7 +26,8 @@ export interface RowColumn {
 }
 
 /** Answers a question: one row a group, over one state of the ledger. */
-export async function runQuery(store: Store, clock: Clock, query: ParsedQuery, asked: Asked, own?: RowColumn): Promise<Answer> {
+export async function runQuery(store: Store, clock: Clock, parsed: ParsedQuery, asked: Asked, own?: RowColumn): Promise<Answer> {
+  const query: ParsedQuery = { ...parsed, metrics: withIntervals(parsed.metrics, parsed) }
   return onSnapshot(store, async () => {
     checkWeekStart(query)
     if (query.compare !== undefined) checkComparable(query)

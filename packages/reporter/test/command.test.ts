@@ -125,6 +125,26 @@ describe('a report', () => {
     expect((await ask('query', query, '--format', 'json')).out).not.toContain('definitions')
   })
 
+  it('shows between which bounds shares lie with --ci, and ranks by them', async () => {
+    const table = await ask('report', 'users', '--ci')
+    expect(table.out.split('\n')[0]).toMatch(/Error %\s+Error % from\s+Error % to/)
+    const csv = await ask(
+      'report',
+      'users',
+      '--columns',
+      'user,error_rate_low,error_rate_denominator',
+      '--sort',
+      'error_rate_low',
+      '--format',
+      'csv',
+    )
+    expect(csv.out.split('\r\n')[0]).toBe('user,error_rate_low,error_rate_denominator')
+    const query = await ask('query', '{"metrics":["error_rate"]}', '--ci', '--format', 'csv')
+    expect(query.out.split('\r\n')[0]).toBe('error_rate,error_rate_numerator,error_rate_denominator,error_rate_low,error_rate_high')
+    const refused = await ask('report', 'anomalies', '--ci')
+    expect([refused.code, refused.err]).toEqual([2, expect.stringContaining('no column of this answer is a share')])
+  })
+
   it('shows what is not listed as one line, to people; in JSON where it is asked for', async () => {
     const args = ['report', 'properties', '--by', 'plan', '--columns', 'plan,requests,users', '--limit', '1']
     const table = await ask(...args)

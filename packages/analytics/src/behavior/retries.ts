@@ -73,27 +73,26 @@ export interface RetryRates {
   /** Retries of a request that failed; the others are of answers that did not please. */
   readonly afterError: number
   readonly autoRetryRate: number | null
+  /** Requests that were repeated and are no retries, and those that a program tried again. */
+  readonly retriedOriginals: number
+  readonly autoRetried: number
 }
 
 export function retryRates(features: readonly RequestsOfFeature[], { isTold }: { isTold: boolean }): RetryRates {
   const sum = (of: (feature: RequestsOfFeature) => number): number => features.reduce((total, feature) => total + of(feature), 0)
   const requests = sum((feature) => feature.requests)
   const retries = sum(({ repeated }) => repeated.length)
+  const retriedOriginals = sum((feature) => feature.retriedOriginals)
+  const autoRetried = sum((feature) => feature.autoRetried)
   return {
     requests,
     fingerprinted: sum(({ fingerprinted }) => fingerprinted),
     retries,
     retryRate: isTold ? ratio(retries, requests) : null,
-    retriedRequestRate: isTold
-      ? ratio(
-          sum(({ retriedOriginals }) => retriedOriginals),
-          requests - retries,
-        )
-      : null,
+    retriedRequestRate: isTold ? ratio(retriedOriginals, requests - retries) : null,
     afterError: sum(({ repeated }) => repeated.filter(({ status }) => status !== 'ok').length),
-    autoRetryRate: ratio(
-      sum(({ autoRetried }) => autoRetried),
-      requests,
-    ),
+    autoRetryRate: ratio(autoRetried, requests),
+    retriedOriginals,
+    autoRetried,
   }
 }

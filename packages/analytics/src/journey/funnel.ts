@@ -9,6 +9,9 @@ export interface FunnelStep {
   readonly users: number
   /** Of those who took the first step. */
   readonly rate: number | null
+  /** Who took the first step, and the step before; null of the first. */
+  readonly entered: number
+  readonly before: number | null
   /** Of those who took the step before; null of the first. */
   readonly conversion: number | null
   readonly dropOff: number | null
@@ -29,6 +32,8 @@ export function funnel(paths: readonly Path[], steps: number): FunnelStep[] {
     return {
       users: here.length,
       rate: ratio(here.length, paths.length),
+      entered: paths.length,
+      before,
       conversion,
       dropOff: before === null ? null : ratio(before - here.length, before),
       secondsP50: n === 0 ? null : quantile(since(n - 1), 0.5),

@@ -22,6 +22,8 @@ export interface Milestone {
   readonly daysToHalf: number | null
   /** Who reached this and all ordered steps before it, one after the other; null where it has no place in the order. */
   readonly inOrder: number | null
+  /** Who reached all ordered steps before this one; null likewise. */
+  readonly before: number | null
   /** Of those who came as far as the ordered step before, which share got no further. */
   readonly dropOff: number | null
 }
@@ -43,12 +45,22 @@ export function milestones(
       const ms = reachedWithin(way, step, time)
       return ms === undefined || ms < sinceMs ? [] : [{ way, sinceMs: ms }]
     })
-    rows.push({ ...countStep(ways, watched, step, time), inOrder: following.length, dropOff: ratio(before - following.length, before) })
+    rows.push({
+      ...countStep(ways, watched, step, time),
+      inOrder: following.length,
+      before,
+      dropOff: ratio(before - following.length, before),
+    })
   }
-  return [...rows, ...others.map((step) => ({ ...countStep(ways, watched, step, time), inOrder: null, dropOff: null }))]
+  return [...rows, ...others.map((step) => ({ ...countStep(ways, watched, step, time), inOrder: null, before: null, dropOff: null }))]
 }
 
-function countStep(ways: readonly Way[], watched: readonly Way[], step: Step, time: JourneyTime): Omit<Milestone, 'inOrder' | 'dropOff'> {
+function countStep(
+  ways: readonly Way[],
+  watched: readonly Way[],
+  step: Step,
+  time: JourneyTime,
+): Omit<Milestone, 'inOrder' | 'before' | 'dropOff'> {
   const seconds: number[] = []
   for (const way of watched) {
     const ms = reachedWithin(way, step, time)

@@ -1,5 +1,6 @@
 import { outcomeOfEnd, type OutcomeMode, type SaidOfSession } from '../behavior/outcomes.ts'
 import { ratio } from '../behavior/session-metrics.ts'
+import type { Share } from '../statistics/proportions.ts'
 import { mean, quantile } from '../statistics/quantiles.ts'
 import { isOpen, type FirstSession } from './journeys.ts'
 import { secondsSince, type JourneyTime } from './person.ts'
@@ -11,6 +12,8 @@ export interface OnboardingStep {
   readonly of: number
   readonly users: number
   readonly rate: number | null
+  /** Who came as far as the step before on the way from the first request to value, and who of them got no further; null off that way. */
+  readonly drop: Share | null
   /** Of those who came as far as the step before on the way from the first request to value; null off that way. */
   readonly dropOff: number | null
   /** Seconds: since the sign-up, or how long a session took. Null where nobody's is known. */
@@ -61,7 +64,7 @@ export function onboarding(ways: readonly Way[], options: OnboardingOptions): On
 const noTimes: Spread = { avg: null, p50: null, p90: null }
 
 function plain(step: string, { users, of }: { users: number; of: number }): OnboardingStep {
-  const nothing = { dropOff: null, seconds: noTimes, timed: 0, featuresAvg: null, messagesAvg: null, features: [], explicit: 0 }
+  const nothing = { drop: null, dropOff: null, seconds: noTimes, timed: 0, featuresAvg: null, messagesAvg: null, features: [], explicit: 0 }
   return { step, users, of, rate: ratio(users, of), ...nothing }
 }
 
@@ -80,6 +83,7 @@ function wayToValue(watched: readonly Way[], time: JourneyTime): [OnboardingStep
     const timed = reached.filter(({ person }) => person.signUp !== undefined)
     return {
       ...plain(step, { users: reached.length, of: watched.length }),
+      drop: { successes: before.length - following.length, n: before.length },
       dropOff: ratio(before.length - following.length, before.length),
       seconds: spread(timed.map((way) => secondsSince(way.person, at(way) ?? 0, time))),
       timed: timed.length,

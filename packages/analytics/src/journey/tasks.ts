@@ -72,6 +72,10 @@ export interface TaskCount {
   /** Tasks that completed this step and all before it; of the whole: all steps. Null where no steps were said. */
   readonly inChain: number | null
   readonly chainRate: number | null
+  /** Tasks of the name whose time is over. */
+  readonly closed: number
+  /** Of these, those that completed the steps before; null of the whole. */
+  readonly before: number | null
   /** Of those that completed the steps before: the share that did not complete this one. */
   readonly dropOff: number | null
   readonly secondsP50: number | null
@@ -99,6 +103,8 @@ export function countTasks(tasks: readonly Task[]): TaskCount[] {
     rate: ratio(completed.length, closed.length),
     inChain: steps.length === 0 ? null : chain.length,
     chainRate: steps.length === 0 ? null : ratio(chain.length, closed.length),
+    closed: closed.length,
+    before: null,
     dropOff: null,
     ...spreadOf(completed),
   }
@@ -127,6 +133,8 @@ function countStep(step: string, { tasks, closed, before, inChain }: Chain): Tas
     rate: ratio(completed.length, taken.length),
     inChain,
     chainRate: ratio(inChain, closed.length),
+    closed: closed.length,
+    before,
     dropOff: ratio(before - inChain, before),
     ...spreadOf(completed.filter(({ isTimed }) => isTimed)),
   }

@@ -1,3 +1,4 @@
+import { wilsonInterval, type Share } from '../statistics/proportions.ts'
 import type { Group, Need, SumName } from '../sums/group.ts'
 
 /** How a column's values are to be read and shown. `usd` is decimal text, `rate` 0..1, `date` and `time` ISO 8601, `counts` a list. */
@@ -21,6 +22,8 @@ export interface Metric {
   readonly sums?: readonly SumName[]
   readonly needs?: readonly Need[]
   readonly of: (group: Group) => Amount
+  /** Of a rate that is a share of what is counted one by one: how many of how many; undefined where that is not known. */
+  readonly share?: (group: Group) => Share | undefined
 }
 
 /** The sum of a column over the calls of a group. */
@@ -41,3 +44,36 @@ export const costSums = ['cost_nano_usd', 'unpriced_requests'] as const
 /** Null of nothing, and where a part is unknown. */
 export const ratio = (part: Amount, whole: Amount): number | null =>
   part === null || whole === null || Number(whole) === 0 ? null : Number(part) / Number(whole)
+
+/** A rate that is a share of what is counted one by one, such as failed calls of all calls. */
+export function shareMetric<Words extends Omit<Metric, 'type' | 'of' | 'share'>>(
+  words: Words,
+  share: (group: Group) => Share | undefined,
+): Words & { readonly type: 'rate'; readonly of: Metric['of']; readonly share: (group: Group) => Share | undefined } {
+  return {
+    ...words,
+    type: 'rate',
+    of: (group) => {
+      const counted = share(group)
+      return counted === undefined ? null : ratio(counted.successes, counted.n)
+    },
+    share,
+  }
+}
+
+/** What a share rests on, and between which bounds it lies: as columns, behind its own name. */
+export const shareParts = {
+  numerator: { label: 'of which', type: 'int', says: 'what is above the line', of: ({ successes }) => successes },
+  denominator: { label: 'of', type: 'int', says: 'what is below the line', of: ({ n }) => n },
+  low: {
+    label: 'from',
+    type: 'rate',
+    says: 'lower end of the 95 % interval (Wilson), as if what is counted were independent of each other',
+    of: (share) => wilsonInterval(share)?.[0] ?? null,
+  },
+  high: { label: 'to', type: 'rate', says: 'its upper end', of: (share) => wilsonInterval(share)?.[1] ?? null },
+} as const satisfies Record<string, { label: string; type: ColumnType; says: string; of: (share: Share) => number | null }>
+
+export type SharePart = keyof typeof shareParts
+
+export const sharePartNames = Object.keys(shareParts) as SharePart[]

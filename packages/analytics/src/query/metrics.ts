@@ -2,7 +2,7 @@ import { divideHalfEven } from '@spanledger/conventions'
 
 import type { Durations } from '../sums/durations.ts'
 import { sumNames, type Group, type Need, type SumName } from '../sums/group.ts'
-import { cost, costSums, count, ratio, type Metric } from './metric.ts'
+import { cost, costSums, count, ratio, shareMetric, shareParts, sharePartNames, type Metric, type SharePart } from './metric.ts'
 import { saidMetrics } from './said-metrics.ts'
 
 /** Tokens are unknown where no call of the group reported any usage. */
@@ -14,7 +14,7 @@ const tokens =
     return names.reduce((sum, name) => sum + count(name)(group), 0)
   }
 
-const share = (nanoUsd: bigint | null, by: number): bigint | null =>
+const each = (nanoUsd: bigint | null, by: number): bigint | null =>
   nanoUsd === null || by === 0 ? null : divideHalfEven(nanoUsd, BigInt(by))
 
 /** Quantiles come from the histogram wherever the answer is read from, so that one question has one answer. */
@@ -52,7 +52,7 @@ const metrics = {
     type: 'usd',
     says: 'cost_usd / requests',
     sums: costSums,
-    of: (g) => share(cost(g), count('requests')(g)),
+    of: (g) => each(cost(g), count('requests')(g)),
   },
   cost_per_user_usd: {
     label: 'Cost/user',
@@ -60,7 +60,7 @@ const metrics = {
     says: 'cost_usd / users',
     sums: costSums,
     needs: ['users'],
-    of: (g) => share(cost(g), g.users ?? 0),
+    of: (g) => each(cost(g), g.users ?? 0),
   },
   input_tokens: {
     label: 'Input',
@@ -176,23 +176,17 @@ const metrics = {
     of: tokens('web_searches'),
   },
   errors: { label: 'Errors', type: 'int', says: 'failed calls; cancelled ones are none', sums: ['errors'], of: count('errors') },
-  error_rate: {
-    label: 'Error %',
-    type: 'rate',
-    says: 'errors / requests',
-    sums: ['errors'],
-    of: (g) => ratio(count('errors')(g), count('requests')(g)),
-  },
-  technical_success: {
-    label: 'Success %',
-    type: 'rate',
-    says: 'calls that went well / calls that were not cancelled',
-    sums: ['errors', 'cancelled'],
-    of: (g) => {
-      const tried = count('requests')(g) - count('cancelled')(g)
-      return ratio(tried - count('errors')(g), tried)
+  error_rate: shareMetric({ label: 'Error %', says: 'errors / requests', sums: ['errors'] }, (g) => ({
+    successes: count('errors')(g),
+    n: count('requests')(g),
+  })),
+  technical_success: shareMetric(
+    { label: 'Success %', says: 'calls that went well / calls that were not cancelled', sums: ['errors', 'cancelled'] },
+    (g) => {
+      const n = count('requests')(g) - count('cancelled')(g)
+      return { successes: n - count('errors')(g), n }
     },
-  },
+  ),
   messages: {
     label: 'Messages',
     type: 'int',
@@ -207,13 +201,10 @@ const metrics = {
     needs: ['retries'],
     of: ({ retries }) => retries?.retries ?? null,
   },
-  retry_rate: {
-    label: 'Retry %',
-    type: 'rate',
-    says: 'retries / requests of users',
-    needs: ['retries'],
-    of: ({ retries }) => (retries === undefined ? null : ratio(retries.retries, retries.requests)),
-  },
+  retry_rate: shareMetric(
+    { label: 'Retry %', says: 'retries / requests of users', needs: ['retries'] },
+    ({ retries }) => retries && { successes: retries.retries, n: retries.requests },
+  ),
   rate_limited_requests: {
     label: 'Rate limited',
     type: 'int',
@@ -322,15 +313,54 @@ const metrics = {
   ...saidMetrics,
 } as const satisfies Record<string, Metric>
 
-export type MetricName = keyof typeof metrics
+type OwnName = keyof typeof metrics
+type ShareName = { [Name in OwnName]: (typeof metrics)[Name] extends { share: unknown } ? Name : never }[OwnName]
+type PartName = `${ShareName}_${SharePart}`
+
+export type MetricName = OwnName | PartName
+
+/** The metrics that have names of their own; each share has its parts and bounds beside these. */
+export const metricNames = Object.keys(metrics) as OwnName[]
 
 /** Every metric a question may ask for. */
-export const metricTable: Readonly<Record<MetricName, Metric>> = metrics
-
-export const metricNames = Object.keys(metrics) as MetricName[]
+export const metricTable: Readonly<Record<MetricName, Metric>> = { ...metrics, ...partsOfShares() }
 
 export function isMetric(name: string): name is MetricName {
-  return Object.hasOwn(metrics, name)
+  return Object.hasOwn(metricTable, name)
+}
+
+/** Whether a metric is a share of what is counted one by one. */
+export function isShare(name: string): name is ShareName {
+  return isMetric(name) && metricTable[name].share !== undefined
+}
+
+/** The metrics that tell what a share rests on, and its bounds. */
+export function partsOf(name: ShareName): MetricName[] {
+  return sharePartNames.map((part): PartName => `${name}_${part}`)
+}
+
+function partsOfShares(): Record<PartName, Metric> {
+  const all: Readonly<Record<OwnName, Metric>> = metrics
+  const parts = metricNames.flatMap((name) => {
+    const { label, sums, needs, share } = all[name]
+    if (share === undefined) return []
+    return sharePartNames.map((part): [string, Metric] => {
+      const { of, ...words } = shareParts[part]
+      const metric: Metric = {
+        ...words,
+        label: `${label} ${words.label}`,
+        says: `${name}: ${words.says}`,
+        ...(sums === undefined ? {} : { sums }),
+        ...(needs === undefined ? {} : { needs }),
+        of: (group) => {
+          const counted = share(group)
+          return counted === undefined ? null : of(counted)
+        },
+      }
+      return [`${name}_${part}`, metric]
+    })
+  })
+  return Object.fromEntries(parts) as Record<PartName, Metric>
 }
 
 /** What has to be read to compute some metrics. */

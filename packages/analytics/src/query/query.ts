@@ -1,6 +1,6 @@
 import { parseFilter, type Filter, type FilterNode } from './filter.ts'
 import { attributions, type Attribution } from './list-values.ts'
-import { isMetric, metricNames, type MetricName } from './metrics.ts'
+import { isMetric, isShare, metricNames, partsOf, type MetricName } from './metrics.ts'
 import { compareModes, type CompareMode } from './period.ts'
 import { QueryError, unknownName } from './query-error.ts'
 import { weekStarts, type WeekStart } from './time-bucket.ts'
@@ -33,6 +33,8 @@ export interface Query {
   readonly other?: boolean | undefined
   /** Whether the answer says what each column is. */
   readonly explain?: boolean | undefined
+  /** Whether each share is followed by what it rests on (`_numerator`, `_denominator`) and its 95 % interval (`_low`, `_high`). */
+  readonly ci?: boolean | undefined
 }
 
 export type Order = readonly [column: string, direction: 'asc' | 'desc']
@@ -55,6 +57,7 @@ export interface ParsedQuery {
   readonly after: string | undefined
   readonly other: boolean
   readonly explain: boolean
+  readonly ci: boolean
 }
 
 /** The fields of a `Query`. */
@@ -75,6 +78,7 @@ export const queryFields = [
   'after',
   'other',
   'explain',
+  'ci',
 ]
 const MAX_DIMENSIONS = 8
 
@@ -111,6 +115,7 @@ export function parseQuery(data: unknown): ParsedQuery {
     after: optionalText('after', query['after']),
     other: flag('other', query['other']),
     explain: flag('explain', query['explain']),
+    ci: flag('ci', query['ci']),
   }
 }
 
@@ -120,6 +125,24 @@ export function checkWeekStart({ by, weekStart }: Pick<ParsedQuery, 'by' | 'week
   throw new QueryError('week_start says when the weeks of time:week begin, and nothing is split by those here: add time:week to by.', {
     given: weekStart,
   })
+}
+
+/** Names of columns with, where `ci` is asked for, the parts and bounds of each share behind it. @throws QueryError where none is a share */
+export function withIntervals<Name extends string>(
+  names: readonly Name[],
+  { ci }: Pick<ParsedQuery, 'ci'>,
+): readonly (Name | MetricName)[] {
+  if (!ci) return names
+  if (!names.some(isShare)) throw noShares()
+  return [...new Set(names.flatMap((name): (Name | MetricName)[] => (isShare(name) ? [name, ...partsOf(name)] : [name])))]
+}
+
+/** Of an answer without a share of what is counted one by one. */
+export function noShares(): QueryError {
+  return new QueryError(
+    'ci is of no use here: no column of this answer is a share of what is counted one by one, such as error_rate. Leave it out.',
+    { given: 'ci' },
+  )
 }
 
 function parseMetrics(data: unknown): MetricName[] {

@@ -1,5 +1,5 @@
 import type { Group } from '../sums/group.ts'
-import { cost, costSums, count, ratio, type Metric } from './metric.ts'
+import { cost, costSums, count, ratio, shareMetric, type Metric } from './metric.ts'
 import { normalQuantile } from '../statistics/distributions.ts'
 
 /** Nothing told in the whole period is unknown, not nothing earned; where others paid, who did not pay earned nothing. */
@@ -33,13 +33,10 @@ export const saidMetrics = {
     needs: ['goals'],
     of: (g) => g.goals?.reached ?? null,
   },
-  goal_success: {
-    label: 'Goal %',
-    type: 'rate',
-    says: 'goals_reached / goals_told',
-    needs: ['goals'],
-    of: ({ goals }) => (goals === undefined ? null : ratio(goals.reached, goals.told)),
-  },
+  goal_success: shareMetric(
+    { label: 'Goal %', says: 'goals_reached / goals_told', needs: ['goals'] },
+    ({ goals }) => goals && { successes: goals.reached, n: goals.told },
+  ),
   outcome_requests: {
     label: 'Outcome known',
     type: 'int',
@@ -47,20 +44,18 @@ export const saidMetrics = {
     needs: ['outcomes'],
     of: (g) => g.outcomes?.known ?? 0,
   },
-  outcome_success: {
-    label: 'Outcome %',
-    type: 'rate',
-    says: 'of those requests, the ones that reached their goal, or whose session was completed',
-    needs: ['outcomes'],
-    of: ({ outcomes }) => (outcomes === undefined ? null : ratio(outcomes.succeeded, outcomes.known)),
-  },
-  outcome_coverage: {
-    label: 'Known %',
-    type: 'rate',
-    says: 'outcome_requests / requests: how much outcome_success rests on',
-    needs: ['outcomes'],
-    of: (g) => ratio(g.outcomes?.known ?? 0, count('requests')(g)),
-  },
+  outcome_success: shareMetric(
+    {
+      label: 'Outcome %',
+      says: 'of those requests, the ones that reached their goal, or whose session was completed',
+      needs: ['outcomes'],
+    },
+    ({ outcomes }) => outcomes && { successes: outcomes.succeeded, n: outcomes.known },
+  ),
+  outcome_coverage: shareMetric(
+    { label: 'Known %', says: 'outcome_requests / requests: how much outcome_success rests on', needs: ['outcomes'] },
+    (g) => ({ successes: g.outcomes?.known ?? 0, n: count('requests')(g) }),
+  ),
   outcome_rated_requests: {
     label: 'Outcome rated',
     type: 'int',
@@ -75,13 +70,14 @@ export const saidMetrics = {
     needs: ['estimate'],
     of: ({ estimate }) => (estimate === undefined ? 0 : estimate.requests - estimate.told - estimate.rated),
   },
-  success_estimate: {
-    label: 'Success est. %',
-    type: 'rate',
-    says: 'requests that ended well as the app told, else as people rated the answer, else as inferred / requests; an estimate, of which outcome_coverage is what was told',
-    needs: ['estimate'],
-    of: ({ estimate }) => (estimate === undefined ? null : ratio(estimate.succeeded, estimate.requests)),
-  },
+  success_estimate: shareMetric(
+    {
+      label: 'Success est. %',
+      says: 'requests that ended well as the app told, else as people rated the answer, else as inferred / requests; an estimate, of which outcome_coverage is what was told',
+      needs: ['estimate'],
+    },
+    ({ estimate }) => estimate && { successes: estimate.succeeded, n: estimate.requests },
+  ),
   payments: {
     label: 'Payments',
     type: 'int',
@@ -126,13 +122,10 @@ export const saidMetrics = {
     needs: ['feedback'],
     of: (g) => g.feedback?.positive ?? null,
   },
-  csat: {
-    label: 'CSAT',
-    type: 'rate',
-    says: 'feedback_positive / feedback with a score on a scale',
-    needs: ['feedback'],
-    of: (g) => (g.feedback === undefined ? null : ratio(g.feedback.positive, g.feedback.scored)),
-  },
+  csat: shareMetric(
+    { label: 'CSAT', says: 'feedback_positive / feedback with a score on a scale', needs: ['feedback'] },
+    ({ feedback }) => feedback && { successes: feedback.positive, n: feedback.scored },
+  ),
   satisfaction: {
     label: 'Satisfaction',
     type: 'number',

@@ -56,8 +56,14 @@ function parseSignUp(text: string, zone: Zone): SignUp | undefined {
   return Number.isFinite(ms) ? { ms, isDate: false } : undefined
 }
 
-/** What a reader should know of sign-ups that were left out. */
-export function signUpWarnings({ unreadable, late }: { unreadable: number; late: number }): string[] {
+/** Of how many users the sign-up was left out: it cannot be read, or lies more than a day after the first call. */
+export interface BadSignUps {
+  readonly unreadable: number
+  readonly late: number
+}
+
+/** What a reader should know of them. */
+export function signUpWarnings({ unreadable, late }: BadSignUps): string[] {
   return [
     ...(unreadable === 0
       ? []

@@ -16,7 +16,7 @@ import { readPopulation, withPayers, type Population } from '../read/population.
 import { readSaid } from '../read/read-said.ts'
 import { checkOrder, metricColumn, withComparison } from '../query/query-columns.ts'
 import { QueryError, unknownName } from '../query/query-error.ts'
-import { checkWeekStart, type Order } from '../query/query.ts'
+import { checkWeekStart, withIntervals, type Order } from '../query/query.ts'
 import { passingUsers, rankUsers, readingFor } from './rank-users.ts'
 import type { ReportQuery } from '../report-params.ts'
 import { metricWarnings } from '../run-query.ts'
@@ -132,7 +132,7 @@ interface Plan {
 }
 
 function planOf(query: ReportQuery): Plan {
-  const chosen = columnsFor(query.metrics, query.moreMetrics)
+  const chosen = withIntervals(columnsFor(query.metrics, query.moreMetrics), query)
   const own = chosen.map(columnOf)
   const columns = query.compare === undefined ? own : withComparison(own)
   const order: readonly Order[] = query.orderBy.length > 0 ? query.orderBy : [['cost_usd', 'desc']]

@@ -124,6 +124,8 @@ describe('retries', () => {
       retriedRequestRate: 2 / 15,
       afterError: 2,
       autoRetryRate: 0,
+      retriedOriginals: 2,
+      autoRetried: 0,
     })
     expect(retryRates(features, { isTold: false })).toMatchObject({ retryRate: null, retriedRequestRate: null, retries: 3 })
     expect(retryRates([], { isTold: true })).toMatchObject({ retryRate: null, autoRetryRate: null })

@@ -260,13 +260,27 @@ describe('sign-ups', () => {
         { at: day(1), user: 'd', properties: { SignupDate: '2024-02-02' } },
       ],
     })
-    const { rows, meta } = await openAnalytics(store, { now: () => Date.parse(day(28)) }).report('onboarding')
+    const analytics = openAnalytics(store, { now: () => Date.parse(day(28)) })
+    const { rows, meta } = await analytics.report('onboarding')
     expect(lines(rows, 'users', 'of', 'time_p50_s')[0]).toBe('1 4 null')
     expect(lines(rows, 'users', 'of', 'time_p50_s', 'timed')[1]).toBe('4 4 0 1')
     expect(meta.warnings.filter((warning) => warning.includes('sign-up'))).toEqual([
       'the sign-up of 2 users is neither a date (2026-01-31) nor an instant with its offset, and is left out',
       'the sign-up of 1 users lies more than a day after their first call, and is left out',
     ])
+    // Also as a number, of each report that they decide something in, and of no other.
+    const badOf = async (name: string, options: Record<string, string> = {}) =>
+      (await analytics.report(name, { options })).meta.bad_signup_dates ?? null
+    const asked = ['onboarding', 'milestones', 'lifecycle', 'growth', 'cohorts', 'evolution', 'stickiness']
+    expect(await Promise.all(asked.map((name) => badOf(name)))).toEqual([3, 3, 3, 3, 3, 3, null])
+    expect(await badOf('lifecycle', { stage: 'activation' })).toBe(3)
+    expect(await badOf('growth', { begin: 'first_call' })).toBeNull()
+    expect([await badOf('funnel', { steps: 'signup, feature = a' }), await badOf('funnel', { steps: 'feature = a, feature = b' })]).toEqual(
+      [3, null],
+    )
+    expect(
+      (await openAnalytics(await ledger({ calls: [{ at: day(1), user: 'a' }] }), { now: () => Date.parse(day(28)) }).report('growth')).meta,
+    ).toHaveProperty('bad_signup_dates', 0)
   })
 
   it('without a request after them are those who were lost first', async () => {

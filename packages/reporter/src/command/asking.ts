@@ -10,7 +10,7 @@ import type {
   TraitMode,
   WeekStart,
 } from '@spanledger/analytics'
-import { metricNames, parseWhere, reportOptions, type GivenOptions } from '@spanledger/analytics'
+import { isMetric, parseWhere, reportOptions, type GivenOptions } from '@spanledger/analytics'
 import type { Command } from 'commander'
 
 import type { Sheet } from '../format/sheet.ts'
@@ -28,6 +28,7 @@ export interface ShowOptions {
   readonly failEmpty?: boolean
   readonly failOn?: string
   readonly explain?: boolean
+  readonly ci?: boolean
 }
 
 /** Options of the commands that choose calls. */
@@ -65,6 +66,7 @@ export function addShowOptions(command: Command): Command {
   return command
     .option('--columns <list>', 'which columns to write, in this order; "all" for every one')
     .option('--explain', 'say what each column is')
+    .option('--ci', 'each share (error_rate, …) with its numerator, denominator and 95 % interval: error_rate_low, error_rate_high')
     .option('--fail-empty', `exit with ${exitCodes.noData} where there are no rows`)
     .option('--fail-on <expr>', `exit with ${exitCodes.thresholdTripped} where the totals, or else any row, fit: 'error_rate > 0.05'`)
 }
@@ -93,6 +95,7 @@ export function reportParams(options: AskOptions & Pick<Globals, 'format'>): Rep
     other: withRowsOnly.has(options.format) ? undefined : (options.other ?? forPeople),
     compare: options.compare,
     explain: options.explain,
+    ci: options.ci,
     options: reportOptionsOf(options),
   }
 }
@@ -109,8 +112,7 @@ function reportOptionsOf(asked: AskOptions): GivenOptions {
 
 /** Metrics that are to be shown are to be computed too, be they none that the report has anyway. */
 function metricsAmong(columns: string | undefined): string[] | undefined {
-  const names: readonly string[] = metricNames
-  return listOf(columns)?.filter((name) => names.includes(name))
+  return listOf(columns)?.filter(isMetric)
 }
 
 function parseLimit(text: string | undefined): number | undefined {

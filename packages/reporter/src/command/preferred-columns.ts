@@ -111,6 +111,10 @@ const breakdownColumns: readonly string[] = [
 /** The columns that people are shown of a report where they choose none; of a comparison how much they changed comes with each. */
 export function preferredColumns(report: string, { columns }: Pick<Answer, 'columns'>): readonly string[] {
   const keys = columns.map(({ key }) => key)
-  if (breakdowns.has(report)) return [...keys.slice(0, Math.max(0, keys.indexOf('requests'))), ...breakdownColumns]
-  return preferred[report] ?? keys.filter((key) => !/_(?:previous|change)$/.test(key))
+  const chosen = breakdowns.has(report)
+    ? [...keys.slice(0, Math.max(0, keys.indexOf('requests'))), ...breakdownColumns]
+    : (preferred[report] ?? keys.filter((key) => !/_(?:previous|change)$/.test(key)))
+  // Who asks for intervals is shown them, beside what they are of.
+  const withBounds = chosen.flatMap((key) => [key, `${key}_low`, `${key}_high`])
+  return [...new Set(withBounds)].filter((key) => keys.includes(key))
 }

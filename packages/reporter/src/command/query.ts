@@ -34,10 +34,15 @@ docs/reports.md lists metrics, dimensions and filters.`,
 }
 
 /** People are shown the first rows, and what all others are together. */
-function shownQuery(query: Query, { format, explain }: Globals & ShowOptions): Query {
+function shownQuery(query: Query, { format, explain, ci }: Globals & ShowOptions): Query {
   if (typeof query !== 'object' || query === null) return query
   const limit = shownRows(format)
-  return { ...(limit === undefined ? {} : { limit, other: true }), ...query, ...(explain === true ? { explain } : {}) }
+  return {
+    ...(limit === undefined ? {} : { limit, other: true }),
+    ...query,
+    ...(explain === true ? { explain } : {}),
+    ...(ci === true ? { ci } : {}),
+  }
 }
 
 /** What is wrong inside the query is said by analytics. */

@@ -27,7 +27,7 @@ const textNames = [
 ] as const
 const listNames = ['by', 'metrics', 'more_metrics'] as const
 const filterNames = ['where', 'having'] as const
-const flagNames = ['other', 'explain'] as const
+const flagNames = ['other', 'explain', 'ci'] as const
 const paramNames: readonly string[] = [
   ...textNames,
   ...clockNames,

@@ -53,7 +53,7 @@ function activeRow({ day, dau, wau, mau, stickiness }: ActiveUsers) {
 export async function tellGrowth({ frame, options, interval = 'month' }: PeopleAsked): Promise<Told> {
   const found = await readHistories(ofActivity(frame, options))
   const { dayOf, asOfDay, knownTo } = found
-  const { histories, warnings } = await sinceSignUp(frame, found.histories, options)
+  const { histories, badSignUps } = await sinceSignUp(frame, found.histories, options)
   const { fromMs, toMs } = frame.period
   const [from, to] = [dayOf(fromMs), dayOf(Math.max(fromMs, toMs - 1)) + 1]
   const compare = choiceOf(options, 'incomplete')
@@ -71,7 +71,7 @@ export async function tellGrowth({ frame, options, interval = 'month' }: PeopleA
         'rate',
         '(active - active before) / active before; an interval that is not over against the same part of the one before',
       ],
-      churn: ['Churn', 'rate', 'dormant / active before'],
+      churn: ['Churn', 'rate', 'dormant / active before', ['dormant', 'before']],
       quick_ratio: ['Quick ratio', 'number', '(new + resurrected) / dormant; null where nobody left'],
       complete: ['Complete', 'bool', 'whether the interval is over'],
     },
@@ -84,10 +84,11 @@ export async function tellGrowth({ frame, options, interval = 'month' }: PeopleA
       dormant: row.dormant,
       growth: row.growth,
       churn: row.churn,
+      before: row.returning + row.dormant,
       quick_ratio: row.quickRatio,
       complete: row.complete,
     })),
-    warnings,
+    badSignUps,
   }
 }
 
@@ -109,8 +110,8 @@ export async function tellStickiness({ frame, options, isBegun }: PeopleAsked): 
     columns: {
       days: ['Days', 'int', `on exactly so many of the ${length} local days`],
       users: ['Users', 'int', 'different users with a call on so many of them'],
-      share: ['Share', 'rate', 'of all users with a call on any of them'],
+      share: ['Share', 'rate', 'of all users with a call on any of them', ['users', 'all']],
     },
-    rows: all === 0 ? [] : users.map((count, n) => ({ days: n + 1, users: count, share: count / all })),
+    rows: all === 0 ? [] : users.map((count, n) => ({ days: n + 1, users: count, share: count / all, all })),
   }
 }

@@ -19,8 +19,8 @@ export async function tellRetentionInsights({ frame, isBegun }: PeopleAsked): Pr
     columns: {
       factor: ['Feature', 'string', 'used in the first seven days of a user'],
       n: ['Users', 'int', 'users first seen at least 28 days ago, in the period where one is given'],
-      retained_with: ['Retained with', 'rate', 'share active in days 21 to 27 of those who used it'],
-      retained_without: ['Retained without', 'rate', 'the same of those who did not'],
+      retained_with: ['Retained with', 'rate', 'share active in days 21 to 27 of those who used it', ['outcome_with', 'with']],
+      retained_without: ['Retained without', 'rate', 'the same of those who did not', ['outcome_without', 'without']],
       ...associationColumns('retained_with - retained_without', 'requests in the first week'),
     },
     rows: retentionInsights(histories, { asOfDay }).map((row) =>
@@ -46,8 +46,13 @@ export async function tellChurnIndicators({ frame }: PeopleAsked): Promise<Told>
         `of the ${OBSERVED_DAYS} days before the last ${CHURN_WINDOW_DAYS}: above the median of those users in error_rate, retry_rate (where the ledger has fingerprints), latency_p95 or requests (few_requests, few_sessions: below it), any call rate limited, any negative feedback, one feature only`,
       ],
       n: ['Users', 'int', `users active in those ${OBSERVED_DAYS} days`],
-      churned_with: ['Churned with', 'rate', `share of those it holds for without a call in the last ${CHURN_WINDOW_DAYS} days`],
-      churned_without: ['Churned without', 'rate', 'the same of the others'],
+      churned_with: [
+        'Churned with',
+        'rate',
+        `share of those it holds for without a call in the last ${CHURN_WINDOW_DAYS} days`,
+        ['outcome_with', 'with'],
+      ],
+      churned_without: ['Churned without', 'rate', 'the same of the others', ['outcome_without', 'without']],
       ...associationColumns('churned_with - churned_without', 'requests in those days'),
     },
     rows: rows.map((row) =>
@@ -97,6 +102,10 @@ function rowOf(
     factor: row.factor,
     n: row.n,
     ...shares,
+    outcome_with: row.table.a,
+    with: row.table.a + row.table.b,
+    outcome_without: row.table.c,
+    without: row.table.c + row.table.d,
     difference: row.difference,
     difference_low: row.differenceInterval?.[0] ?? null,
     difference_high: row.differenceInterval?.[1] ?? null,

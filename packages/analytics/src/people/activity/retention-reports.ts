@@ -18,7 +18,8 @@ export async function tellCohorts(asked: PeopleAsked): Promise<Told> {
   const ofThese = ofActivity(frame, options)
   const seen = ofThese === frame ? called : withDaysOf(called, (await readHistories(ofThese)).histories)
   const begin = choiceOf(options, 'begin')
-  const { histories, warnings }: Counted = begin === 'sign_up' ? await fromSignUp(frame, seen) : { histories: seen, warnings: [] }
+  const { histories, badSignUps }: Counted =
+    begin === 'sign_up' ? await fromSignUp(frame, seen) : { histories: seen, badSignUps: undefined }
   const { fromMs, toMs } = frame.period
   const weeks = weeksOf(options) ?? defaultWeeks
   const clock = choiceOf(options, 'clock')
@@ -44,6 +45,7 @@ export async function tellCohorts(asked: PeopleAsked): Promise<Told> {
       clock === 'calendar'
         ? `${ofWhom} that was active in week ${week} of the calendar, where 1 is the one in which it signed up, else was first seen; null while not known`
         : `${ofWhom} that was active in its own days ${7 * (week - 1)} to ${7 * week - 1} since it signed up, else was first seen; null while not known`,
+      [`w${week}_retained`, `w${week}_of`],
     ],
   ])
   return {
@@ -60,10 +62,14 @@ export async function tellCohorts(asked: PeopleAsked): Promise<Told> {
       Object.fromEntries<string | number | null>([
         ['cohort', cohort],
         ['size', size],
-        ...cells.map(({ week, share }) => [`w${week}`, share] as const),
+        ...cells.flatMap(({ week, share, retained, of }): [string, number | null][] => [
+          [`w${week}`, share],
+          [`w${week}_retained`, retained],
+          [`w${week}_of`, of],
+        ]),
       ]),
     ),
-    warnings,
+    badSignUps,
   }
 }
 
@@ -82,10 +88,10 @@ function daysById(histories: readonly UserHistory[]): UserHistory['days'][] {
 
 /** The same users, counted from their sign-up where it is known, and those who signed up and never called. */
 async function fromSignUp(frame: Frame, seen: readonly UserHistory[]): Promise<Counted> {
-  const { people, warnings } = await readPersons(frame)
+  const { people, badSignUps } = await readPersons(frame)
   const daysOf = daysById(seen)
   return {
     histories: Array.from(people, ([userId, { user, beginDay }]) => ({ user, firstDay: beginDay, days: daysOf[userId] ?? [] })),
-    warnings,
+    badSignUps,
   }
 }

@@ -75,7 +75,7 @@ const columns = {
   mean_requests: ['Requests', 'number', 'mean of their calls on the weekday'],
   requests_index: ['Requests index', 'number', 'mean_requests / mean of all days'],
   retained: ['Retained', 'int', 'of the users first seen in the month, those active in their days 21 to 27'],
-  retention: ['Retention', 'rate', 'retained / n'],
+  retention: ['Retention', 'rate', 'retained / n', ['retained', 'n']],
   retention_index: ['Retention index', 'number', `retention / that of all months together; null of fewer than ${MIN_MONTHS} months`],
 } as const satisfies Told['columns']
 

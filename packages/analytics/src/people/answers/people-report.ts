@@ -11,10 +11,12 @@ import type { Order } from '../../query/query.ts'
 import { checkOrder } from '../../query/query-columns.ts'
 import { wholeWhere, type ReportQuery } from '../../report-params.ts'
 import { onSnapshot } from '../../ledger/snapshot.ts'
+import { signUpWarnings } from '../../read/read-sign-ups.ts'
 import { lookUpDone } from '../../read/users-who-did.ts'
 import type { Interval, Week } from '../../behavior/user-history.ts'
 import type { GivenOptions } from '../../report-options.ts'
 import { besideBefore, frameBefore } from './compare-told.ts'
+import { withShareParts } from './share-columns.ts'
 import type { Told, Value } from './told.ts'
 import { watchReads } from './watch-reads.ts'
 
@@ -67,8 +69,9 @@ export async function peopleReport(
       isBegun: query.since !== undefined || query.last !== undefined,
     })
     const answer = await tell(given.watched)
-    const { seed: _, ...columns } = answer
-    const told = options.watched['shape'] === 'seed' ? answer : columns
+    const { seed, ...columns } = answer
+    const shown = query.ci ? withShareParts(columns) : columns
+    const told = options.watched['shape'] === 'seed' ? { ...shown, seed } : shown
     refuseWhatWasOfNoUse(query, { options: options.unread(), given: given.unread() })
     return told
   }
@@ -76,7 +79,8 @@ export async function peopleReport(
     const frame = await openFrame(store, clock, words)
     const now = await tellOf(frame)
     const both = compare === undefined ? now : besideBefore(now, await tellOf(await frameBefore(frame, words, compare)))
-    const { columns: table, rows: told, totals = {}, warnings = [], seed } = both
+    const { columns: table, rows: told, totals = {}, warnings: own = [], badSignUps, seed } = both
+    const warnings = badSignUps === undefined ? own : [...signUpWarnings(badSignUps), ...own]
     const columns = Object.entries(table).map(([key, [label, type, says]]): DefinedColumn => ({ key, label, type, says }))
     const unknown = query.moreMetrics.find((name) => !Object.hasOwn(table, name))
     if (unknown !== undefined) throw unknownName('column of this report', unknown, { allowed: Object.keys(table) })
@@ -96,7 +100,11 @@ export async function peopleReport(
     return buildAnswer({
       asked,
       // A row that says so is of a step of time that has not ended.
-      meta: { ...meta, complete: meta.complete && !told.some(({ complete }) => complete === false) },
+      meta: {
+        ...meta,
+        complete: meta.complete && !told.some(({ complete }) => complete === false),
+        ...(badSignUps === undefined ? {} : { bad_signup_dates: badSignUps.unreadable + badSignUps.late }),
+      },
       columns,
       rows: listed.map(([, row]) => row),
       totals: rawRow(totals),

@@ -39,14 +39,20 @@ export async function tellSessionMetrics({ frame, options }: PeopleAsked): Promi
       active_duration_avg_s: ['In use avg', 's', 'mean time in which calls ran, with at most five minutes of each pause'],
       requests_per_session: ['Requests', 'number', 'mean calls in a session'],
       messages_per_session: ['Messages', 'number', 'mean chat calls in a session that are no retries'],
-      follow_up_rate: ['Follow-up %', 'rate', 'messages within ten minutes after the answer before, of all messages'],
+      follow_up_rate: [
+        'Follow-up %',
+        'rate',
+        'messages within ten minutes after the answer before, of all messages',
+        ['follow_ups', 'messages'],
+      ],
       return_24h_rate: [
         'Return 24 h %',
         'rate',
         'sessions after which the user began another within a day, of those that ended at least a day ago',
+        ['returned', 'return_24h_known'],
       ],
       return_24h_known: ['Known', 'int', 'sessions that ended at least a day ago'],
-      completion_rate: ['Completed %', 'rate', 'completed / (completed + abandoned)'],
+      completion_rate: ['Completed %', 'rate', 'completed / (completed + abandoned)', ['completed', 'ended']],
       completed: ['Completed', 'int', 'said so by the app, else the last call went well and its answer was not disliked'],
       abandoned: [
         'Abandoned',
@@ -57,7 +63,18 @@ export async function tellSessionMetrics({ frame, options }: PeopleAsked): Promi
       abandonment_messages_avg: ['Left after avg', 'number', 'mean messages in abandoned sessions'],
       abandonment_messages_p50: ['Left after p50', 'number', 'their median'],
     },
-    rows: metrics.sessions === 0 ? [] : [{ ...metrics }],
+    rows:
+      metrics.sessions === 0
+        ? []
+        : [
+            {
+              ...metrics,
+              follow_ups: totals.followUps,
+              messages: totals.messages,
+              returned: totals.returned,
+              ended: metrics.completed + metrics.abandoned,
+            },
+          ],
   }
 }
 
@@ -159,12 +176,9 @@ export async function tellEvolution({ frame, options, isBegun }: PeopleAsked): P
             features: row.features.join(', '),
             satisfaction: row.satisfaction,
           })),
-    warnings: [
-      ...counted.warnings,
-      ...(ratings === undefined
-        ? ['satisfaction is filtered by user, session, property, segment and time only; elsewhere it is null']
-        : []),
-    ],
+    badSignUps: counted.badSignUps,
+    warnings:
+      ratings === undefined ? ['satisfaction is filtered by user, session, property, segment and time only; elsewhere it is null'] : [],
   }
 }
 
@@ -190,7 +204,7 @@ export async function tellFriction({ frame }: PeopleAsked): Promise<Told> {
     columns: {
       friction: ['Friction', 'string', 'high_retry_requests, abandoned_sessions, rate_limits or model_errors'],
       what: ['What', 'string', 'the feature repeated most; what abandoned sessions show more than others; who is meant'],
-      share: ['Share', 'rate', 'repeated requests of the feature; abandoned sessions that show it; power users; requests'],
+      share: ['Share', 'rate', 'repeated requests of the feature; abandoned sessions that show it; power users; requests', ['n', 'of']],
       n: ['n', 'int', 'how many'],
       of: ['Of', 'int', 'of how many'],
       lift: ['Lift', 'number', 'how much commoner among abandoned than among completed sessions, half a session added to each'],

@@ -40,9 +40,9 @@ const columns = {
     'number',
     'mean of an index from 0 to 100: 40 % input up to 32,000 tokens, 30 % output up to 8,000, 30 % reasoning up to 16,000, each on a logarithmic scale',
   ],
-  simple_share: ['Simple %', 'rate', `share of requests with an index below ${MODERATE}`],
-  moderate_share: ['Moderate %', 'rate', `from ${MODERATE} to below ${COMPLEX}`],
-  complex_share: ['Complex %', 'rate', `from ${COMPLEX} on`],
+  simple_share: ['Simple %', 'rate', `share of requests with an index below ${MODERATE}`, ['simple', 'sized']],
+  moderate_share: ['Moderate %', 'rate', `from ${MODERATE} to below ${COMPLEX}`, ['moderate', 'sized']],
+  complex_share: ['Complex %', 'rate', `from ${COMPLEX} on`, ['complex', 'sized']],
   top_model_share: [
     'Top model %',
     'rate',
@@ -54,13 +54,19 @@ const columns = {
     'sum of the squared shares of models of a user (HHI), the mean over the same users: 1 is one model only',
   ],
   model_switch_rate: ['Switches', 'rate', 'share of requests that ask another model than the one before, the mean over the same users'],
-  sticky_users_share: ['Sticky %', 'rate', 'share of these users who ask one model in at least 80 % of their requests'],
+  sticky_users_share: [
+    'Sticky %',
+    'rate',
+    'share of these users who ask one model in at least 80 % of their requests',
+    ['sticky', 'loyal'],
+  ],
 } as const satisfies Told['columns']
 
 function cellsOf({ requests, users, sized, perDay, gaps, input, output, reasoning, loyal }: Patterns): Record<string, number | null> {
   const ofSized = (part: number): number | null => (sized.n === 0 ? null : part / sized.n)
   const tokens = sized.output + sized.reasoning
   const gap = quantile(gaps, 0.5)
+  const moderate = sized.n - sized.simple - sized.complex
   return {
     requests,
     users,
@@ -78,12 +84,18 @@ function cellsOf({ requests, users, sized, perDay, gaps, input, output, reasonin
     reasoning_share: tokens === 0 ? null : sized.reasoning / tokens,
     complexity: rounded(ofSized(sized.complexity)),
     simple_share: ofSized(sized.simple),
-    moderate_share: ofSized(sized.n - sized.simple - sized.complex),
+    moderate_share: ofSized(moderate),
     complex_share: ofSized(sized.complex),
     top_model_share: rounded(loyal?.topShare ?? null),
     model_concentration: rounded(loyal?.concentration ?? null),
     model_switch_rate: rounded(loyal?.switchRate ?? null),
     sticky_users_share: loyal === undefined ? null : loyal.sticky / loyal.users,
+    sized: sized.n,
+    simple: sized.simple,
+    moderate,
+    complex: sized.complex,
+    sticky: loyal?.sticky ?? null,
+    loyal: loyal?.users ?? null,
   }
 }
 

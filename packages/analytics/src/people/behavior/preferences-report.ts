@@ -22,6 +22,8 @@ export async function tellPreferences({ frame }: PeopleAsked): Promise<Told> {
       chosen_requests: requests,
       fast_share: fast,
       quality_share: quality,
+      fast: fast === null ? null : Math.round(fast * requests),
+      quality: quality === null ? null : Math.round(quality * requests),
     })).toSorted((a, b) => b.chosen_requests - a.chosen_requests || (a.user < b.user ? -1 : 1)),
   }
 }
@@ -39,6 +41,16 @@ const columns = {
     'int',
     'requests of the 30 days before as_of whose model the user chose (property model.choice = user, or exploration)',
   ],
-  fast_share: ['Fast %', 'rate', 'of these, to a fast model: the third that answers soonest, or those of defineModelTiers'],
-  quality_share: ['Quality %', 'rate', 'of these, to a good one: the third that costs most per token, or those of defineModelTiers'],
+  fast_share: [
+    'Fast %',
+    'rate',
+    'of these, to a fast model: the third that answers soonest, or those of defineModelTiers',
+    ['fast', 'chosen_requests'],
+  ],
+  quality_share: [
+    'Quality %',
+    'rate',
+    'of these, to a good one: the third that costs most per token, or those of defineModelTiers',
+    ['quality', 'chosen_requests'],
+  ],
 } as const satisfies Told['columns']

@@ -22,8 +22,13 @@ export async function tellRetries({ frame }: PeopleAsked): Promise<Told> {
         'int',
         'of these, which ask what the same user asked up to five minutes before, or of which the app says so; null where no call of the ledger has a fingerprint',
       ],
-      retry_rate: ['Retry %', 'rate', 'retries / requests; null likewise'],
-      retried_request_rate: ['Retried %', 'rate', 'requests that were repeated / requests that are no retries'],
+      retry_rate: ['Retry %', 'rate', 'retries / requests; null likewise', ['retries', 'requests']],
+      retried_request_rate: [
+        'Retried %',
+        'rate',
+        'requests that were repeated / requests that are no retries',
+        ['retried_originals', 'originals'],
+      ],
       after_error: ['After error', 'int', 'retries of what had failed'],
       regenerated: ['Regenerated', 'int', 'retries of what had been answered'],
       issues: ['Issues', 'string', 'what became of the requests that were repeated, the two commonest'],
@@ -31,6 +36,7 @@ export async function tellRetries({ frame }: PeopleAsked): Promise<Told> {
         'Auto retry %',
         'rate',
         'requests that the SDK sent more than once, or with which a program tried again / requests',
+        ['auto_retried', 'requests'],
       ],
     },
     rows: features
@@ -42,7 +48,9 @@ export async function tellRetries({ frame }: PeopleAsked): Promise<Told> {
 }
 
 function cellsOf(features: readonly RequestsOfFeature[], isTold: boolean) {
-  const { requests, fingerprinted, retries, retryRate, retriedRequestRate, afterError, autoRetryRate } = retryRates(features, { isTold })
+  const { requests, fingerprinted, retries, retryRate, retriedRequestRate, afterError, autoRetryRate, ...counts } = retryRates(features, {
+    isTold,
+  })
   return {
     requests,
     fingerprinted,
@@ -53,5 +61,8 @@ function cellsOf(features: readonly RequestsOfFeature[], isTold: boolean) {
     after_error: isTold ? afterError : null,
     regenerated: isTold ? retries - afterError : null,
     auto_retry_rate: autoRetryRate,
+    retried_originals: isTold ? counts.retriedOriginals : null,
+    originals: isTold ? requests - retries : null,
+    auto_retried: counts.autoRetried,
   }
 }

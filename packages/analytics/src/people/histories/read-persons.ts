@@ -4,14 +4,13 @@ import { scopeOf, type Frame } from '../../read/frame.ts'
 import type { JourneyTime, Person } from '../../journey/person.ts'
 import { readGroups } from '../../read/read-groups.ts'
 import { timeKeyOfDay } from '../../query/time-bucket.ts'
-import { readSignUps, signUpWarnings } from '../../read/read-sign-ups.ts'
+import { readSignUps, type BadSignUps } from '../../read/read-sign-ups.ts'
 import { mayBeSignUpOf } from '../../segments/sign-up.ts'
 
 /** Who came in a period, by id. */
 export interface Persons {
   readonly people: ReadonlyMap<number, Person>
-  /** What a reader should know of sign-ups. */
-  readonly warnings: readonly string[]
+  readonly badSignUps: BadSignUps
 }
 
 /**
@@ -50,7 +49,7 @@ export async function readPersons(
       secondWeek: secondWeekOf(begin),
     })
   }
-  return { people, warnings: signUpWarnings({ unreadable, late }) }
+  return { people, badSignUps: { unreadable, late } }
 }
 
 /** The second week of those who began on a local day: many begin on one. */

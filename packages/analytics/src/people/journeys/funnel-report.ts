@@ -21,7 +21,11 @@ export async function tellFunnel({ frame, options, interval, isBegun }: PeopleAs
       given: 'first_advanced_feature',
     })
   }
-  const { paths, pending, warnings } = await readFunnel(frame, words, { isBegun, withinMs: withinDays * DAY_MS, advancedFeatures })
+  const { paths, pending, badSignUps, warnings } = await readFunnel(frame, words, {
+    isBegun,
+    withinMs: withinDays * DAY_MS,
+    advancedFeatures,
+  })
   const dayOf = ([enteredMs]: Path): number => timeKeyOfDay('day', frame.zone.day(enteredMs))
   const cells = (own: readonly Path[]) => funnel(own, words.length).map((step, n) => cellsOf(step, { words: words[n], n, pending }))
   const isEmpty = (await frame.firstSeen()).size === 0
@@ -33,9 +37,9 @@ export async function tellFunnel({ frame, options, interval, isBegun }: PeopleAs
       n: ['#', 'int', 'the place of the step'],
       step: ['Step', 'string', 'as it was asked for'],
       users: ['Users', 'int', `users who took it behind the steps before it, at most ${withinDays} times 24 hours after the first`],
-      rate: ['Rate', 'rate', 'users / users of the first step'],
-      conversion: ['From before', 'rate', 'users / users of the step before'],
-      drop_off: ['Drop-off', 'rate', '1 - conversion'],
+      rate: ['Rate', 'rate', 'users / users of the first step', ['users', 'entered']],
+      conversion: ['From before', 'rate', 'users / users of the step before', ['users', 'before']],
+      drop_off: ['Drop-off', 'rate', '1 - conversion', ['dropped', 'before']],
       time_p50_s: ['Time p50', 's', 'median time since the step before, of these users'],
       time_p90_s: ['Time p90', 's', 'nine of ten were faster'],
       total_p50_s: ['Since first', 's', 'median time since the first step'],
@@ -43,6 +47,7 @@ export async function tellFunnel({ frame, options, interval, isBegun }: PeopleAs
       reason: ['Why unknown', 'string', `no_users; censored: all took the first step less than ${withinDays} days before as_of`],
     },
     rows,
+    badSignUps,
     warnings: [
       ...warnings,
       ...(pending === 0 ? [] : [`${pending} users took the first step less than ${withinDays} days before as_of, and are left out`]),
@@ -58,6 +63,9 @@ function cellsOf(found: FunnelStep, { words, n, pending }: { words: FunnelStepWo
     rate: found.rate,
     conversion: found.conversion,
     drop_off: found.dropOff,
+    entered: found.entered,
+    before: found.before,
+    dropped: found.before === null ? null : found.before - found.users,
     time_p50_s: found.secondsP50,
     time_p90_s: found.secondsP90,
     total_p50_s: found.totalSecondsP50,

@@ -13,7 +13,7 @@ import { choiceOf, daysWithin, namesOf } from '../../report-options.ts'
 export async function tellOnboarding({ frame, options, interval, isBegun }: PeopleAsked): Promise<Told> {
   const withinDays = daysWithin(options)
   const time = journeyTime(frame, withinDays)
-  const { ways, featureName, warnings } = await readWays(frame, { isBegun })
+  const { ways, featureName, badSignUps, warnings } = await readWays(frame, { isBegun })
   const outcomes = await readSessionOutcomes(frame)
   const mode = choiceOf(options, 'outcomes')
   const saidOf = (session: number) => outcomes.get(session)
@@ -31,11 +31,12 @@ export async function tellOnboarding({ frame, options, interval, isBegun }: Peop
         'int',
         `of first_request, first_success and value: users who came in the period and whose first ${withinDays} days are over; of signed_up: all who came in it; of the others: those of them with a request, or whose first session is over`,
       ],
-      rate: ['Rate', 'rate', 'users / of'],
+      rate: ['Rate', 'rate', 'users / of', ['users', 'of']],
       drop_off: [
         'Drop-off',
         'rate',
         'of those who took the steps before on the way first_request, first_success, value: the share that did not take this one',
+        ['dropped', 'drop_of'],
       ],
       time_avg_s: [
         'Time avg',
@@ -57,6 +58,7 @@ export async function tellOnboarding({ frame, options, interval, isBegun }: Peop
       ],
     },
     rows: byCohort(ways, { interval, dayOf: beginDay }, (own) => stepsOf(onboarding(own, { time, saidOf, mode, featureName }), own.length)),
+    badSignUps,
     warnings: [...warnings, ...withoutSignUps(ways)],
   }
 }
@@ -82,13 +84,15 @@ function whyUnknown(
   return sessions.users === 0 ? 'censored' : 'no_outcomes'
 }
 
-function onboardingCells({ step, users, of, rate, dropOff, seconds, timed, ...row }: OnboardingStep, reason: string | null) {
+function onboardingCells({ step, users, of, rate, drop, dropOff, seconds, timed, ...row }: OnboardingStep, reason: string | null) {
   return {
     step,
     users,
     of,
     rate,
     drop_off: dropOff,
+    dropped: drop?.successes ?? null,
+    drop_of: drop?.n ?? null,
     time_avg_s: seconds.avg,
     time_p50_s: seconds.p50,
     time_p90_s: seconds.p90,
@@ -113,7 +117,7 @@ export async function tellMilestones({ frame, options, interval, isBegun }: Peop
   const withinDays = daysWithin(options)
   const time = journeyTime(frame, withinDays)
   const advancedFeatures = namesOf('advanced_features', options)
-  const { ways, warnings } = await readWays(frame, { isBegun, advancedFeatures })
+  const { ways, badSignUps, warnings } = await readWays(frame, { isBegun, advancedFeatures })
   const ordered = milestoneSteps.filter(({ name }) => advancedFeatures !== undefined || name !== 'first_advanced_feature')
   const { told, left } = commonest(ways)
   return {
@@ -130,7 +134,7 @@ export async function tellMilestones({ frame, options, interval, isBegun }: Peop
         `users who reached it on their own days 0 to ${withinDays - 1}, counted from the sign-up, else the first call`,
       ],
       of: ['Of', 'int', `users who came in the period and whose first ${withinDays} days are over`],
-      rate: ['Rate', 'rate', 'users / of'],
+      rate: ['Rate', 'rate', 'users / of', ['users', 'of']],
       time_p50_s: ['Time p50', 's', 'median time from the begin to it, of the users'],
       time_p90_s: ['Time p90', 's', 'nine of ten were faster'],
       survival_rate: [
@@ -144,7 +148,12 @@ export async function tellMilestones({ frame, options, interval, isBegun }: Peop
         'int',
         'users who reached the milestones from first_success to this one, one after the other; null for what the app tells',
       ],
-      drop_off: ['Drop-off', 'rate', 'of those who came as far as the one before: the share that did not reach this one after it'],
+      drop_off: [
+        'Drop-off',
+        'rate',
+        'of those who came as far as the one before: the share that did not reach this one after it',
+        ['dropped', 'drop_of'],
+      ],
       basis: ['Known how', 'string', 'inferred: from calls; explicit: the app said so'],
       reason: [
         'Why unknown',
@@ -158,6 +167,7 @@ export async function tellMilestones({ frame, options, interval, isBegun }: Peop
       )
       return advancedFeatures === undefined ? rows.toSpliced(2, 0, notConfigured) : rows
     }),
+    badSignUps,
     warnings: [
       ...warnings,
       ...(left === 0 ? [] : [`${left} of ${told.length + left} goals and milestones that few users reached are left out`]),
@@ -197,6 +207,8 @@ function milestoneCells({ step, of, users, rate, ...row }: Milestone, { came, wi
     days_to_half: known(row.daysToHalf),
     in_order: known(row.inOrder),
     drop_off: known(row.dropOff),
+    dropped: row.before === null ? null : known(row.before - (row.inOrder ?? 0)),
+    drop_of: known(row.before),
     basis: step.basis,
     reason: isTooShort ? 'too_few_days' : rate !== null ? null : came > 0 ? 'censored' : 'no_users',
   }
@@ -214,6 +226,7 @@ const notConfigured: Cells = {
       survivalRate: null,
       daysToHalf: null,
       inOrder: null,
+      before: null,
       dropOff: null,
     },
     { came: 0, withinDays: SECOND_WEEK_ENDS_DAY },

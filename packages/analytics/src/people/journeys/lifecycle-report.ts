@@ -33,10 +33,12 @@ export async function tellLifecycle(given: PeopleAsked): Promise<Told> {
     isFree: freePlans(options),
   }
   const lifecycle = await readLifecycle(frame, asked)
+  const { badSignUps } = lifecycle
+  const warnings = [...lifecycle.warnings, ...rulesTold(frame)]
   const stage = choiceOf(options, 'stage')
   if (stage !== 'all') {
     const metrics = lifecycle.members.length === 0 ? [] : await tellers[stage]({ frame, asked, lifecycle, week: () => given.week })
-    return { columns: stageMetricColumns, rows: metrics.map(stageMetricCells), warnings: [...lifecycle.warnings, ...rulesTold(frame)] }
+    return { columns: stageMetricColumns, rows: metrics.map(stageMetricCells), badSignUps, warnings }
   }
   const counts = lifecycle.members.length === 0 ? [] : countStages(lifecycle.members)
   return {
@@ -47,7 +49,7 @@ export async function tellLifecycle(given: PeopleAsked): Promise<Told> {
         'the last that fits: growth (a power user, moved from a free plan to another, answered 9 or 10 of 10, or referred somebody); retention (there for 28 days, active in three of the last four weeks); activation (first success and onboarding on the first seven days); acquisition (everybody else who came)',
       ],
       users: ['Users', 'int', 'users who had come by the end of the period, by their stage then'],
-      share: ['Share', 'rate', 'of these users'],
+      share: ['Share', 'rate', 'of these users', ['users', 'all']],
       moved_in: [
         'Moved in',
         'int',
@@ -61,6 +63,7 @@ export async function tellLifecycle(given: PeopleAsked): Promise<Told> {
       stage: name,
       users,
       share,
+      all: lifecycle.members.length,
       moved_in: movedIn,
       moved_out: movedOut,
       at_risk: atRisk,
@@ -71,7 +74,8 @@ export async function tellLifecycle(given: PeopleAsked): Promise<Told> {
       at_risk: counts.reduce((sum, { atRisk }) => sum + atRisk, 0),
       churned: counts.reduce((sum, { churned }) => sum + churned, 0),
     },
-    warnings: [...lifecycle.warnings, ...rulesTold(frame)],
+    badSignUps,
+    warnings,
   }
 }
 

@@ -33,7 +33,7 @@ export const stageMetricColumns: ColumnTable = {
   name: ['Name', 'string', 'which source, milestone or step, where there are several'],
   users: ['Users', 'int', 'users of whom it holds'],
   of: ['Of', 'int', 'of how many it is known'],
-  rate: ['Rate', 'rate', 'users / of'],
+  rate: ['Rate', 'rate', 'users / of', ['users', 'of']],
   value: ['Value', 'number', 'a figure that is no share of users, in the unit beside it'],
   previous: ['Before', 'number', 'the value, or where there is none the rate, at the begin of the period, or in as much time before it'],
   unit: ['Unit', 'string', 'of the value'],

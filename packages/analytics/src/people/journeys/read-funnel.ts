@@ -8,12 +8,15 @@ import type { FunnelStepWords, OnceName } from './funnel-steps.ts'
 import { reachedGoals } from './reached-goals.ts'
 import { readPersons } from '../histories/read-persons.ts'
 import { readWays } from './read-ways.ts'
+import type { BadSignUps } from '../../read/read-sign-ups.ts'
 
 /** How far users came. */
 export interface ReadFunnel {
   readonly paths: readonly Path[]
   /** Users who took the first step so lately that the time for the others is not over; they are left out. */
   readonly pending: number
+  /** Undefined where no step takes the ways of users to know. */
+  readonly badSignUps: BadSignUps | undefined
   readonly warnings: readonly string[]
 }
 
@@ -38,7 +41,7 @@ export async function readFunnel(frame: Frame, words: readonly FunnelStepWords[]
   const { toMs } = frame.period
   // All history begins with the first call; an event may have been before it.
   const fromMs = options.isBegun ? frame.period.fromMs : 0
-  const once = await readOnce(frame, words, options)
+  const { once, badSignUps } = await readOnce(frame, words, options)
   const chosen = frame.where === undefined ? undefined : (await readPersons(frame)).people
   const walkers = new Map<number, Walker>()
   for (const [n, step] of words.entries()) {
@@ -62,7 +65,7 @@ export async function readFunnel(frame: Frame, words: readonly FunnelStepWords[]
   }
   const all = [...walkers.values()].map(({ steps }) => steps as unknown as Path)
   const known = all.filter(([enteredMs]) => enteredMs + options.withinMs <= frame.clock.asOfMs)
-  return { paths: known, pending: all.length - known.length, warnings: await unknownEvents(frame, words) }
+  return { paths: known, pending: all.length - known.length, badSignUps, warnings: await unknownEvents(frame, words) }
 }
 
 /** Whether one event could be both steps; of calls it is known which were steps already. */
@@ -162,15 +165,15 @@ async function readOnce(
   frame: Frame,
   words: readonly FunnelStepWords[],
   { advancedFeatures }: FunnelOptions,
-): Promise<StepReading['once']> {
+): Promise<Pick<ReadFunnel, 'badSignUps'> & Pick<StepReading, 'once'>> {
   const names = new Set(words.flatMap((step) => (step.kind === 'once' ? [step.name] : [])))
-  if (names.size === 0) return new Map()
-  const { ways } = await readWays({ ...frame, where: undefined }, { isBegun: false, advancedFeatures })
+  if (names.size === 0) return { once: new Map(), badSignUps: undefined }
+  const { ways, badSignUps } = await readWays({ ...frame, where: undefined }, { isBegun: false, advancedFeatures })
   const read: Readonly<Record<'signup' | 'first_request', (way: Way) => number | undefined>> = {
     signup: ({ person }) => person.signUp?.ms,
     first_request: ({ journey }) => journey?.first.ms,
   }
-  return new Map(
+  const once = new Map(
     [...names].map((name) => {
       const at = name === 'signup' || name === 'first_request' ? read[name] : milestoneSteps.find((step) => step.name === name)?.at
       return [
@@ -181,9 +184,10 @@ async function readOnce(
             return ms === undefined ? [] : [[Number(way.person.user), ms] as const]
           }),
         ),
-      ]
+      ] as const
     }),
   )
+  return { once, badSignUps }
 }
 
 /** Steps by events of a name that nobody has told. */

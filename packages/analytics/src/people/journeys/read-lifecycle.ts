@@ -14,6 +14,7 @@ import { timeKeyOfDay } from '../../query/time-bucket.ts'
 import { readLatestNps, readReferrals } from './read-advocates.ts'
 import { readPlans, type Plans } from '../histories/read-plans.ts'
 import { readWays } from './read-ways.ts'
+import type { BadSignUps } from '../../read/read-sign-ups.ts'
 
 /** A user at the end of the period, and at its begin where the user was there already. */
 export interface Member {
@@ -30,6 +31,7 @@ export interface Lifecycle {
   readonly nps: readonly ReadonlyMap<number, number>[]
   readonly referrals: ReadonlyMap<number, readonly number[]>
   readonly featureName: (id: number) => string
+  readonly badSignUps: BadSignUps
   readonly warnings: readonly string[]
 }
 
@@ -51,7 +53,7 @@ export async function readLifecycle(frame: Frame, options: LifecycleOptions): Pr
   const { clock, zone } = frame
   const { startMs, endMs, advancedFeatures } = options
   const instants = [startMs, endMs]
-  const { ways, featureName, warnings } = await readWays(frame, { isBegun: false, advancedFeatures })
+  const { ways, featureName, badSignUps, warnings } = await readWays(frame, { isBegun: false, advancedFeatures })
   const firstSeen = await frame.firstSeen()
   const segments: UserSegments[] = []
   for await (const ofThen of readAutomaticAt(frame, { instants, rules: (clock.segmentation ?? automaticOnly).rules })) segments.push(ofThen)
@@ -95,6 +97,7 @@ export async function readLifecycle(frame: Frame, options: LifecycleOptions): Pr
     nps,
     referrals,
     featureName,
+    badSignUps,
     warnings,
   }
 }

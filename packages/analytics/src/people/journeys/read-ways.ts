@@ -4,11 +4,13 @@ import { nearest } from '../../query/query-error.ts'
 import { readJourneys } from './read-journeys.ts'
 import { readPersons } from '../histories/read-persons.ts'
 import { readReached } from './read-reached.ts'
+import type { BadSignUps } from '../../read/read-sign-ups.ts'
 
 /** The ways of users, and what is needed to tell them. */
 export interface Ways {
   readonly ways: readonly Way[]
   readonly featureName: (id: number) => string
+  readonly badSignUps: BadSignUps
   readonly warnings: readonly string[]
 }
 
@@ -19,13 +21,14 @@ export async function readWays(
   frame: Frame,
   { isBegun, advancedFeatures = [] }: { readonly isBegun: boolean; readonly advancedFeatures?: readonly string[] | undefined },
 ): Promise<Ways> {
-  const { people, warnings } = await readPersons(frame, { from: isBegun ? frame.period.fromMs : Number.NEGATIVE_INFINITY })
+  const { people, badSignUps } = await readPersons(frame, { from: isBegun ? frame.period.fromMs : Number.NEGATIVE_INFINITY })
   const { journeys, featureNames } = await readJourneys(frame, people, advancedFeatures)
   const reached = await readReached(frame)
   return {
     ways: [...people].map(([userId, person]) => ({ person, journey: journeys.get(userId), reached: reached.get(userId) ?? nothing })),
     featureName: (id) => featureNames.get(id) ?? String(id),
-    warnings: [...warnings, ...(people.size === 0 ? [] : unknownFeatures(advancedFeatures, [...featureNames.values()]))],
+    badSignUps,
+    warnings: people.size === 0 ? [] : unknownFeatures(advancedFeatures, [...featureNames.values()]),
   }
 }
 

@@ -5,6 +5,7 @@ import { QueryError } from '../../query/query-error.ts'
 import { scopeOf, type Frame } from '../../read/frame.ts'
 import { readGroups } from '../../read/read-groups.ts'
 import type { GivenOptions } from '../../report-options.ts'
+import type { Share } from '../../statistics/proportions.ts'
 import { lifetimeValue } from '../../statistics/scores.ts'
 import { shareLeft, type Watched } from '../../statistics/survival.ts'
 import type { PeopleAsked } from '../answers/people-report.ts'
@@ -51,7 +52,12 @@ export async function tellBusiness({ frame, options, isBegun }: PeopleAsked): Pr
       arpu_usd: ['ARPU', 'usd', 'revenue_usd / active_users'],
       arppu_usd: ['ARPPU', 'usd', 'revenue_usd / paying_users'],
       cost_per_user_usd: ['Cost/user', 'usd', 'cost_usd / active_users'],
-      churn: ['Churn', 'rate', 'users who paid for the month before and not for this one, of those; null while the month is not over'],
+      churn: [
+        'Churn',
+        'rate',
+        'users who paid for the month before and not for this one, of those; null while the month is not over',
+        ['stopped_paying', 'paid_before'],
+      ],
       net_revenue_retention: [
         'NRR',
         'rate',
@@ -137,7 +143,8 @@ function rowOf(month: number, { use, revenue: { earned, ever, received, isTold, 
   const cost = use.isPriced || use.active === 0 ? use.cost : null
   const margin = total === undefined || cost === null ? null : total - cost
   const marginRate = margin === null || total === undefined || total === 0n ? null : Number(margin) / Number(total)
-  const { churn, netRevenueRetention } = isOver ? retention(ever, month) : { churn: null, netRevenueRetention: null }
+  const { lost, netRevenueRetention } = isOver ? retention(ever, month) : noRetention
+  const churn = lost === null ? null : lost.successes / lost.n
   const arppu = each(total, paying)
   const monthlyMargin = arppu === null || marginRate === null ? null : (Number(arppu) / 1e9) * marginRate
   return {
@@ -154,21 +161,32 @@ function rowOf(month: number, { use, revenue: { earned, ever, received, isTold, 
     arppu_usd: arppu,
     cost_per_user_usd: each(cost, use.active),
     churn,
+    stopped_paying: lost?.successes ?? null,
+    paid_before: lost?.n ?? null,
     net_revenue_retention: netRevenueRetention,
     ltv_usd: monthlyMargin === null || churn === null ? null : lifetimeValue({ monthlyMargin, left, months: LIFETIME_MONTHS }),
     ltv_uncapped_usd: monthlyMargin === null || churn === null || churn === 0 ? null : monthlyMargin / churn,
   }
 }
 
-/** Which of the payers of the month before are gone, and what all of them still earn, for each dollar of then; null where nobody paid. */
-function retention(ever: Earnings, month: number): { churn: number | null; netRevenueRetention: number | null } {
+interface Retention {
+  /** Which of the payers of the month before are gone. */
+  readonly lost: Share | null
+  /** What all of them still earn, for each dollar of then. */
+  readonly netRevenueRetention: number | null
+}
+
+const noRetention: Retention = { lost: null, netRevenueRetention: null }
+
+/** Null where nobody paid in the month before. */
+function retention(ever: Earnings, month: number): Retention {
   const [before, now] = [ever.payers(month - 1), ever.payers(month)]
   const payers = [...before.keys()]
-  if (payers.length === 0) return { churn: null, netRevenueRetention: null }
+  if (payers.length === 0) return noRetention
   const had = payers.reduce((sum, userId) => sum + (before.get(userId) ?? 0n), 0n)
   const have = payers.reduce((sum, userId) => sum + (now.get(userId) ?? 0n), 0n)
   return {
-    churn: payers.filter((userId) => !now.has(userId)).length / payers.length,
+    lost: { successes: payers.filter((userId) => !now.has(userId)).length, n: payers.length },
     netRevenueRetention: Number(have) / Number(had),
   }
 }

@@ -32,7 +32,7 @@ export async function tellSegmentHistory({ frame, interval = 'day' }: PeopleAske
       period: ['Period', 'date', `a local ${intervalInWords(interval)}`],
       segment: ['Segment', 'string', 'as it was decided at the end of the period, or at as_of, from what had happened by then'],
       users: ['Users', 'int', 'users in it then'],
-      share: ['Share', 'rate', 'of all users that had made a call by then'],
+      share: ['Share', 'rate', 'of all users that had made a call by then', ['users', 'all']],
       moved_in: ['Moved in', 'int', 'users in it who were not when the period began'],
       moved_out: ['Moved out', 'int', 'users who were in it when the period began and no longer are'],
       complete: ['Complete', 'bool', 'whether the period was over at as_of'],
@@ -46,6 +46,7 @@ export async function tellSegmentHistory({ frame, interval = 'day' }: PeopleAske
         segment,
         users,
         share: all === 0 ? null : users / all,
+        all,
         moved_in: movedIn,
         moved_out: movedOut,
         complete,
@@ -67,14 +68,15 @@ export async function tellSegmentMoves({ frame, interval }: PeopleAsked): Promis
       from: ['From', 'string', 'the segment when the period began; (none): no call by then'],
       to: ['To', 'string', 'the segment at its end, or at as_of'],
       users: ['Users', 'int', 'users who were in the one and are in the other'],
-      share: ['Share', 'rate', 'of the users of from'],
+      share: ['Share', 'rate', 'of the users of from', ['users', 'in_from']],
     },
     rows: spans.flatMap(({ label }, n) => {
       const [before, now] = [history[n], history[n + 1]]
       if (before === undefined || now === undefined) return []
-      return movesBetween(before, now, isMeant).map(({ from, to, users, share }): Told['rows'][number] =>
-        isSplit ? { period: label, from, to, users, share } : { from, to, users, share },
-      )
+      return movesBetween(before, now, isMeant).map(({ from, to, users, of, share }): Told['rows'][number] => {
+        const move = { from, to, users, share, in_from: of }
+        return isSplit ? Object.assign(move, { period: label }) : move
+      })
     }),
     warnings: rulesTold(frame),
   }

@@ -36,7 +36,9 @@ export interface Move {
   readonly from: string
   readonly to: string
   readonly users: number
-  /** Of those who were in `from`. */
+  /** How many were in `from`. */
+  readonly of: number
+  /** Of those. */
   readonly share: number
 }
 
@@ -59,7 +61,8 @@ export function movesBetween(before: Memberships, now: Memberships, isMeant: (us
   return [...now.names, NONE].flatMap((from) =>
     now.names.flatMap((to) => {
       const users = counts.get(from)?.get(to) ?? 0
-      return users === 0 ? [] : [{ from, to, users, share: users / (inFrom.get(from) ?? users) }]
+      const of = inFrom.get(from) ?? users
+      return users === 0 ? [] : [{ from, to, users, of, share: users / of }]
     }),
   )
 }
