@@ -2,7 +2,7 @@ import type { Store } from '@spanledger/store'
 
 import { buildAnswer, type Answer, type Asked, type Column, type DefinedColumn, type RawRow } from './query/answer.ts'
 import { amountCells, checkComparable, comparison, readPrevious, type Previous } from './read/compare-previous.ts'
-import { NONE, type Dimension } from './query/dimensions.ts'
+import { NONE, SUPPRESSED, type Dimension } from './query/dimensions.ts'
 import { metaOf, openFrame, readTotals, scopeOf, type Clock, type Frame } from './read/frame.ts'
 import { checkHaving, havingColumns, rowPasses } from './query/having.ts'
 import { saidKinds, type Group } from './sums/group.ts'
@@ -12,6 +12,7 @@ import { decodeCursor, pageOf, type Place } from './query/page.ts'
 import { checkOrder, columnsOf, withComparison } from './query/query-columns.ts'
 import { checkWeekStart, withIntervals, type Order, type ParsedQuery } from './query/query.ts'
 import type { FoundGroup } from './read/found-groups.ts'
+import { checkFoldable, readFolded } from './read/fold-small.ts'
 import { readGroups } from './read/read-groups.ts'
 import { withoutFingerprints } from './read/read-retries.ts'
 import type { GroupChoice, Scope } from './plan/scope.ts'
@@ -32,6 +33,7 @@ export async function runQuery(store: Store, clock: Clock, parsed: ParsedQuery, 
     checkWeekStart(query)
     if (query.compare !== undefined) checkComparable(query)
     const frame = await openFrame(store, clock, query)
+    if (query.minUsers !== undefined) checkFoldable(frame, query)
     const ofRows = own === undefined ? [] : [own.column]
     const plan = { frame, metrics: query.metrics, columns: [...columnsOf(frame, query.metrics), ...ofRows] }
     const columns = query.compare === undefined ? plan.columns : withComparison(plan.columns)
@@ -45,7 +47,10 @@ export async function runQuery(store: Store, clock: Clock, parsed: ParsedQuery, 
     const isRanked = before === undefined && isRankedFirst(frame, query)
     const page = isRanked ? await readSessionPage(frame, query, order) : undefined
     const metrics = isRanked && page === undefined ? rankingMetrics(query.metrics, order) : query.metrics
-    const groups = page?.groups ?? (await readGroups(store, scope, { dimensions: frame.dimensions, metrics }))
+    const { groups, suppressed } =
+      page === undefined
+        ? await readFolded(frame, scope, { metrics, minUsers: query.minUsers })
+        : { groups: page.groups, suppressed: undefined }
     const told = groups.map((one) => rowOf({ ...plan, metrics }, one, before))
     const isChosenBy = [...order.map(([column]) => column), ...havingColumns(query.having)].some((name) => name === own?.column.key)
     const all = isChosenBy ? await withOwn(frame, own, told) : told
@@ -64,7 +69,9 @@ export async function runQuery(store: Store, clock: Clock, parsed: ParsedQuery, 
         total,
         rows: page?.sessions ?? passing.length,
         next,
+        suppressed: suppressed?.rows,
         warnings: [
+          ...(suppressed?.warnings ?? []),
           ...metricWarnings(query.metrics, total),
           ...saidWarnings(query.metrics, [total, ...all.map(({ found }) => found.group)]),
         ],
@@ -149,7 +156,7 @@ interface ChosenRows {
 }
 
 function choiceOf({ dimensions }: Frame, { rows, are }: ChosenRows): GroupChoice {
-  return { dimensions, keys: rows.map(({ found }) => found.keys), are }
+  return { dimensions, keys: rows.flatMap(({ found }) => (found.members ?? [found]).map(({ keys }) => keys)), are }
 }
 
 /** The metrics of the chosen rows together, or of all, and what they were before. */
@@ -198,8 +205,11 @@ async function otherOf(plan: Plan, listing: Listing): Promise<{ rows: number; va
   return { rows: passing.length - listed.length, values: await summaryOf(plan, { total, before, chosen }) }
 }
 
-function labelCells({ frame, columns }: Pick<Plan, 'frame' | 'columns'>, { labels }: FoundGroup): [string, string][] {
-  return frame.dimensions.map((dimension, n) => [columns[n]?.key ?? '', shownLabel(dimension, labels[n] ?? null)])
+function labelCells({ frame, columns }: Pick<Plan, 'frame' | 'columns'>, { labels, members }: FoundGroup): [string, string | null][] {
+  return frame.dimensions.map((dimension, n) => [
+    columns[n]?.key ?? '',
+    members === undefined ? shownLabel(dimension, labels[n] ?? null) : dimension.kind === 'time' ? null : SUPPRESSED,
+  ])
 }
 
 /** The value of a dimension as answered. */

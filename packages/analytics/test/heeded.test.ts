@@ -39,6 +39,8 @@ const given: Readonly<Record<string, (answer: Answer) => ReportParams | undefine
   week_start: () => ({ week_start: 'sunday' }),
   explain: () => ({ explain: true }),
   ci: () => ({ ci: true }),
+  min_users: ({ rows }) =>
+    rows.length < 2 ? { min_users: 1000 } : { min_users: Math.max(2, 1 + Math.min(...rows.map((row) => Number(row['users'] ?? 1)))) },
   by: () => ({ by: ['time:week'] }),
 }
 

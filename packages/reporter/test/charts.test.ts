@@ -148,6 +148,27 @@ describe('a series over time', () => {
   })
 })
 
+it('a share alone has its interval around it, and rows of few users without a time are not drawn', () => {
+  const columns = [column('month', 'date'), column('error_rate', 'rate')].concat(
+    ['numerator', 'denominator'].map((part) => column(`error_rate_${part}`, 'int')),
+    ['low', 'high'].map((part) => column(`error_rate_${part}`, 'rate')),
+  )
+  const row = (month: string | null, rate: number): Row => ({
+    month,
+    error_rate: rate,
+    error_rate_low: rate / 2,
+    error_rate_high: rate * 2,
+  })
+  const charts = chartsOf(sheet('query', columns, [row('2026-01', 0.1), row(null, 0.9), row('2026-02', 0.2)]))
+  expect(charts).toEqual([
+    expect.objectContaining({
+      x: expect.objectContaining({ values: ['2026-01', '2026-02'] }) as unknown,
+      series: [{ name: 'error_rate', values: [0.1, 0.2] }],
+      bands: [{ name: '95 % interval', low: [0.05, 0.1], high: [0.2, 0.4] }],
+    }),
+  ])
+})
+
 it('a forecast is a line of the days to come with both bands, the month left out', () => {
   const columns = ['actual', 'expected', 'low_80', 'high_80', 'low_95', 'high_95'].map((key) => column(key, 'number'))
   const row = (date: string, expected: number): Row => ({ date, actual: null, expected, low_80: 1, high_80: 3, low_95: 0, high_95: 4 })

@@ -78,6 +78,21 @@ describe('the API', () => {
       expect([wrong, (await fetch(`${url}/api/report/users?${wrong}`)).status]).toEqual([wrong, 400])
   })
 
+  it('takes min_users and ci, and says what they cannot be', async () => {
+    const ask = (report: string, params: Record<string, string>) => fetch(`${url}/api/report/${report}?${new URLSearchParams(params)}`)
+    const told = (await (await ask('models', { ci: 'true', min_users: '2' })).json()) as Answer
+    expect(told.meta.suppressed_rows).toBe(0)
+    expect(told.columns.map(({ key }) => key)).toContain('error_rate_low')
+    const wrong: [string, Record<string, string>][] = [
+      ['models', { min_users: 'two' }],
+      ['models', { min_users: '1' }],
+      ['models', { ci: 'yes' }],
+      ['users', { min_users: '2' }],
+      ['anomalies', { ci: 'true' }],
+    ]
+    for (const [report, params] of wrong) expect([report, params, (await ask(report, params)).status]).toEqual([report, params, 400])
+  })
+
   it('says what is wrong with a question', async () => {
     const wrong = await post({ metrics: ['reqests'] })
     expect([wrong.status, await wrong.json()]).toEqual([

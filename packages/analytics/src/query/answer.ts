@@ -52,6 +52,8 @@ export interface AnswerMeta {
   readonly rows: number
   /** What the next page begins after; null where there is none. */
   readonly next: string | null
+  /** How many rows of few users are told as one; where `min_users` was asked for. */
+  readonly suppressed_rows?: number
   /** Users whose sign-up cannot be read, or lies more than a day after the first call, and is left out; where sign-ups decide. */
   readonly bad_signup_dates?: number
   readonly warnings: readonly string[]

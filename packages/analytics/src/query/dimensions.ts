@@ -50,6 +50,8 @@ export const otherDimensions = {
 
 /** The value shown for calls without one. */
 export const NONE = '(none)'
+/** What is shown in place of the values of rows of few users, which are told as one. */
+export const SUPPRESSED = '(suppressed)'
 
 const names: readonly string[] = [...Object.keys(columnDimensions), ...Object.keys(otherDimensions)]
 

@@ -35,6 +35,8 @@ export interface Query {
   readonly explain?: boolean | undefined
   /** Whether each share is followed by what it rests on (`_numerator`, `_denominator`) and its 95 % interval (`_low`, `_high`). */
   readonly ci?: boolean | undefined
+  /** Rows of fewer different users are told as one, so that nobody can be picked out. */
+  readonly min_users?: number | undefined
 }
 
 export type Order = readonly [column: string, direction: 'asc' | 'desc']
@@ -58,6 +60,7 @@ export interface ParsedQuery {
   readonly other: boolean
   readonly explain: boolean
   readonly ci: boolean
+  readonly minUsers: number | undefined
 }
 
 /** The fields of a `Query`. */
@@ -79,6 +82,7 @@ export const queryFields = [
   'other',
   'explain',
   'ci',
+  'min_users',
 ]
 const MAX_DIMENSIONS = 8
 
@@ -106,7 +110,7 @@ export function parseQuery(data: unknown): ParsedQuery {
     last: optionalText('last', query['last']),
     where: parseWhereField(query['where']),
     orderBy: parseOrder(query['order_by'] ?? []),
-    limit: parseLimit(query['limit']),
+    limit: wholeFrom('limit', query['limit'], 1),
     compare: oneOf('compare', query['compare'], compareModes),
     weekStart: oneOf('week_start', query['week_start'], weekStarts),
     attribution: oneOf('attribution', query['attribution'], attributions),
@@ -116,6 +120,7 @@ export function parseQuery(data: unknown): ParsedQuery {
     other: flag('other', query['other']),
     explain: flag('explain', query['explain']),
     ci: flag('ci', query['ci']),
+    minUsers: wholeFrom('min_users', query['min_users'], 2),
   }
 }
 
@@ -179,11 +184,10 @@ function parseOrder(data: unknown): Order[] {
   })
 }
 
-/** @throws QueryError for what is no whole number from 1 */
-function parseLimit(data: unknown): number | undefined {
+function wholeFrom(field: string, data: unknown, least: number): number | undefined {
   if (data === undefined || data === null) return undefined
-  if (typeof data !== 'number' || !Number.isInteger(data) || data < 1) {
-    throw new QueryError('limit must be a whole number from 1.', { given: String(data) })
+  if (typeof data !== 'number' || !Number.isInteger(data) || data < least) {
+    throw new QueryError(`${field} must be a whole number from ${least}.`, { given: String(data) })
   }
   return data
 }

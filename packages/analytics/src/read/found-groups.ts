@@ -14,6 +14,8 @@ export interface FoundGroup {
   readonly keys: readonly Key[]
   readonly labels: readonly (string | number | null)[]
   readonly group: Group
+  /** Of groups of few users that are told as one: which they are. It has no keys and labels of its own. */
+  readonly members?: readonly FoundGroup[]
 }
 
 /** What is counted of groups. */

@@ -168,12 +168,18 @@ export async function readTotals(
   return { sums: new Map(), costNanoUsd: 0n, ...total?.group, ...known }
 }
 
+/** What a report knows of its answer. */
+interface MetaParts {
+  readonly total: Group
+  readonly rows: number
+  readonly next: string | null
+  /** How many rows are told as one; undefined where that was not asked for. */
+  readonly suppressed?: number | undefined
+  readonly warnings: readonly string[]
+}
+
 /** The meta data of an answer. */
-export async function metaOf(
-  frame: Frame,
-  scope: Scope,
-  { total, rows, next, warnings }: { total: Group; rows: number; next: string | null; warnings: readonly string[] },
-): Promise<AnswerMeta> {
+export async function metaOf(frame: Frame, scope: Scope, { total, rows, next, suppressed, warnings }: MetaParts): Promise<AnswerMeta> {
   const { store, clock, period, zone } = frame
   const requests = total.sums.get('requests') ?? 0
   const [anonymous] = await readGroups(
@@ -195,6 +201,7 @@ export async function metaOf(
     unpriced_requests: total.sums.get('unpriced_requests') ?? 0,
     rows,
     next,
+    ...(suppressed === undefined ? {} : { suppressed_rows: suppressed }),
     warnings: [...(await warningsOf(frame, total)), ...warnings],
   }
 }

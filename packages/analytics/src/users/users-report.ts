@@ -90,6 +90,10 @@ type ColumnKey = (typeof columnKeys)[number] | (typeof moreColumnKeys)[number] |
 export async function usersReport(store: Store, clock: Clock, query: ReportQuery, asked: Asked): Promise<Answer> {
   return onSnapshot(store, async () => {
     checkWeekStart(query)
+    if (query.minUsers !== undefined)
+      throw new QueryError('min_users cannot hold here: the rows of this report are of one user each. Ask by what users have in common.', {
+        given: String(query.minUsers),
+      })
     if (query.compare !== undefined) checkComparable(query)
     const frame = await openFrame(store, clock, { ...query, by: ['user'] })
     const plan = planOf(query)

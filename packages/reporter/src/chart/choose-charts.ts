@@ -131,20 +131,22 @@ function intervalChart({ columns, rows }: Sheet, { value, reference, isRatio, na
 
 /** One chart for each group of columns; where another dimension splits the rows, one for each column, with a line for each of its values. */
 function lineCharts(sheet: Sheet, along: Column, groups: Picture['lines']): Chart[] {
-  const rows = along.type === 'date' || along.type === 'time' ? everyStep(sheet.rows, along.key) : sheet.rows
+  // Rows of few users that are told as one have no time.
+  const placed = sheet.rows.filter((row) => row[along.key] !== null)
+  const rows = along.type === 'date' || along.type === 'time' ? everyStep(placed, along.key) : placed
   const others = sheet.columns.filter(({ type, key }) => type === 'string' && key !== along.key && !TEXT_OF_ROWS.has(key))
   const known = (keys: readonly string[]): Column[] => keys.flatMap((key) => sheet.columns.find((column) => column.key === key) ?? [])
   const drawn =
     groups?.map(known) ??
     sheet.columns
-      .filter((column) => column !== along && isMeasure(column))
+      .filter((column) => column !== along && isMeasure(column) && !isPartOfShare(column, sheet.columns))
       .slice(0, MAX_LINE_CHARTS)
       .map((column) => [column])
   return drawn
     .filter((columns) => columns.length > 0)
     .flatMap((columns) =>
       others.length === 0 || groups !== undefined
-        ? [linesOf(rows, along, columns)]
+        ? [linesOf(rows, along, { columns, all: sheet.columns })]
         : columns.map((column) => linesBy(rows, { along, column, others })),
     )
 }
@@ -160,15 +162,22 @@ function xOf(rows: readonly Row[], { key, label, type }: Column): LineChart['x']
   }
 }
 
-function linesOf(rows: readonly Row[], along: Column, columns: readonly Column[]): LineChart {
-  const [column] = columns as readonly [Column, ...Column[]]
+/** One line alone has its interval around it, where the table has one. */
+function linesOf(
+  rows: readonly Row[],
+  along: Column,
+  { columns, all }: { readonly columns: readonly Column[]; readonly all: readonly Column[] },
+): LineChart {
+  const [column, ...more] = columns as readonly [Column, ...Column[]]
+  const valuesOf = (key: string): (number | null)[] => rows.map((row) => numberOf(row[key]))
+  const [low, high] = ['low', 'high'].map((end) => all.find(({ key }) => key === `${column.key}_${end}`))
   return {
     kind: 'line',
     title: columns.map(({ label }) => label).join(', '),
     column,
     x: xOf(rows, along),
-    series: columns.map(({ key, label }) => ({ name: label, values: rows.map((row) => numberOf(row[key])) })),
-    bands: [],
+    series: columns.map(({ key, label }) => ({ name: label, values: valuesOf(key) })),
+    bands: more.length > 0 || !low || !high ? [] : [{ name: '95 % interval', low: valuesOf(low.key), high: valuesOf(high.key) }],
   }
 }
 
@@ -221,6 +230,12 @@ const MEASURES: ReadonlySet<Column['type']> = new Set<Column['type']>(['int', 'n
 
 function isMeasure({ type }: Column): boolean {
   return MEASURES.has(type)
+}
+
+/** Whether a column says what another rests on, or a bound of it. */
+function isPartOfShare({ key }: Column, columns: readonly Column[]): boolean {
+  const of = /^(.+)_(?:numerator|denominator|low|high)$/.exec(key)?.[1]
+  return of !== undefined && columns.some((one) => one.key === of)
 }
 
 function nameOf(row: Row, named: readonly Column[]): string {

@@ -47,6 +47,7 @@ export interface AskOptions extends ShowOptions {
   readonly attribution?: Attribution
   readonly traits?: TraitMode
   readonly having?: string
+  readonly minUsers?: string
   readonly after?: string
   /** Of a report of several sections. */
   readonly section?: string
@@ -96,6 +97,7 @@ export function reportParams(options: AskOptions & Pick<Globals, 'format'>): Rep
     compare: options.compare,
     explain: options.explain,
     ci: options.ci,
+    min_users: options.minUsers === undefined ? undefined : wholeNumber('--min-users', options.minUsers, { from: 2, to: 1_000_000 }),
     options: reportOptionsOf(options),
   }
 }

@@ -83,6 +83,7 @@ function addReportOptions(command: Command): Command {
     .option('--other', 'with json: what all rows that are not listed are together; other formats for people have it anyway')
     .option('--no-other', 'leave it out')
     .addOption(new Option('--traits <when>', 'the value of a trait: when each call was made, or at --as-of').choices(traitModes))
+    .option('--min-users <n>', 'rows of fewer different users are told as one, so that nobody can be picked out of what is shared')
     .addOption(new Option('--attribution <how>', 'count calls whose property is a list under each of its values').choices(attributions))
     .addOption(new Option('--week-start <day>', 'on which day weeks begin').choices(weekStarts))
     .addOption(new Option('--compare <with>', 'add columns of as many days before, or of the same weekdays before').choices(compareModes))

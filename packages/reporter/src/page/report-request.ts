@@ -37,6 +37,7 @@ const paramNames: readonly string[] = [
   'sort',
   'order_by',
   'limit',
+  'min_users',
   'options',
 ]
 const optionNames: readonly string[] = Object.keys(reportOptions)
@@ -67,6 +68,7 @@ export function readReportRequest(given: Readonly<Record<string, unknown>>): Rep
     ...of(flagNames, readFlag),
     order_by: readOrder(given),
     limit: readLimit(given['limit']),
+    min_users: readNumber('min_users', given['min_users']),
     options: readOptions(given),
   } as ReportParams
   return { clock: { asOf, tz }, params }
@@ -113,6 +115,15 @@ function readLimit(value: unknown): number {
   if (typeof limit !== 'number' || !(limit <= MAX_ROWS))
     throw new QueryError(`limit must be a whole number up to ${MAX_ROWS}.`, { given: JSON.stringify(value) })
   return limit
+}
+
+/** What numbers it may be is said where the report is asked. */
+function readNumber(name: string, value: unknown): number | undefined {
+  if (!isGiven(value)) return undefined
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
+  if (typeof number !== 'number' || !Number.isFinite(number))
+    throw new QueryError(`${name} must be a number.`, { given: JSON.stringify(value) })
+  return number
 }
 
 function readOptions(given: Readonly<Record<string, unknown>>): GivenOptions {

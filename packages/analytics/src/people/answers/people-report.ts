@@ -144,7 +144,11 @@ function refuseWhatWasOfNoUse({ by, weekStart }: ReportQuery, unread: { options:
     )
 }
 
-function refuseWhatIsNotTaken({ metrics, other, compare, since, until, last }: ReportQuery, isAbout: string | undefined): void {
+function refuseWhatIsNotTaken({ metrics, other, compare, since, until, last, minUsers }: ReportQuery, isAbout: string | undefined): void {
+  if (minUsers !== undefined)
+    throw new QueryError('min_users is for answers whose rows are groups of calls; the rows of this report are not. Leave it out.', {
+      given: String(minUsers),
+    })
   const given = Object.entries({ since, until, last }).find(([, value]) => value !== undefined)
   if (isAbout !== undefined && given !== undefined && compare === undefined)
     throw new QueryError(`This report is about ${isAbout}, and takes no ${given[0]}. Another time is told with as_of (--as-of).`, {
