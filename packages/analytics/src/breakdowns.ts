@@ -75,6 +75,7 @@ const qualityMetrics: readonly MetricName[] = [
   'feedback_positive',
   'csat',
   'satisfaction',
+  'satisfaction_users',
   'latency_p95_ms',
 ]
 

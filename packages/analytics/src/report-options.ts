@@ -41,9 +41,10 @@ export const reportOptions = {
     values: ['inferred', 'strict'],
   },
   hours: {
-    says: "hours of the zone of the report, or of each user's own: trait or property timezone, where it is known",
-    values: ['report', 'user'],
+    says: "hours of the zone of the report, or of each user's own: trait or property timezone, where it is known; or by how often each came",
+    values: ['report', 'user', 'normalized'],
   },
+  rank_by: { says: 'what makes features favourites: how often they are asked, or how many users ask them', values: ['requests', 'users'] },
   shape: { says: 'columns, or one nested object with words and rounded numbers (seed, as json)', values: ['columns', 'seed'] },
   count: { says: 'what is counted in the first week', values: ['requests', 'active_days', 'features', 'sessions', 'multi_turn'] },
   feature: { says: 'only this feature' },

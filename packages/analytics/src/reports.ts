@@ -81,7 +81,7 @@ const reports: Readonly<Record<string, Report>> = {
   segments: people('power, casual, new, at-risk and churned users, those of your own, and who moved: --history', tellSegments, ['history']),
   segment_members: people("each user's segment and what led to it", tellSegmentMembers),
   session_metrics: people('how long sessions last, how they end, who comes back', tellSessionMetrics, ['outcomes']),
-  behavior: people('how users use the app: hours, features, models, sessions', tellBehavior, ['shape', 'hours']),
+  behavior: people('how users use the app: hours, features, models, sessions', tellBehavior, ['shape', 'hours', 'rank_by']),
   preferences: people('whether users would rather have it fast or good: by a property, or the models they chose', tellPreferences),
   request_patterns: people('how users ask: how often, how large, how complex, how loyal to a model', tellPatterns, [], {
     splitBy: 'property',

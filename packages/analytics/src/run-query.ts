@@ -73,6 +73,7 @@ export async function runQuery(store: Store, clock: Clock, parsed: ParsedQuery, 
         warnings: [
           ...(suppressed?.warnings ?? []),
           ...metricWarnings(query.metrics, total),
+          ...fewAnswers(query.metrics, [total, ...all.map(({ found }) => found.group)]),
           ...saidWarnings(query.metrics, [total, ...all.map(({ found }) => found.group)]),
         ],
       }),
@@ -231,6 +232,16 @@ function saidWarnings(metrics: readonly MetricName[], groups: readonly Group[]):
   const { needs } = requirements(metrics)
   const unknown = saidKinds.filter((kind) => needs.has(kind) && groups.some((group) => group[kind] === undefined))
   return unknown.map((kind) => `${kind} is known by user, session, property, segment and time only; elsewhere it is null`)
+}
+
+/** An NPS of fewer answers says next to nothing: one of them moves it by more than six points. */
+const FEW_ANSWERS = 30
+
+function fewAnswers(metrics: readonly MetricName[], groups: readonly Group[]): string[] {
+  const isFew = ({ nps }: Group): boolean => nps !== undefined && nps.answers > 0 && nps.answers < FEW_ANSWERS
+  return metrics.includes('nps') && groups.some(isFew)
+    ? [`an NPS of fewer than ${FEW_ANSWERS} answers is hardly one: look at nps_low and nps_high`]
+    : []
 }
 
 /** What a reader should know of metrics wherever they are shown. */

@@ -61,7 +61,7 @@ function calls(): (CallWords & { fingerprint?: number })[] {
   }
   for (const [n, user] of ['a0', 'b1', 'b2'].entries())
     for (let k = 0; k < 300; k++)
-      found.push({ at: AS_OF - (3 + 40 * n) * DAY_MS + k * 1000, user, properties: { plan: plans[n % 2] ?? '', feature: 'chat' } })
+      found.push({ at: AS_OF - (3 + 40 * n) * DAY_MS + k * 1000, user, properties: { plan: plans[n % 2] ?? '', feature: 'bulk' } })
   // Who signed up three weeks before the first call, and never had a success.
   for (const day of [70, 60])
     found.push({
@@ -70,7 +70,26 @@ function calls(): (CallWords & { fingerprint?: number })[] {
       status: 'error',
       properties: { plan: 'free', feature: 'chat', signup_date: dateOf(days - 91) },
     })
-  return found
+  return [...found, ...callsOfAnEarlyHour(found)]
+}
+
+/**
+ * As many calls at five as make it the third hour of the day, and not the third in each such hour that there was: history begins
+ * behind it and ends before those of the afternoon.
+ */
+function callsOfAnEarlyHour(others: readonly CallWords[]): CallWords[] {
+  const first: CallWords = { at: AS_OF - 122 * DAY_MS + 10.5 * 3_600_000, user: 'b39', properties: { plan: 'pro', feature: 'chat' } }
+  const byHour = Array.from({ length: 24 }, (_, hour) => others.filter(({ at }) => new Date(at).getUTCHours() === hour).length)
+  const [, , third = 0] = byHour.toSorted((a, b) => b - a)
+  const morning = AS_OF - 50 * DAY_MS - 7 * 3_600_000
+  return [
+    first,
+    ...Array.from({ length: third + 1 }, (_, k): CallWords => ({
+      at: morning + (k % 40) * DAY_MS + Math.floor(k / 40) * 240_000,
+      user: 'a3',
+      properties: { plan: 'free', feature: features[k % 3] ?? '' },
+    })),
+  ]
 }
 
 function dateOf(day: number): string {

@@ -36,7 +36,7 @@ it('a threshold on rows that cannot be added up is that of any row, which is nam
   expect((await active('--fail-on', 'not stickiness > 7')).code).toBe(5)
   const unknown = await active('--fail-on', 'date > 1')
   expect(unknown).toMatchObject({ code: 2, out: '' })
-  expect(unknown.err).toContain('unknown number "date". Allowed: of any listed row: dau, wau, mau, stickiness.')
+  expect(unknown.err).toContain('unknown number "date". Allowed: of any listed row: dau, wau, mau, stickiness, wau_mau.')
 })
 
 it("a name with two letters in each other's place is near the one that was meant", async () => {

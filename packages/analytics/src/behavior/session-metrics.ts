@@ -1,6 +1,6 @@
 import { Numbers } from './numbers.ts'
 import { outcomeOf, type OutcomeMode } from './outcomes.ts'
-import type { SessionTotals } from './session-totals.ts'
+import type { Returning, SessionTotals } from './session-totals.ts'
 import type { CallKind } from '../read/read-kinds.ts'
 
 /** Sessions in numbers; null where there is nothing to say. Durations in seconds. Open sessions are counted, not measured. */
@@ -14,9 +14,12 @@ export interface SessionMetrics {
   readonly requests_per_session: number | null
   readonly messages_per_session: number | null
   readonly follow_up_rate: number | null
+  readonly follow_ups_per_session: number | null
   readonly return_24h_rate: number | null
   /** Sessions long enough ago to tell whether the user came back. */
   readonly return_24h_known: number
+  /** Users with such a session who came back after one of them. */
+  readonly return_24h_user_rate: number | null
   readonly completion_rate: number | null
   readonly completed: number
   readonly abandoned: number
@@ -32,7 +35,7 @@ export interface OutcomeOptions {
   readonly mode?: OutcomeMode
 }
 
-export function sessionMetrics(totals: SessionTotals, options: OutcomeOptions): SessionMetrics {
+export function sessionMetrics(totals: SessionTotals, options: OutcomeOptions & { readonly returning: Returning }): SessionMetrics {
   const { sessions, closed, durations, messages, followUps, known, returned } = totals
   const { completed, abandoned, explicit, abandonedAt } = outcomesOf(totals, options)
   return {
@@ -45,8 +48,10 @@ export function sessionMetrics(totals: SessionTotals, options: OutcomeOptions): 
     requests_per_session: ratio(totals.requests, closed),
     messages_per_session: ratio(totals.closedMessages, closed),
     follow_up_rate: ratio(followUps, messages),
+    follow_ups_per_session: ratio(totals.closedFollowUps, closed),
     return_24h_rate: ratio(returned, known),
     return_24h_known: known,
+    return_24h_user_rate: ratio(options.returning.returned.size, options.returning.known.size),
     completion_rate: ratio(completed, completed + abandoned),
     completed,
     abandoned,

@@ -25,6 +25,7 @@ export interface SessionTotals {
   closed: number
   requests: number
   closedMessages: number
+  closedFollowUps: number
   activeMs: number
   durationMs: number
   readonly durations: Numbers
@@ -42,6 +43,7 @@ export function noSessions(): SessionTotals {
     closed: 0,
     requests: 0,
     closedMessages: 0,
+    closedFollowUps: 0,
     activeMs: 0,
     durationMs: 0,
     durations: new Numbers(),
@@ -49,6 +51,19 @@ export function noSessions(): SessionTotals {
     returned: 0,
     endings: new Map(),
   }
+}
+
+/** The users of sessions long enough ago to tell whether they came back, and those who did after one of them. */
+export interface Returning {
+  readonly known: Set<number>
+  readonly returned: Set<number>
+}
+
+/** Notes the user of a session that is over. */
+export function addReturn({ known, returned }: Returning, { userId, endMs, nextMs }: SessionFacts, asOfMs: number): void {
+  if (endMs + SESSION_DAY_MS > asOfMs) return
+  known.add(userId)
+  if (nextMs !== undefined) returned.add(userId)
 }
 
 /** What sessions are looked at with. */
@@ -71,6 +86,7 @@ export function addSession(totals: SessionTotals, session: SessionFacts, view: S
   totals.closed += sign
   totals.requests += sign * session.requests
   totals.closedMessages += sign * session.messages
+  totals.closedFollowUps += sign * session.followUps
   totals.activeMs += sign * session.activeMs
   totals.durationMs += sign * lengthMs
   totals.durations.add(lengthMs, sign)

@@ -7,6 +7,8 @@ export interface UsagePatterns {
   readonly userDays: number
   /** Per day on which a user was active. */
   readonly requestsPerActiveDay: number | null
+  /** Per day of the calendar on which a user could be active. */
+  readonly requestsPerCalendarDay: number | null
   /** Local hours with the most requests, in the order of the day. */
   readonly peakHours: readonly number[]
   readonly sessionLengthAvgS: number | null
@@ -20,7 +22,9 @@ export interface UsageCounts {
   readonly requests: number
   /** Days on which users called, added up over users. */
   readonly userDays: number
-  /** Requests by local hour, by feature and by `requested model/provider`. */
+  /** Days from the first call of each user, or the begin of the period, to its end, added up. */
+  readonly calendarDays: number
+  /** Requests by local hour, or how many on each such hour that there was, by feature and by `requested model/provider`. */
   readonly hours: ReadonlyMap<number, number>
   readonly features: ReadonlyMap<string, number>
   readonly models: ReadonlyMap<string, number>
@@ -28,6 +32,8 @@ export interface UsageCounts {
   readonly featureUsers?: ReadonlyMap<string, number>
   readonly modelUsers?: ReadonlyMap<string, number>
   readonly sessionLengthAvgS: number | null
+  /** How many users there are, where features are told by how many use them instead of how often. */
+  readonly reach?: number | undefined
 }
 
 const MOST_HOURS = 3
@@ -37,20 +43,27 @@ const MOST_MODELS = 2
 const MIN_FEATURE_SHARE = 0.05
 
 export function usagePatterns(counts: UsageCounts): UsagePatterns {
-  const { requests, userDays, hours, features, models, featureUsers, modelUsers, sessionLengthAvgS } = counts
+  const { requests, userDays, calendarDays, hours, models, modelUsers, sessionLengthAvgS } = counts
   return {
     requests,
     userDays,
     requestsPerActiveDay: ratio(requests, userDays),
+    requestsPerCalendarDay: ratio(requests, calendarDays),
     peakHours: mostOf(hours)
       .slice(0, MOST_HOURS)
       .sort((a, b) => a - b),
     sessionLengthAvgS,
-    favoriteFeatures: mostOf(features, featureUsers)
-      .filter((feature) => (features.get(feature) ?? 0) / requests >= MIN_FEATURE_SHARE)
-      .slice(0, MOST_FEATURES),
+    favoriteFeatures: favorites(counts),
     preferredModels: mostOf(models, modelUsers).slice(0, MOST_MODELS),
   }
+}
+
+/** The features with most requests, or most users, and at least a twentieth of all. */
+function favorites({ requests, features, featureUsers = new Map<string, number>(), reach }: UsageCounts): string[] {
+  const [counted, all, others] = reach === undefined ? [features, requests, featureUsers] : [featureUsers, reach, features]
+  return mostOf(counted, others)
+    .filter((feature) => (counted.get(feature) ?? 0) / all >= MIN_FEATURE_SHARE)
+    .slice(0, MOST_FEATURES)
 }
 
 /** The values with the most requests; of equals the one with more users, then the first by order. */

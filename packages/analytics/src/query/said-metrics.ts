@@ -133,6 +133,13 @@ export const saidMetrics = {
     needs: ['feedback'],
     of: (g) => g.feedback?.satisfaction ?? null,
   },
+  satisfaction_users: {
+    label: 'Rated by',
+    type: 'int',
+    says: 'users whose feedback satisfaction is of',
+    needs: ['feedback'],
+    of: (g) => g.feedback?.users ?? null,
+  },
   nps: {
     label: 'NPS',
     type: 'number',

@@ -72,23 +72,23 @@ function compileSaid(kind: Said, dimensions: readonly Dimension[], scope: Scope)
   const aliases = base.dimensions.map((_, n) => `k${n}`)
   const outer = [
     ...base.dimensions.flatMap(({ label }, n) => [raw(`k${n}`), label(`k${n}`)]),
-    ...['a', 'CAST(b AS TEXT)', 'd', 'm'].map(raw),
+    ...['a', 'CAST(b AS TEXT)', 'd', 'm', 'users'].map(raw),
   ]
   const inner = sql`SELECT ${join([...base.keys, raw('c.user_id'), raw(ofUser[kind])], ', ')} ${base.from}
     ${base.groupBy([...aliases, 'c.user_id'])}`
-  const sums = raw(['sum(a) AS a', 'sum(b) AS b', 'sum(d) AS d', 'avg(m) AS m'].join(', '))
+  const sums = raw(['sum(a) AS a', 'sum(b) AS b', 'sum(d) AS d', 'avg(m) AS m', 'count(m) AS users'].join(', '))
   return sql`SELECT json_group_array(json_array(${join(outer, ', ')})) AS rows FROM (
     SELECT ${join([...aliases.map(raw), sums], ', ')} FROM (${inner}) ${base.groupBy(aliases)} HAVING count(*) > 0)`
 }
 
 function toGroup(kind: Said, row: readonly Key[], isTold: boolean): Pick<Group, Said> {
-  const [a = 0, b = 0, d = 0] = row.map(Number)
+  const [a = 0, b = 0, d = 0, , users = 0] = row.map(Number)
   if (kind === 'nps') return { nps: { answers: a, promoters: b, detractors: d } }
   if (kind === 'goals') return { goals: { told: a, reached: b } }
   if (kind === 'revenue') return { revenue: { payments: a, nanoUsd: BigInt(row[1] ?? 0), isTold } }
   const mean = row[3]
   // Whose answers are added up first is not the same in every ledger; the last bits of a double would tell.
   return {
-    feedback: { count: a, positive: b, scored: d, satisfaction: typeof mean === 'number' ? Math.round(mean * 1e9) / 1e9 : null },
+    feedback: { count: a, positive: b, scored: d, users, satisfaction: typeof mean === 'number' ? Math.round(mean * 1e9) / 1e9 : null },
   }
 }

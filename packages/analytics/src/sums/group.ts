@@ -65,7 +65,14 @@ export interface Group {
   readonly lastStartMs?: number
   readonly lastEndMs?: number
   /** Undefined where it cannot be told; what nobody said is 0. */
-  readonly feedback?: { readonly count: number; readonly positive: number; readonly scored: number; readonly satisfaction: number | null }
+  readonly feedback?: {
+    readonly count: number
+    readonly positive: number
+    readonly scored: number
+    /** Users who gave it, with a score. */
+    readonly users: number
+    readonly satisfaction: number | null
+  }
   readonly nps?: { readonly answers: number; readonly promoters: number; readonly detractors: number }
   readonly goals?: { readonly told: number; readonly reached: number }
   readonly revenue?: {

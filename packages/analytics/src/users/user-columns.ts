@@ -11,7 +11,7 @@ import { metricTable, type MetricName } from '../query/metrics.ts'
 import { groupBy } from '../sums/group-by.ts'
 import { readAlarms } from '../people/activity/read-alarms.ts'
 import { readPackedCounts } from '../sums/packed-counts.ts'
-import { daysBetween } from '../query/period.ts'
+import { calendarDays } from '../read/calendar-days.ts'
 import type { FoundGroup } from '../read/found-groups.ts'
 import { readGroups } from '../read/read-groups.ts'
 import type { Scope } from '../plan/scope.ts'
@@ -93,7 +93,7 @@ export async function fillUsers(
         first_seen: firstMs ?? null,
         last_seen: (lasts === undefined ? group.lastStartMs : lasts.get(userId)) ?? null,
         requests_per_active_day: perDay(group, group.activeDays ?? 0, userId),
-        requests_per_calendar_day: perDay(group, calendarDays(frame, scope, firstMs), userId),
+        requests_per_calendar_day: perDay(group, calendarDays(frame.zone, scope.period, firstMs), userId),
         models: tops.models.get(userId)?.size ?? 0,
         top_model: topOf(tops.models.get(userId)),
         top_feature: topOf(tops.features.get(userId)),
@@ -148,12 +148,6 @@ export function isOfWholeUsers(scope: Scope): boolean {
 /** The calls without a user are nobody's, so nobody's days divide them. */
 function perDay({ sums }: Group, days: number, userId: number): number | null {
   return days === 0 || userId === 0 ? null : (sums.get('requests') ?? 0) / days
-}
-
-function calendarDays({ zone }: Frame, { period }: Scope, firstMs: number | undefined): number {
-  const first = zone.day(Math.max(period.fromMs, firstMs ?? period.fromMs))
-  const end = addDays(zone.day(Math.max(period.toMs - 1, period.fromMs)), 1)
-  return Math.max(daysBetween(first, end), 1)
 }
 
 /** The last call of each user in the period; its buckets hold no call outside of it. */

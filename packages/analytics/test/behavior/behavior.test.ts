@@ -72,8 +72,11 @@ describe('sessions', () => {
       requests_per_session: 17 / 6,
       messages_per_session: expect.closeTo(2.3333, 4) as unknown,
       follow_up_rate: expect.closeTo(0.2666667, 7) as unknown,
+      follow_ups_per_session: 4 / 6,
       return_24h_rate: expect.closeTo(2 / 3, 12) as unknown,
       return_24h_known: 3,
+      // Of A and E, who are known of, A.
+      return_24h_user_rate: 1 / 2,
       completion_rate: expect.closeTo(4 / 6, 12) as unknown,
       completed: 4,
       abandoned: 2,
@@ -98,8 +101,8 @@ describe('sessions', () => {
   })
 
   it('of nobody have no numbers, and no NaN', () => {
-    const { totals, kinds } = factsOf([], { asOfMs, retries: new Map() })
-    const metrics = sessionMetrics(totals, { kinds })
+    const nothing = factsOf([], { asOfMs, retries: new Map() })
+    const metrics = sessionMetrics(nothing.totals, nothing)
     expect(Object.values(metrics).every((value) => value === 0 || value === null)).toBe(true)
   })
 })
@@ -193,7 +196,11 @@ describe('friction', () => {
 })
 
 describe('usage patterns', () => {
-  const patternsOf = (own: readonly PatternCall[], until: number, timeZone: string): ReturnType<typeof usagePatterns> => {
+  const patternsOf = (
+    own: readonly PatternCall[],
+    until: number,
+    { timeZone, calendarDays = 3 }: { timeZone: string; calendarDays?: number },
+  ): ReturnType<typeof usagePatterns> => {
     const found = factsOf(own, { asOfMs: until, retries: findRetries(own) })
     const local = localIn(timeZone)
     const hours = new Map<number, number>()
@@ -204,6 +211,7 @@ describe('usage patterns', () => {
     return usagePatterns({
       requests: own.length,
       userDays: new Set(own.map(({ user, startMs }) => `${user} ${local(startMs).day}`)).size,
+      calendarDays,
       hours,
       features: new Map([...found.counts.features].map(([id, count]) => [found.features.get(id) ?? '', count])),
       models: new Map([['gpt-4o/openai', own.length]]),
@@ -213,7 +221,7 @@ describe('usage patterns', () => {
 
   it('of a user in New York are those of the local day, told in the words of the seed', () => {
     const own = day.filter(({ user }) => user === 'A')
-    const patterns = patternsOf(own, asOfMs, 'America/New_York')
+    const patterns = patternsOf(own, asOfMs, { timeZone: 'America/New_York' })
     expect(usagePatternsInWords(patterns)).toEqual({
       avg_requests_per_day: 2.3333333,
       peak_usage_hours: [0, 1, 23],
@@ -221,12 +229,16 @@ describe('usage patterns', () => {
       favorite_features: ['chat', 'document_analysis'],
       model_preferences: ['gpt-4o/openai'],
     })
-    const naive = naivePatterns(own, { sessions: sessions.filter(({ user }) => user === 'A'), local: localIn('America/New_York') })
+    const naive = naivePatterns(own, {
+      sessions: sessions.filter(({ user }) => user === 'A'),
+      local: localIn('America/New_York'),
+      calendarDays: 3,
+    })
     expect(patterns).toEqual({ ...naive, sessionLengthAvgS: expect.closeTo(naive.sessionLengthAvgS ?? 0, 9) as unknown })
   })
 
   it('of all users of the day that loses an hour have peaks at the local hours of most requests, the earlier of equals', () => {
-    expect(patternsOf(day, asOfMs, 'America/New_York').peakHours).toEqual([0, 8, 11])
+    expect(patternsOf(day, asOfMs, { timeZone: 'America/New_York' }).peakHours).toEqual([0, 8, 11])
     // The 90 % quantile of what the fourteen chat calls took, between the two nearest ranks.
     const chats = day.filter(({ feature }) => feature === 'chat').map(({ startMs, endMs }) => (endMs - startMs) / 1000)
     expect([chats.length, quantile(chats, 0.9)]).toEqual([14, expect.closeTo(28.5, 9)])
@@ -235,10 +247,11 @@ describe('usage patterns', () => {
   it('of a user over thirty days', () => {
     const until = Date.parse('2024-04-15T00:00:00Z')
     const own = twelveUsers().filter(({ user, startMs }) => user === 'u01' && startMs >= until - 30 * 86_400_000)
-    expect(patternsOf(own, until, 'UTC')).toEqual({
+    expect(patternsOf(own, until, { timeZone: 'UTC', calendarDays: 30 })).toEqual({
       requests: 20,
       userDays: 4,
       requestsPerActiveDay: 5,
+      requestsPerCalendarDay: 20 / 30,
       peakHours: [12],
       sessionLengthAvgS: 250,
       favoriteFeatures: ['chat', 'analysis'],

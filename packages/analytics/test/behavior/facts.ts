@@ -2,7 +2,7 @@ import { SessionFold, type SessionFacts } from '@spanledger/store'
 
 import { countUp, noCounts, UserDays, waitsOf, type CallCounts } from '../../src/behavior/call-counts.ts'
 import { longWaits } from '../../src/behavior/friction.ts'
-import { addSession, noSessions, type Ending, type SessionTotals } from '../../src/behavior/session-totals.ts'
+import { addReturn, addSession, noSessions, type Ending, type Returning, type SessionTotals } from '../../src/behavior/session-totals.ts'
 import type { SaidOfSession } from '../../src/behavior/outcomes.ts'
 import { isChat, type UserCall } from '../../src/behavior/user-call.ts'
 import { inOrder } from '../../src/read/asked-call.ts'
@@ -12,6 +12,7 @@ import type { CallKind } from '../../src/read/read-kinds.ts'
 export interface Facts {
   readonly sessions: readonly SessionFacts[]
   readonly totals: SessionTotals
+  readonly returning: Returning
   readonly counts: CallCounts
   readonly kinds: ReadonlyMap<number, CallKind>
   /** What ids stand for. */
@@ -69,8 +70,9 @@ export function factsOf(
   const onEnding = (ending: Ending, session: SessionFacts): void => {
     if (repeated.has(session)) ending.repeated++
   }
-  for (const session of sessions) addSession(totals, session, { ...view, onEnding })
-  return { sessions: [...sessions], totals, counts, kinds, features: features.of }
+  const returning: Returning = { known: new Set(), returned: new Set() }
+  for (const session of sessions) if (addSession(totals, session, { ...view, onEnding })) addReturn(returning, session, asOfMs)
+  return { sessions: [...sessions], totals, returning, counts, kinds, features: features.of }
 }
 
 /** Ids for names, from 1. */

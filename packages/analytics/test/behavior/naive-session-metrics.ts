@@ -19,7 +19,7 @@ export function sessionMetrics(sessions: readonly Session[], { asOfMs, saidOf, m
   const outcomes = closed.map((session) => ({ session, ...outcomeOf(session, saidOf?.(session), mode) }))
   const completed = outcomes.filter(({ outcome }) => outcome === 'completed').length
   const abandonedAt = outcomes.filter(({ outcome }) => outcome === 'abandoned').map(({ session }) => session.messages.length)
-  const { returned, known } = returns(sessions, asOfMs, all)
+  const { returned, known, returnedUsers, knownUsers } = returns(sessions, asOfMs, all)
   const messages = sessions.reduce((sum, session) => sum + session.messages.length, 0)
   const follows = sessions.reduce((sum, session) => sum + followUps(session).length, 0)
   return {
@@ -32,8 +32,10 @@ export function sessionMetrics(sessions: readonly Session[], { asOfMs, saidOf, m
     requests_per_session: mean(closed.map(({ calls }) => calls.length)),
     messages_per_session: mean(closed.map((session) => session.messages.length)),
     follow_up_rate: ratio(follows, messages),
+    follow_ups_per_session: mean(closed.map((session) => followUps(session).length)),
     return_24h_rate: ratio(returned, known),
     return_24h_known: known,
+    return_24h_user_rate: ratio(returnedUsers, knownUsers),
     completion_rate: ratio(completed, completed + abandonedAt.length),
     completed,
     abandoned: abandonedAt.length,

@@ -133,10 +133,11 @@ export function returns(
   sessions: readonly Session[],
   asOfMs: number,
   all: readonly Session[] = sessions,
-): { readonly returned: number; readonly known: number } {
+): { readonly returned: number; readonly known: number; readonly returnedUsers: number; readonly knownUsers: number } {
   const closed = sessions.filter(({ endMs, isOpen }) => !isOpen && endMs + RETURN_WITHIN_MS <= asOfMs)
   const returned = closed.filter(({ user, endMs }) =>
     all.some((other) => other.user === user && other.startMs > endMs && other.startMs <= endMs + RETURN_WITHIN_MS),
   )
-  return { returned: returned.length, known: closed.length }
+  const usersOf = (some: readonly Session[]): number => new Set(some.map(({ user }) => user)).size
+  return { returned: returned.length, known: closed.length, returnedUsers: usersOf(returned), knownUsers: usersOf(closed) }
 }

@@ -15,6 +15,8 @@ export interface PatternOptions {
   readonly sessions: readonly Session[]
   /** The local day and hour of an instant. */
   readonly local: (ms: number) => { readonly day: number; readonly hour: number }
+  /** From the first call of each user, or the begin of the period, to its end, added up. */
+  readonly calendarDays: number
 }
 
 const MOST_HOURS = 3
@@ -23,13 +25,14 @@ const MOST_MODELS = 2
 /** Rarer features are no favourites. */
 const MIN_FEATURE_SHARE = 0.05
 
-export function usagePatterns(calls: readonly PatternCall[], { sessions, local }: PatternOptions): UsagePatterns {
+export function usagePatterns(calls: readonly PatternCall[], { sessions, local, calendarDays }: PatternOptions): UsagePatterns {
   const userDays = new Set(calls.map(({ user, startMs }) => JSON.stringify([user, local(startMs).day]))).size
   const closed = sessions.filter(({ isOpen }) => !isOpen)
   return {
     requests: calls.length,
     userDays,
     requestsPerActiveDay: ratio(calls.length, userDays),
+    requestsPerCalendarDay: ratio(calls.length, calendarDays),
     peakHours: mostOf(calls, ({ startMs }) => local(startMs).hour)
       .slice(0, MOST_HOURS)
       .map(({ value }) => value)

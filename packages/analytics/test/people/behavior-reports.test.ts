@@ -6,7 +6,7 @@ import type { Store } from '@spanledger/store'
 import { openAnalytics, type Analytics, type Cell, type Row } from '../../src/index.ts'
 import { dayOfRequests, twelveUsers } from '../behavior/histories.ts'
 import { eventOf, scoreFacts } from '../events.ts'
-import { callOf, ledgerOf } from '../ledger.ts'
+import { callOf, ledgerOf, type CallWords } from '../ledger.ts'
 
 /** A day of requests of five users in New York, of which the app said how session s1 ended. */
 describe('reports about behaviour', () => {
@@ -64,6 +64,7 @@ describe('reports about behaviour', () => {
       {
         requests: 7,
         user_days: 3,
+        requests_per_calendar_day: expect.closeTo(7 / 3, 9) as Cell,
         requests_per_active_day: expect.closeTo(7 / 3, 12) as Cell,
         peak_hours: '0, 1, 23',
         session_length_avg_s: expect.closeTo(1029.3333, 4) as Cell,
@@ -298,4 +299,58 @@ it('reports about behaviour of an empty ledger have no rows and no NaN', async (
   const { seed } = await analytics.report('behavior', { options: { shape: 'seed' } })
   expect(JSON.stringify(seed)).not.toMatch(/NaN|undefined|Infinity/)
   await store.close()
+})
+
+describe('what users like', () => {
+  const call = (user: string, feature: string, minute: number, more: CallWords['properties'] = {}, model = 'gpt-4o'): CallWords => ({
+    at: Date.parse('2026-03-02T09:00:00Z') + minute * 60_000,
+    user,
+    model,
+    properties: { feature, ...more },
+  })
+
+  it('is told by requests, or by users: what one of them asks all day is no favourite of many', async () => {
+    const store = await ledgerOf([
+      ...Array.from({ length: 40 }, (_, n) => call('ada', 'export', n)),
+      ...['ada', 'ben', 'cyd'].flatMap((user, n) => [call(user, 'chat', 50 + n), call(user, 'search', 60 + n)]),
+      call('ada', 'search', 70),
+      // One in forty users would be less than a twentieth.
+      call('dan', 'draw', 80),
+    ])
+    const analytics = openAnalytics(store, { now: () => Date.parse('2026-03-03T00:00:00Z') })
+    const featuresBy = async (rank_by: string) =>
+      (await analytics.report('behavior', { options: { rank_by } })).rows[0]?.['favorite_features']
+    expect([await featuresBy('requests'), await featuresBy('users')]).toEqual(['export, search, chat', 'search, chat, export'])
+    await store.close()
+  })
+
+  it('models are those that users chose, where the app says who chooses', async () => {
+    const calls = [
+      ...Array.from({ length: 9 }, (_, n) => call('ada', 'chat', n, { 'model.choice': 'app' }, 'gpt-4o-mini')),
+      call('ada', 'chat', 20, { 'model.choice': 'user' }, 'gpt-5'),
+    ]
+    const told = async (some: readonly CallWords[], user: string) => {
+      const store = await ledgerOf(some)
+      const analytics = openAnalytics(store, { now: () => Date.parse('2026-03-03T00:00:00Z') })
+      const { rows } = await analytics.report('behavior', { user })
+      await store.close()
+      return rows[0]?.['preferred_models']
+    }
+    expect(await told(calls, 'ada')).toBe('gpt-5/openai')
+    // Of whom nobody says it, all are told.
+    expect(await told([...calls, call('ben', 'chat', 30)], 'ben')).toBe('gpt-4o/openai')
+  })
+
+  it('requests per calendar day count from the first call of each user, days without a call too', async () => {
+    const store = await ledgerOf([
+      ...[0, 1, 2].map((n) => call('ada', 'chat', n)),
+      { at: '2026-03-04T10:00:00Z', user: 'ben', properties: {} },
+      { at: '2026-03-06T10:00:00Z', user: 'ben', properties: {} },
+    ])
+    const analytics = openAnalytics(store, { now: () => Date.parse('2026-03-08T00:00:00Z') })
+    const { rows } = await analytics.report('behavior')
+    // Six days of ada, four of ben.
+    expect(rows[0]).toMatchObject({ user_days: 3, requests_per_active_day: 5 / 3, requests_per_calendar_day: 0.5 })
+    await store.close()
+  })
 })

@@ -153,10 +153,22 @@ async function naive(store: Store, { fromMs, toMs, asOfMs }: Asked, user?: strin
     const [day = '', hour = ''] = format.format(ms).split(', ')
     return { day: Number(day.replaceAll('-', '')), hour: Number(hour) }
   }
+  const everything = await callsOf(store)
+  const calendarDaysOf = (own: readonly { user: string }[]): number => {
+    let days = 0
+    for (const one of new Set(own.map((call) => call.user))) {
+      const firstMs = Math.min(...everything.filter((call) => call.user === one).map(({ startMs }) => startMs))
+      const seen = new Set<number>()
+      const [beginMs, lastMs] = [Math.max(fromMs, firstMs), Math.min(toMs, asOfMs) - 1]
+      for (let ms = beginMs; ms < lastMs; ms += HOUR_MS) seen.add(local(ms).day)
+      days += seen.add(local(lastMs).day).size
+    }
+    return days
+  }
   const found = friction({ calls, sessions, retries: new Map(), powerUsers: new Set(), saidOf })
   return {
     session_metrics: sessions.length === 0 ? [] : [sessionMetrics(sessions, { asOfMs, saidOf, all })],
-    behavior: requests === 0 ? [] : [{ ...usagePatterns(calls, { sessions, local }), requests }],
+    behavior: requests === 0 ? [] : [{ ...usagePatterns(calls, { sessions, local, calendarDays: calendarDaysOf(calls) }), requests }],
     friction:
       requests === 0 ? [] : [found.abandonment.patterns, found.abandonment.sessions, found.modelErrors + nobodys.modelErrors, requests],
   }
@@ -180,6 +192,7 @@ async function reported(store: Store, { fromMs, toMs, asOfMs }: Asked, more: Rep
       requests: row['requests'],
       userDays: row['user_days'],
       requestsPerActiveDay: row['requests_per_active_day'],
+      requestsPerCalendarDay: row['requests_per_calendar_day'],
       peakHours: list(row['peak_hours']).map(Number),
       sessionLengthAvgS: row['session_length_avg_s'],
       favoriteFeatures: list(row['favorite_features']),

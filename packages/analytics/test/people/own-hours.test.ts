@@ -28,14 +28,24 @@ function hourAt(ms: number, timeZone: string): number {
 }
 
 /** The three hours with most calls, the earlier of equals. */
-function peaks(calls: readonly PlainCall[], zoneOf: (user: string) => string): string {
+function peaks(calls: readonly PlainCall[], zoneOf: (user: string) => string, came: (hour: number) => number = () => 1): string {
   const hours = calls.flatMap(({ user, startMs }) => (user === null ? [] : [hourAt(startMs, zoneOf(user))]))
-  const counts = Array.from({ length: 24 }, (_, hour) => ({ hour, n: hours.filter((one) => one === hour).length })).filter(({ n }) => n > 0)
+  const counts = Array.from({ length: 24 }, (_, hour) => ({ hour, n: hours.filter((one) => one === hour).length / came(hour) })).filter(
+    ({ n }) => n > 0,
+  )
   const most = counts.toSorted((a, b) => b.n - a.n || a.hour - b.hour).slice(0, 3)
   return most
     .map(({ hour }) => hour)
     .toSorted((a, b) => a - b)
     .join(', ')
+}
+
+/** How often each hour of the day came, in quarters of an hour. */
+function comingsIn(fromMs: number, toMs: number, timeZone: string): (hour: number) => number {
+  const counts = new Map<number, number>()
+  for (let ms = Math.floor(fromMs / 900_000) * 900_000; ms < toMs; ms += 900_000)
+    counts.set(hourAt(ms, timeZone), (counts.get(hourAt(ms, timeZone)) ?? 0) + 1)
+  return (hour) => (counts.get(hour) ?? 0) / 4
 }
 
 it("hours of users' own zones are those of every call by itself, and others are as they were", async () => {
@@ -62,6 +72,8 @@ it("hours of users' own zones are those of every call by itself, and others are 
         const inOwn = (name: string): string => (name === 'eve' ? timeZone : (ownZone[name] ?? timeZone))
         expect(own?.['peak_hours'] ?? '').toBe(peaks(chosen, inOwn))
         expect(plainly?.['peak_hours'] ?? '').toBe(peaks(chosen, () => timeZone))
+        const [evenly] = (await analytics.report('behavior', { ...params, options: { hours: 'normalized' } })).rows
+        expect(evenly?.['peak_hours'] ?? '').toBe(peaks(chosen, () => timeZone, comingsIn(Date.parse(meta.from), AS_OF, timeZone)))
         expect({ ...own, peak_hours: '' }).toEqual({ ...plainly, peak_hours: '' })
       },
     ),

@@ -109,10 +109,23 @@ it('request_patterns tell how often users ask on a day, and how long they pause 
   const at = (minute: number): Drawn => ({ user: 'ada', model: 'gpt-4o', minute, plan: undefined, usage: null })
   // Three on the first day, with pauses of 90 s and 9.5 min; one on the second, which is another session.
   const store = await ledgerOf([at(0), at(2), at(12), at(2000)].map(words))
-  const { rows } = await openAnalytics(store, { now: () => asOf }).report('request_patterns')
+  const analytics = openAnalytics(store, { now: () => asOf })
+  const { rows } = await analytics.report('request_patterns')
+  // The first day is a Monday.
+  const bySundays = (await analytics.report('request_patterns', { week_start: 'sunday', since: '2026-01-05', until: '2026-01-12' })).rows
+  expect(bySundays).toMatchObject([{ per_week_p10: 4 }])
   await store.close()
   expect(rows).toMatchObject([
-    { per_day_p10: 1, per_day_p50: 1, per_day_p90: 3, complexity: null, input_tokens_p50: null, reasoning_share: null },
+    {
+      per_day_p10: 1,
+      per_day_p50: 1,
+      per_day_p90: 3,
+      per_week_p10: 4,
+      per_week_p99: 4,
+      complexity: null,
+      input_tokens_p50: null,
+      reasoning_share: null,
+    },
   ])
   expect(Number(rows[0]?.['gap_p50_s'])).toBeCloseTo(90, -1)
 })

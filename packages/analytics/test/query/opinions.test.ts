@@ -62,7 +62,7 @@ async function total(said: readonly Words[], metrics: readonly string[]): Promis
   return metrics.map((name) => totals[name])
 }
 
-const all = ['feedback_count', 'feedback_positive', 'csat', 'satisfaction', 'nps', 'nps_answers']
+const all = ['feedback_count', 'feedback_positive', 'csat', 'satisfaction', 'satisfaction_users', 'nps', 'nps_answers']
 
 describe('satisfaction', () => {
   it('is a mean over users of the mean of each, so that who rates much does not decide it', async () => {
@@ -79,7 +79,7 @@ describe('satisfaction', () => {
       { user: 'ada', nps: 10 },
       { user: 'ada', thumbs: 1, name: 'truth', source: 'judge' },
     ]
-    expect(await total(said, all)).toEqual([2, 1, 0.5, 3.75, 100, 1])
+    expect(await total(said, all)).toEqual([2, 1, 0.5, 3.75, 1, 100, 1])
   })
 
   it('counts of each user, name and target the latest, whatever came in first', async () => {
@@ -101,9 +101,26 @@ describe('satisfaction', () => {
     expect(await total(said, ['feedback_count', 'satisfaction'])).toEqual([1, 10])
   })
 
+  it('an NPS of few answers is flagged, and none that is not', async () => {
+    const warningsOf = async (answers: number): Promise<readonly string[]> => {
+      const store = await ledgerOf([{ at: '2026-01-01T00:00:00Z', user: 'u0', properties: {} }])
+      const events = Array.from({ length: answers }, (_, n) =>
+        eventOf({ at: '2026-01-05T00:00:00Z', kind: 'nps', user: `u${n}`, says: { 'nps.score': 9 } }),
+      )
+      await store.write({ calls: [], events })
+      const { meta } = await openAnalytics(store, { now: () => Date.parse('2030-01-01T00:00:00Z') }).query({
+        metrics: ['nps', 'nps_answers'],
+      })
+      await store.close()
+      return meta.warnings.filter((warning) => warning.includes('NPS'))
+    }
+    expect(await warningsOf(29)).toEqual(['an NPS of fewer than 30 answers is hardly one: look at nps_low and nps_high'])
+    expect([await warningsOf(30), await warningsOf(0)]).toEqual([[], []])
+  })
+
   it('is unknown where nobody gave a score, while words and answers of nobody are counted', async () => {
-    expect(await total([], all)).toEqual([0, 0, null, null, null, 0])
-    expect(await total([{ user: 'ada', label: 'good' }, { thumbs: 1 }, { thumbs: 0 }], all)).toEqual([3, 1, 0.5, null, null, 0])
+    expect(await total([], all)).toEqual([0, 0, null, null, 0, null, 0])
+    expect(await total([{ user: 'ada', label: 'good' }, { thumbs: 1 }, { thumbs: 0 }], all)).toEqual([3, 1, 0.5, null, 0, null, 0])
   })
 })
 
@@ -350,6 +367,7 @@ function naive(feedback: readonly (Words & { target: string })[], answers: reado
     feedback_positive: positive,
     csat: opinions.length === 0 ? null : positive / opinions.length,
     satisfaction: means.length === 0 ? null : means.reduce((a, b) => a + b, 0) / means.length,
+    satisfaction_users: means.length,
     nps: nps.length === 0 ? null : (share((score) => score >= 9) - share((score) => score <= 6)) * 100,
     nps_answers: nps.length,
   }

@@ -33,6 +33,7 @@ export async function tellActive(asked: PeopleAsked): Promise<Told> {
         `different users with a call in the ${isOfCalendar ? 'month that holds it' : `${monthDays} days that end with it`}`,
       ],
       stickiness: ['Stickiness', 'rate', 'mean dau of the days of mau / mau; null where nobody was active'],
+      wau_mau: ['WAU/MAU', 'rate', 'wau / mau'],
       ...(isOfCalendar && {
         complete: ['Complete', 'bool', 'whether that week and that month are over; else wau and mau are those so far'],
       }),
@@ -46,7 +47,7 @@ export async function tellActive(asked: PeopleAsked): Promise<Told> {
 }
 
 function activeRow({ day, dau, wau, mau, stickiness }: ActiveUsers) {
-  return { date: dateOf(day), dau, wau, mau, stickiness }
+  return { date: dateOf(day), dau, wau, mau, stickiness, wau_mau: mau === 0 ? null : wau / mau }
 }
 
 /** Who came, stayed, returned and left in each interval. */

@@ -1,5 +1,5 @@
 import type { Frame } from '../../read/frame.ts'
-import { cohorts } from '../../retention/cohorts.ts'
+import { cohorts, type Cohort } from '../../retention/cohorts.ts'
 import { intervalInWords, type UserHistory } from '../../behavior/user-history.ts'
 import type { PeopleAsked } from '../answers/people-report.ts'
 import type { ColumnTable, Told } from '../answers/told.ts'
@@ -69,8 +69,23 @@ export async function tellCohorts(asked: PeopleAsked): Promise<Told> {
         ]),
       ]),
     ),
+    totals: rows.length === 0 ? {} : togetherOf(rows),
     badSignUps,
   }
+}
+
+/** All cohorts together: of each week those of which it is told, so that it is of others than the weeks before. */
+function togetherOf(rows: readonly Cohort[]): Told['rows'][number] {
+  const cells: [string, number | null][] = (rows[0]?.weeks ?? []).flatMap(({ week }, n): [string, number | null][] => {
+    const told = rows.flatMap(({ weeks }) => weeks[n] ?? []).filter(({ share }) => share !== null)
+    const [retained, of] = [told.reduce((sum, cell) => sum + (cell.retained ?? 0), 0), told.reduce((sum, cell) => sum + cell.of, 0)]
+    return [
+      [`w${week}`, of === 0 ? null : retained / of],
+      [`w${week}_retained`, of === 0 ? null : retained],
+      [`w${week}_of`, of],
+    ]
+  })
+  return Object.fromEntries<number | null>([['size', rows.reduce((sum, { size }) => sum + size, 0)], ...cells])
 }
 
 /** The same users with other days of theirs; none for those who have none there. */

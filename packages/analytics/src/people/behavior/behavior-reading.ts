@@ -1,7 +1,7 @@
 import { isOver, SessionFold, type SessionFacts } from '@spanledger/store'
 
 import { countUp, noCounts, UserDays, waitsOf, type CallCounts } from '../../behavior/call-counts.ts'
-import { addSession, noSessions, type Ending, type SessionTotals } from '../../behavior/session-totals.ts'
+import { addReturn, addSession, noSessions, type Ending, type Returning, type SessionTotals } from '../../behavior/session-totals.ts'
 import type { SaidOfSession } from '../../behavior/outcomes.ts'
 import type { Frame } from '../../read/frame.ts'
 import type { BehaviorCall, CallWords } from '../histories/user-calls.ts'
@@ -12,6 +12,8 @@ export interface BehaviorWanted {
   readonly counts?: 'kinds' | 'all'
   /** How many messages sessions have: then retries are told apart, where the ledger knows any. */
   readonly messages?: boolean
+  /** Which users came back within a day. */
+  readonly returns?: boolean
   /** How long users waited, and how many sessions ended with a long wait. */
   readonly waits?: boolean
   /** Is handed every session that began in the period and is over. */
@@ -24,6 +26,7 @@ export interface BehaviorReading {
   readonly words: CallWords
   readonly fold: SessionFold
   readonly totals: SessionTotals
+  readonly returning: Returning
   readonly counts: CallCounts
   readonly rateLimited: Set<number>
   /** Puts a call into its session. */
@@ -55,6 +58,7 @@ export function openReading(frame: Frame, { words, wanted, open, openDisliked, o
   const fold = new SessionFold(open)
   let sessions: SessionFacts[] = [...open]
   const totals = noSessions()
+  const returning: Returning = { known: new Set(), returned: new Set() }
   const counts = noCounts()
   const userDays = new UserDays()
   const rateLimited = new Set<number>()
@@ -76,12 +80,14 @@ export function openReading(frame: Frame, { words, wanted, open, openDisliked, o
     const isOverNow = addSession(totals, session, { asOfMs: clock.asOfMs, saidOf, onEnding })
     disliked.delete(session)
     if (isOverNow) wanted.eachClosed?.(session)
+    if (isOverNow && wanted.returns === true) addReturn(returning, session, clock.asOfMs)
   }
   return {
     wanted,
     words,
     fold,
     totals,
+    returning,
     counts,
     rateLimited,
     isWithin,

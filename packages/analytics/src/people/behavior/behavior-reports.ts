@@ -23,8 +23,8 @@ import { choiceOf, weeksOf } from '../../report-options.ts'
 
 /** Sessions in numbers. */
 export async function tellSessionMetrics({ frame, options }: PeopleAsked): Promise<Told> {
-  const { totals, words } = await readBehavior(frame, { messages: true })
-  const metrics = sessionMetrics(totals, { kinds: words.kinds, mode: choiceOf(options, 'outcomes') })
+  const { totals, returning, words } = await readBehavior(frame, { messages: true, returns: true })
+  const metrics = sessionMetrics(totals, { kinds: words.kinds, returning, mode: choiceOf(options, 'outcomes') })
   return {
     columns: {
       sessions: [
@@ -45,6 +45,7 @@ export async function tellSessionMetrics({ frame, options }: PeopleAsked): Promi
         'messages within ten minutes after the answer before, of all messages',
         ['follow_ups', 'messages'],
       ],
+      follow_ups_per_session: ['Follow-ups', 'number', 'mean of these messages in a session'],
       return_24h_rate: [
         'Return 24 h %',
         'rate',
@@ -52,6 +53,12 @@ export async function tellSessionMetrics({ frame, options }: PeopleAsked): Promi
         ['returned', 'return_24h_known'],
       ],
       return_24h_known: ['Known', 'int', 'sessions that ended at least a day ago'],
+      return_24h_user_rate: [
+        'Users back %',
+        'rate',
+        'users who began another session within a day after at least one of these, of all users with one',
+        ['returned_users', 'known_users'],
+      ],
       completion_rate: ['Completed %', 'rate', 'completed / (completed + abandoned)', ['completed', 'ended']],
       completed: ['Completed', 'int', 'said so by the app, else the last call went well and its answer was not disliked'],
       abandoned: [
@@ -72,6 +79,8 @@ export async function tellSessionMetrics({ frame, options }: PeopleAsked): Promi
               follow_ups: totals.followUps,
               messages: totals.messages,
               returned: totals.returned,
+              returned_users: returning.returned.size,
+              known_users: returning.known.size,
               ended: metrics.completed + metrics.abandoned,
             },
           ],
@@ -80,8 +89,9 @@ export async function tellSessionMetrics({ frame, options }: PeopleAsked): Promi
 
 /** How users use the app: everybody of the filter, or one user. */
 export async function tellBehavior({ frame, options }: PeopleAsked): Promise<Told> {
-  const own = choiceOf(options, 'hours') === 'user' ? await readOwnHours(frame) : undefined
-  const usage = await readUsage(frame)
+  const hours = choiceOf(options, 'hours')
+  const own = hours === 'user' ? await readOwnHours(frame) : undefined
+  const usage = await readUsage(frame, { hours, rankBy: choiceOf(options, 'rank_by') })
   const patterns = usagePatterns(own === undefined ? usage : { ...usage, hours: own.hours })
   const { requests } = await readRequests(frame)
   return {
@@ -90,14 +100,23 @@ export async function tellBehavior({ frame, options }: PeopleAsked): Promise<Tol
       requests: ['Requests', 'int', 'calls, those without a user too; the other columns are of users only'],
       user_days: ['User-days', 'int', 'days on which users called, added up over users'],
       requests_per_active_day: ['Requests/day', 'number', 'requests of users / user_days'],
+      requests_per_calendar_day: [
+        'Requests/calendar day',
+        'number',
+        "requests of users / local days from each user's first call, or the begin of the period, to its end or as_of",
+      ],
       peak_hours: [
         'Peak hours',
         'string',
-        "the three local hours with most requests, in the order of the day; with --hours user of each user's own zone",
+        "the three local hours with most requests, in the order of the day; with --hours user of each user's own zone, with --hours normalized most of them in each such hour that there was",
       ],
       session_length_avg_s: ['Session avg', 's', 'mean time from the first start to the last end of sessions that are over'],
-      favorite_features: ['Features', 'string', 'the three features with most requests, and at least 5 % of them'],
-      preferred_models: ['Models', 'string', 'the two requested models with most requests'],
+      favorite_features: ['Features', 'string', 'the three features with most requests (--rank-by users: users), and at least 5 % of them'],
+      preferred_models: [
+        'Models',
+        'string',
+        'the two requested models with most requests; where property model.choice says whose choice they were, of those that the user chose',
+      ],
     },
     rows:
       requests === 0
@@ -107,6 +126,7 @@ export async function tellBehavior({ frame, options }: PeopleAsked): Promise<Tol
               requests,
               user_days: patterns.userDays,
               requests_per_active_day: patterns.requestsPerActiveDay,
+              requests_per_calendar_day: patterns.requestsPerCalendarDay,
               peak_hours: patterns.peakHours.join(', '),
               session_length_avg_s: patterns.sessionLengthAvgS,
               favorite_features: patterns.favoriteFeatures.join(', '),

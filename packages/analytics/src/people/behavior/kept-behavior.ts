@@ -132,6 +132,21 @@ export async function addKeptSessions(frame: Frame, plan: KeptPlan, kept: Kept):
   for (const { facts } of plan.refold?.over ?? []) if (isWithin(facts)) addSession(totals, facts, asOf, -1)
   await tellOutcomesApart(frame, plan, kept)
   if (kept.eachClosed !== undefined) await handOver(frame, plan, kept.eachClosed)
+  if (kept.wanted.returns === true) await addReturns(frame, plan, kept)
+}
+
+async function addReturns({ store, period }: Frame, { refold, staleUsers }: KeptPlan, { returning }: Kept): Promise<void> {
+  const [userIds = [], returned = []] = await readColumns(store, {
+    text: `SELECT json_group_array(user_id) AS users, json_group_array(returned) AS returned FROM (
+      SELECT user_id, max(next_ms IS NOT NULL) AS returned FROM kept_sessions
+      WHERE user_id <> 0 AND start_ms >= ? AND start_ms < ? AND NOT (start_ms >= ? AND user_id IN (SELECT value FROM json_each(?)))
+      GROUP BY user_id)`,
+    values: [period.fromMs, period.toMs, refold?.fromMs ?? period.toMs, JSON.stringify([...staleUsers])],
+  })
+  for (const [n, userId] of userIds.entries()) {
+    returning.known.add(userId)
+    if (returned[n] === 1) returning.returned.add(userId)
+  }
 }
 
 async function addSums({ store }: Frame, { first, end }: KeptPlan, { totals, isLong }: Kept): Promise<void> {
@@ -147,6 +162,7 @@ async function addSums({ store }: Frame, { first, end }: KeptPlan, { totals, isL
     totals.closed += sessions
     totals.requests += requests
     totals.closedMessages += messages
+    totals.closedFollowUps += followUps
     totals.activeMs += activeMs
     totals.known += sessions
     totals.returned += returned

@@ -6,8 +6,8 @@ import type { Told } from '../answers/told.ts'
 import { readPatterns, type Patterns } from './read-patterns.ts'
 
 /** How users ask: how often, how large and complex their requests are, how loyal they are to a model. */
-export async function tellPatterns({ frame, property }: PeopleAsked): Promise<Told> {
-  const patterns = await readPatterns(frame, property)
+export async function tellPatterns({ frame, property, week }: PeopleAsked): Promise<Told> {
+  const patterns = await readPatterns(frame, property, week)
   return {
     columns: {
       ...(property !== undefined && { [columnKey(property)]: [columnKey(property), 'string', 'the value that the row is about'] as const }),
@@ -27,6 +27,14 @@ const columns = {
   per_day_p50: ['A day p50', 'number', 'the same for half of them'],
   per_day_p90: ['A day p90', 'number', 'the same for 90 %'],
   per_day_p99: ['A day p99', 'number', 'the same for 99 %'],
+  per_week_p10: [
+    'A week p10',
+    'number',
+    'requests of a user in a week in which the user called: a tenth of these weeks had at most so many',
+  ],
+  per_week_p50: ['A week p50', 'number', 'the same for half of them'],
+  per_week_p90: ['A week p90', 'number', 'the same for 90 %'],
+  per_week_p99: ['A week p99', 'number', 'the same for 99 %'],
   gap_p50_s: ['Pause p50', 's', 'median from the end of a call to the start of the next of the same user, where that is below 30 minutes'],
   input_tokens_p50: ['Input p50', 'number', 'median of all input tokens of a request, cached ones too, of requests that reported tokens'],
   input_tokens_p90: ['Input p90', 'number', 'the same for 90 % of them'],
@@ -62,7 +70,18 @@ const columns = {
   ],
 } as const satisfies Told['columns']
 
-function cellsOf({ requests, users, sized, perDay, gaps, input, output, reasoning, loyal }: Patterns): Record<string, number | null> {
+function cellsOf({
+  requests,
+  users,
+  sized,
+  perDay,
+  perWeek,
+  gaps,
+  input,
+  output,
+  reasoning,
+  loyal,
+}: Patterns): Record<string, number | null> {
   const ofSized = (part: number): number | null => (sized.n === 0 ? null : part / sized.n)
   const tokens = sized.output + sized.reasoning
   const gap = quantile(gaps, 0.5)
@@ -74,6 +93,10 @@ function cellsOf({ requests, users, sized, perDay, gaps, input, output, reasonin
     per_day_p50: quantile(perDay, 0.5),
     per_day_p90: quantile(perDay, 0.9),
     per_day_p99: quantile(perDay, 0.99),
+    per_week_p10: quantile(perWeek, 0.1),
+    per_week_p50: quantile(perWeek, 0.5),
+    per_week_p90: quantile(perWeek, 0.9),
+    per_week_p99: quantile(perWeek, 0.99),
     gap_p50_s: gap === null ? null : gap / 1000,
     input_tokens_p50: quantile(input, 0.5),
     input_tokens_p90: quantile(input, 0.9),

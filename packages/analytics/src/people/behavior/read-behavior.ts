@@ -2,7 +2,7 @@ import { SESSION_DAY_MS, SESSION_IDLE_MS } from '@spanledger/store'
 
 import type { CallCounts } from '../../behavior/call-counts.ts'
 import { longWaits } from '../../behavior/friction.ts'
-import type { SessionTotals } from '../../behavior/session-totals.ts'
+import type { Returning, SessionTotals } from '../../behavior/session-totals.ts'
 import { scopeOf, type Frame } from '../../read/frame.ts'
 import { openReading, type BehaviorReading, type BehaviorWanted } from './behavior-reading.ts'
 import { addKeptCounts, addKeptSessions, addOpenDays, keptPlan, type KeptPlan } from './kept-behavior.ts'
@@ -15,6 +15,8 @@ import { eachCall, openCallWords, type BehaviorCall, type CallWords } from '../h
 /** How the users of a question behaved in its period. */
 export interface Behavior {
   readonly totals: SessionTotals
+  /** Filled where it is wanted. */
+  readonly returning: Returning
   readonly counts: CallCounts
   readonly words: CallWords
   /** Users whom a rate limit refused a call; undefined where the rollups of users tell. */
@@ -40,8 +42,8 @@ export async function readBehavior(frame: Frame, wanted: BehaviorWanted = {}): P
   const isLong = wanted.waits === true ? isLongIn(reading.counts.waits, plan) : undefined
   reading.settleWaits(isLong)
   if (plan !== undefined) await addKeptSessions(frame, plan, { ...reading, isLong, outcomes, eachClosed: wanted.eachClosed })
-  const { totals, counts, rateLimited } = reading
-  return { totals, counts, words, rateLimited: plan === undefined ? rateLimited : undefined }
+  const { totals, returning, counts, rateLimited } = reading
+  return { totals, returning, counts, words, rateLimited: plan === undefined ? rateLimited : undefined }
 }
 
 function isLongIn(waits: CallCounts['waits'], plan: KeptPlan | undefined): (featureId: number, waitMs: number) => boolean {

@@ -1,6 +1,7 @@
 import { compileBase, durationBucketSql } from '../../plan/compile.ts'
 import { COMPLEX, complexitySql, MODERATE } from '../../behavior/complexity.ts'
 import type { Dimension } from '../../query/dimensions.ts'
+import type { Week } from '../../behavior/user-history.ts'
 import { Durations } from '../../sums/durations.ts'
 import { join, raw, sql, type Fragment } from '../../ledger/fragment.ts'
 import { scopeOf, type Frame } from '../../read/frame.ts'
@@ -22,6 +23,8 @@ export interface Patterns {
   sized: { n: number; complexity: number; simple: number; complex: number; output: number; reasoning: number }
   /** Requests of users on days on which they called. */
   readonly perDay: Durations
+  /** The same in weeks. */
+  readonly perWeek: Durations
   /** From the end of a call to the start of the user's next one, in ms. */
   readonly gaps: Durations
   readonly input: Durations
@@ -39,7 +42,7 @@ const isSized = "c.kind_id IN (SELECT kind_id FROM kinds WHERE usage_quality <> 
 const modelLabel = "(SELECT m.requested_model || '/' || m.provider FROM models AS m WHERE m.model_id = c.model_id)"
 
 /** By group of a property, or of everybody. Everything is added up in SQLite: a ledger has more calls than fit in memory. */
-export async function readPatterns(frame: Frame, property: Dimension | undefined): Promise<Patterns[]> {
+export async function readPatterns(frame: Frame, property: Dimension | undefined, week: Week): Promise<Patterns[]> {
   const read = await openReading(frame, property)
   const groups = new Map<string, Patterns>()
   const of = (key: Key = null, label: Key = null): Patterns => {
@@ -66,7 +69,8 @@ export async function readPatterns(frame: Frame, property: Dimension | undefined
   ] as const)
     for (const [key, bucket, count] of await read.tokens(tokens)) of(key)[name].add(Number(bucket), Number(count))
   for (const [key, bucket, count] of await read.gaps()) of(key).gaps.add(Number(bucket), Number(count))
-  for (const [key, bucket, count] of await read.perDay()) of(key).perDay.add(Number(bucket), Number(count))
+  for (const [key, bucket, count] of await read.per('day')) of(key).perDay.add(Number(bucket), Number(count))
+  for (const [key, bucket, count] of await read.per(week)) of(key).perWeek.add(Number(bucket), Number(count))
   const switches = new Map((await read.switches()).map(([key, rate]) => [JSON.stringify(key), Number(rate)]))
   for (const [key, users, topShare, concentration, sticky] of await read.models()) {
     of(key).loyal = {
@@ -89,6 +93,7 @@ function emptyPatterns(label: Key): Patterns {
     users: 0,
     sized: { n: 0, complexity: 0, simple: 0, complex: 0, output: 0, reasoning: 0 },
     perDay: new Durations(),
+    perWeek: new Durations(),
     gaps: new Durations(),
     input: new Durations(),
     output: new Durations(),
@@ -100,15 +105,10 @@ function emptyPatterns(label: Key): Patterns {
 async function openReading(frame: Frame, property: Dimension | undefined) {
   const scope = await scopeOf(frame, frame.period)
   const base = compileBase({ source: 'calls', dimensions: property === undefined ? [] : [property], sums: [], needs: [] }, scope)
-  const byDay = compileBase(
-    { source: 'calls', dimensions: [...(property === undefined ? [] : [property]), { kind: 'time', step: 'day' }], sums: [], needs: [] },
-    scope,
-  )
   // The calls know every dimension.
-  if (base === undefined || byDay === undefined) throw new Error('The calls cannot answer this reading.')
+  if (base === undefined) throw new Error('The calls cannot answer this reading.')
   const key = base.dimensions[0]?.key ?? raw('NULL')
   const label = base.dimensions[0]?.label('k0') ?? raw('NULL')
-  const day = byDay.dimensions.at(-1)?.key ?? raw('NULL')
   const rows = (columns: string, from: Fragment): Promise<Key[][]> =>
     readRows<Key[]>(frame.store, sql`SELECT json_group_array(json_array(${raw(columns)})) AS rows FROM (${from})`)
   const index = complexitySql({ input, output, reasoning })
@@ -130,7 +130,15 @@ async function openReading(frame: Frame, property: Dimension | undefined) {
       ),
     tokens: (tokens: string) => buckets('v', sql`SELECT ${key} AS k0, ${raw(tokens)} AS v ${base.from} AND ${raw(isSized)}`),
     gaps: () => buckets('gap', sql`SELECT k0, gap FROM (${before('c.start_ms')}) WHERE gap >= 0 AND gap < ${IDLE_MS}`),
-    perDay: () => buckets('n', sql`SELECT ${key} AS k0, count(*) AS n ${byDay.from} AND c.user_id <> 0 GROUP BY k0, c.user_id, ${day}`),
+    per: (step: 'day' | Week) => {
+      const dimensions: Dimension[] = [...(property === undefined ? [] : [property]), { kind: 'time', step }]
+      const byTime = compileBase({ source: 'calls', dimensions, sums: [], needs: [] }, scope)
+      const time = byTime?.dimensions.at(-1)?.key ?? raw('NULL')
+      return buckets(
+        'n',
+        sql`SELECT ${key} AS k0, count(*) AS n ${byTime?.from ?? base.from} AND c.user_id <> 0 GROUP BY k0, c.user_id, ${time}`,
+      )
+    },
     switches: () =>
       rows(
         'k0, rate',

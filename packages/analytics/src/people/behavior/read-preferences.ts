@@ -1,4 +1,4 @@
-import { parseFilter } from '../../query/filter.ts'
+import { isModelChosen } from './chosen-models.ts'
 import type { Dimension } from '../../query/dimensions.ts'
 import { metricTable } from '../../query/metrics.ts'
 import type { ModelTiers } from '../../query/model-tiers.ts'
@@ -22,10 +22,6 @@ export const noPreference: Preference = { basis: 'none', prefers: undefined, req
 const USER: Dimension = { kind: 'column', name: 'user' }
 const MODEL: Dimension = { kind: 'column', name: 'model' }
 
-/** Properties that say who chose the model of a call: `user`, or the app. */
-const choiceKeys = ['model.choice', 'model_choice'] as const
-/** Also what an app tries out, whatever it thinks the user likes: else a preference that the app acts on would confirm itself. */
-const chosenBy = ['user', 'exploration']
 const CHOICE_DAYS = 30
 export const MIN_CHOICES = 20
 const MIN_LEAD = 0.2
@@ -59,11 +55,10 @@ async function readSaid({ store, catalog }: Frame, scope: Scope, userIds: readon
 }
 
 async function readChoices(frame: Frame, { period: { toMs } }: Scope, userIds: readonly number[]): Promise<[userId: number, Preference][]> {
-  const key = choiceKeys.find((one) => frame.catalog.keys.has(one))
-  if (key === undefined) return []
+  const where = isModelChosen(frame)
+  if (where === undefined) return []
   const period = { fromMs: toMs - CHOICE_DAYS * 86_400_000, toMs }
   const clock = { ...frame.clock, asOfMs: toMs }
-  const where = parseFilter(['is', `property:${key}`, chosenBy])
   const chosen = await readGroups(
     frame.store,
     { ...(await scopeOf({ ...frame, clock, where }, period)), userIds },

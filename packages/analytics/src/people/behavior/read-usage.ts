@@ -1,28 +1,85 @@
 import type { CallCounts } from '../../behavior/call-counts.ts'
 import { ratio } from '../../behavior/session-metrics.ts'
 import { equals, type UsageCounts } from '../../behavior/usage-patterns.ts'
+import type { Dimension } from '../../query/dimensions.ts'
+import type { FilterNode } from '../../query/filter.ts'
+import { calendarDays } from '../../read/calendar-days.ts'
 import { scopeOf, type Frame } from '../../read/frame.ts'
+import { readUserSums } from '../../read/population.ts'
 import { readGroups } from '../../read/read-groups.ts'
+import { isModelChosen } from './chosen-models.ts'
 import { readBehavior } from './read-behavior.ts'
 
+export interface UsageWanted {
+  /** `user`: told elsewhere; `normalized`: how many requests there were in each such hour that there was. */
+  readonly hours: 'report' | 'user' | 'normalized'
+  /** What makes a feature a favourite: its requests, or its users. */
+  readonly rankBy: 'requests' | 'users'
+}
+
 /** What usage patterns are told from. */
-export async function readUsage(frame: Frame): Promise<UsageCounts> {
+export async function readUsage(frame: Frame, { hours, rankBy }: UsageWanted): Promise<UsageCounts> {
   const { totals, counts, words } = await readBehavior(frame, { counts: 'all' })
   const features = byName(counts.features, await words.features(counts.features.keys()))
-  const models = byName(counts.models, await words.models())
+  const chosen = await readChosenModels(frame)
+  const models = chosen.size > 0 ? chosen : byName(counts.models, await words.models())
+  const users = await readUsers(frame)
   const isOneUser = counts.users === 1
   const sessionLengthAvgMs = ratio(totals.durationMs, totals.closed)
   return {
     requests: requestsOf(counts),
     userDays: counts.userDays,
-    hours: byHour(counts, frame.zone.name),
+    calendarDays: users.calendarDays,
+    hours: hours === 'normalized' ? perHour(byHour(counts, frame.zone.name), frame) : byHour(counts, frame.zone.name),
     features,
     models,
-    featureUsers: new Map(await usersOf(frame, 'feature', isOneUser ? [] : equals(features, 'features'))),
+    featureUsers: new Map(
+      await usersOf(frame, 'feature', rankBy === 'users' ? [...features.keys()] : isOneUser ? [] : equals(features, 'features')),
+    ),
+    reach: rankBy === 'users' ? users.count : undefined,
     modelUsers: new Map(await usersOf(frame, 'model', isOneUser ? [] : equals(models, 'models'))),
     sessionLengthAvgS: sessionLengthAvgMs === null ? null : sessionLengthAvgMs / 1000,
   }
 }
+
+/** Requests by `model/provider`, of those whose model the user chose, where the ledger knows. */
+async function readChosenModels(frame: Frame): Promise<ReadonlyMap<string, number>> {
+  const isChosen = isModelChosen(frame)
+  if (isChosen === undefined) return new Map()
+  const where: FilterNode = frame.where === undefined ? isChosen : { kind: 'group', operator: 'and', parts: [frame.where, isChosen] }
+  const found = await readGroups(frame.store, await scopeOf({ ...frame, where }, frame.period), {
+    dimensions: [USER, { kind: 'column', name: 'model' }],
+    metrics: ['requests'],
+  })
+  const counts = new Map<string, number>()
+  for (const { keys, labels, group } of found)
+    if (Number(keys[0]) !== 0) counts.set(String(labels[1]), (counts.get(String(labels[1])) ?? 0) + (group.sums.get('requests') ?? 0))
+  return counts
+}
+
+/** How many users called, and on how many days each of them could. */
+async function readUsers(frame: Frame): Promise<{ count: number; calendarDays: number }> {
+  const scope = await scopeOf(frame, frame.period)
+  const { ids } = await readUserSums(frame.store, scope, { sums: [], activeDays: false })
+  const userIds = new Set(ids)
+  userIds.delete(0)
+  const firstSeen = await frame.firstSeen()
+  let days = 0
+  for (const userId of userIds) days += calendarDays(frame.zone, scope.period, firstSeen.get(userId))
+  return { count: userIds.size, calendarDays: days }
+}
+
+/** Requests in each hour of the day by how often that hour came, in quarters of it: a part of a day has some hours, and clocks leave out and repeat others. */
+function perHour(hours: ReadonlyMap<number, number>, { period, clock, zone }: Frame): Map<number, number> {
+  const quarters = new Map<number, number>()
+  const endMs = Math.min(period.toMs, clock.asOfMs)
+  for (let quarter = Math.floor(period.fromMs / QUARTER_MS); quarter * QUARTER_MS < endMs; quarter++) quarters.set(quarter, 1)
+  const came = byHour({ quarters }, zone.name)
+  return new Map([...hours].map(([hour, requests]) => [hour, requests / ((came.get(hour) ?? 1) / 4)]))
+}
+
+const QUARTER_MS = 900_000
+const USER: Dimension = { kind: 'column', name: 'user' }
 
 /** The calls that were counted. */
 function requestsOf({ kinds }: CallCounts): number {
@@ -40,7 +97,7 @@ function byName(counts: ReadonlyMap<number, number>, names: ReadonlyMap<number, 
 }
 
 /** An hour that a clock repeats is the same hour of the day twice. */
-function byHour({ quarters }: CallCounts, timeZone: string): Map<number, number> {
+function byHour({ quarters }: Pick<CallCounts, 'quarters'>, timeZone: string): Map<number, number> {
   const hourOf = new Intl.DateTimeFormat('en-GB', { timeZone, hour: '2-digit', hourCycle: 'h23' })
   const hours = new Map<number, number>()
   for (const [quarter, count] of quarters) {
