@@ -1,4 +1,5 @@
 export { checkSetup, type SetupFinding } from './check-setup.ts'
+export type { CommunicationStyle, StyleLabeller } from './communication-style.ts'
 export { currentIdentity, withProperties, withSession, withUser, type Properties, type UserOptions } from './context.ts'
 export { IdentitySpanProcessor } from './identity-span-processor.ts'
 export { instrument, type InstrumentOptions } from './instrument.ts'

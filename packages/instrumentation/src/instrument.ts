@@ -6,7 +6,10 @@ import { patchClient, patchModule, sdks } from './sdks.ts'
 import { guarded, instrumentationState } from './instrumentation-state.ts'
 import { INSTRUMENTATION_NAME, INSTRUMENTATION_VERSION } from './version.ts'
 
-export interface InstrumentOptions extends Pick<LlmInstrumentationOptions, 'includeUsage' | 'userFields' | 'fingerprintKey'> {
+export interface InstrumentOptions extends Pick<
+  LlmInstrumentationOptions,
+  'includeUsage' | 'userFields' | 'fingerprintKey' | 'communicationStyle'
+> {
   /** Where the spans go; by default to the provider registered with the OpenTelemetry API. */
   readonly tracerProvider?: TracerProvider | undefined
 }

@@ -1,6 +1,8 @@
 import { diag } from '@opentelemetry/api'
 import type { InstrumentationConfig } from '@opentelemetry/instrumentation'
 
+import { labelStyle, type StyleLabeller } from './communication-style.ts'
+
 /** What an app may set; README.md has the same table. */
 export interface LlmInstrumentationOptions extends InstrumentationConfig {
   /**
@@ -22,6 +24,11 @@ export interface LlmInstrumentationOptions extends InstrumentationConfig {
    * prompt, so that the ledger sees what was asked again. Off where there is none; another key begins anew.
    */
   readonly fingerprintKey?: string | undefined
+  /**
+   * Tells of each call how the user writes, as its property `communication_style`: `formal`, `casual` or `unknown`. With true by a
+   * heuristic for English, else by a function of one's own, which is given the user's last message. Off where nothing is said.
+   */
+  readonly communicationStyle?: boolean | StyleLabeller | undefined
   /** Baggage entries that become identity, and identity that becomes baggage. None unless named here. */
   readonly baggage?: BaggageOptions | undefined
 }
@@ -41,6 +48,7 @@ export interface ResolvedOptions {
   readonly idleMs: number
   readonly userFields: readonly string[]
   readonly fingerprintKey: string | undefined
+  readonly communicationStyle: StyleLabeller | undefined
   readonly baggage: { readonly read: readonly string[]; readonly write: readonly string[] }
 }
 
@@ -51,11 +59,17 @@ export function resolveOptions(options: LlmInstrumentationOptions = {}, env: Nod
     idleMs: positive(options.idleMs) ?? positive(Number(env['SPANLEDGER_IDLE_MS'])) ?? 600_000,
     userFields: strings(options.userFields) ?? named(env['SPANLEDGER_USER_FIELDS']) ?? ['user', 'metadata.user_id', 'safety_identifier'],
     fingerprintKey: secret(options.fingerprintKey ?? env['SPANLEDGER_FINGERPRINT_KEY']),
+    communicationStyle: labeller(options.communicationStyle ?? flag(env['SPANLEDGER_COMMUNICATION_STYLE'])),
     baggage: {
       read: options.baggage?.read ?? list(env['SPANLEDGER_BAGGAGE_READ']),
       write: options.baggage?.write ?? list(env['SPANLEDGER_BAGGAGE_WRITE']),
     },
   }
+}
+
+function labeller(given: unknown): StyleLabeller | undefined {
+  if (given === true) return labelStyle
+  return typeof given === 'function' ? (given as StyleLabeller) : undefined
 }
 
 const MIN_KEY_LENGTH = 16

@@ -10,7 +10,7 @@ export interface SpanStart extends CallRequest {
   readonly provider: string
   readonly identity: Identity
   /** What was asked, and what that asks once more; attributes of ours, none where nothing is said. */
-  readonly repeats: Attributes
+  readonly asked: Attributes
 }
 
 /** Starts the span of a call: all that is known before the answer, so that samplers and processors see it. */
@@ -30,8 +30,8 @@ export function applyOutcome(span: Span, { attributes, error }: CallOutcome): vo
   span.setStatus({ code: SpanStatusCode.ERROR, ...(error.message !== undefined && { message: error.message }) })
 }
 
-function startAttributes({ api, body, model, server, provider, identity, repeats }: SpanStart): Attributes {
-  const attributes: Attributes = { [names.operationName]: api.operation, [names.providerName]: provider, ...repeats }
+function startAttributes({ api, body, model, server, provider, identity, asked }: SpanStart): Attributes {
+  const attributes: Attributes = { [names.operationName]: api.operation, [names.providerName]: provider, ...asked }
   if (model !== '') attributes[names.requestModel] = model
   if (server.address !== undefined) attributes[names.serverAddress] = server.address
   if (server.port !== undefined) attributes[names.serverPort] = server.port

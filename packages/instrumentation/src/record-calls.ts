@@ -1,6 +1,7 @@
 import { context, trace, type Attributes, type Context, type Span, type Tracer } from '@opentelemetry/api'
-import { spanledgerAttributes as ours, stampIdentity } from '@spanledger/conventions'
+import { propertyAttribute, spanledgerAttributes as ours, stampIdentity, type Identity } from '@spanledger/conventions'
 
+import { STYLE_PROPERTY, styleOf } from './communication-style.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { counted, guarded } from './instrumentation-state.ts'
 import { LiveCall, type CallOutcome } from './live-call.ts'
@@ -56,6 +57,13 @@ function planCall(resource: SdkResource, args: unknown[], api: LlmApi, recorder:
   const { _client: client } = resource
   const { _options: clientOptions } = client ?? {}
   const server = serverOf(client)
+  const identity = identityOfRequest(parent, {
+    body,
+    bodyHeaders,
+    requestHeaders: isObject(args[1]) ? args[1]['headers'] : undefined,
+    defaultHeaders: clientOptions?.defaultHeaders,
+    userFields: recorder.options().userFields,
+  })
   const asking = askForUsage(api, body, server, recorder.options().includeUsage)
   const { model } = body
   return {
@@ -68,31 +76,31 @@ function planCall(resource: SdkResource, args: unknown[], api: LlmApi, recorder:
       server,
       provider: server.provider ?? api.providerOf(client),
       parent,
-      repeats: repeatsOf(parent, { api, body, key: recorder.options().fingerprintKey }),
-      identity: identityOfRequest(parent, {
-        body,
-        bodyHeaders,
-        requestHeaders: isObject(args[1]) ? args[1]['headers'] : undefined,
-        defaultHeaders: clientOptions?.defaultHeaders,
-        userFields: recorder.options().userFields,
-      }),
+      asked: askedOf(parent, { api, body, identity, options: recorder.options() }),
+      identity,
     },
   }
 }
 
 /** Most calls say nothing of this. */
-const noRepeats: Attributes = {}
+const nothingAsked: Attributes = {}
 
-function repeatsOf(
+/** What is told of the text that was asked, which itself is never kept. */
+function askedOf(
   parent: Context,
-  { api, body, key }: { api: LlmApi; body: Readonly<Record<string, unknown>>; key: string | undefined },
+  { api, body, identity, options }: { api: LlmApi; body: Readonly<Record<string, unknown>>; identity: Identity; options: ResolvedOptions },
 ): Attributes {
+  const { fingerprintKey: key, communicationStyle: labeller } = options
   const retryOf = retryIn(parent)
   const fingerprint = key === undefined ? undefined : guarded('start', () => fingerprintOf(api, body, key))
-  if (retryOf === undefined && fingerprint === undefined) return noRepeats
+  // What the app itself says of its users is taken before what their words look like.
+  const isSaid = labeller === undefined || identity.properties.has(STYLE_PROPERTY)
+  const style = isSaid ? undefined : guarded('start', () => styleOf(api, body, labeller))
+  if (retryOf === undefined && fingerprint === undefined && style === undefined) return nothingAsked
   return {
     ...(retryOf === undefined ? {} : { [ours.retryOf]: retryOf }),
     ...(fingerprint === undefined ? {} : { [ours.requestFingerprint]: fingerprint }),
+    ...(style === undefined ? {} : { [propertyAttribute(STYLE_PROPERTY)]: style }),
   }
 }
 
@@ -129,7 +137,7 @@ function runNative(client: SdkClient, args: unknown[], start: Start, recorder: R
   if (span?.isRecording() === true) {
     guarded('start', () => {
       stampIdentity(span, start.identity)
-      if (start.repeats !== noRepeats) span.setAttributes(start.repeats)
+      if (start.asked !== nothingAsked) span.setAttributes(start.asked)
       const call: LiveCall = new LiveCall(start, { span, finish: holdEnd(span, () => call) })
       watchPromise(returned, call)
     })

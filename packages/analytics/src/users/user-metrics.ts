@@ -7,6 +7,7 @@ import { readAliasNames } from '../ledger/persons.ts'
 import { readLatestUsers } from '../ledger/seen-users.ts'
 import { readRows } from '../ledger/snapshot.ts'
 import { noPreference, readPreferences, type Preference } from '../people/behavior/read-preferences.ts'
+import { readStyles } from '../people/behavior/read-styles.ts'
 import { fillUsers } from './user-columns.ts'
 
 /** What an app may decide by while it serves a user. All history up to the last time the copy was loaded. */
@@ -33,6 +34,8 @@ export interface UserMetrics {
   readonly prefers_quality: boolean
   /** What these two are said by. */
   readonly preference: Omit<Preference, 'prefers'>
+  /** How the user writes, where the instrumentation tells (`communicationStyle`); null where it is not known, or mixed. */
+  readonly communication_style: 'formal' | 'casual' | null
 }
 
 /** How many users the copy holds unless told otherwise. */
@@ -65,6 +68,7 @@ const neutral: Facts = {
   prefers_speed: false,
   prefers_quality: false,
   preference: evidenceOf(noPreference),
+  communication_style: null,
 }
 
 /** What is said of a user of whom nothing is known. */
@@ -164,6 +168,7 @@ async function readStep(
     columns: ['requests_per_active_day', 'first_seen', 'last_seen', 'top_model', 'top_feature', 'segment'],
   })
   const preferences = await readPreferences(frame, scope, userIds)
+  const styles = await readStyles(frame, scope, userIds)
   for (const [id, name] of users) {
     const cells = filled.get(id)?.cells
     if (cells === undefined) continue
@@ -188,6 +193,7 @@ async function readStep(
       prefers_speed: preference?.prefers === 'speed',
       prefers_quality: preference?.prefers === 'quality',
       preference: preference === undefined ? neutral.preference : evidenceOf(preference),
+      communication_style: styles.get(id)?.style ?? null,
     })
   }
 }

@@ -82,6 +82,38 @@ describe('what a user prefers', () => {
     expect(analytics.getUserMetrics('ada').preference).toMatchObject({ basis: 'property', requests: 20 })
   })
 
+  it('how a user writes is what most of at least five requests of the last 30 days were', async () => {
+    const styled = (user: string, style: string, count: number, from = '2026-03-01T10:00:00Z'): CallWords[] =>
+      Array.from({ length: count }, (_, n) => ({
+        at: Date.parse(from) + n * 60_000,
+        user,
+        properties: { communication_style: style },
+      }))
+    const analytics = await analyticsOf([
+      ...styled('ada', 'formal', 6),
+      ...styled('ada', 'casual', 4, '2026-03-02T10:00:00Z'),
+      ...styled('ada', 'unknown', 30, '2026-03-03T10:00:00Z'),
+      ...styled('bob', 'casual', 5),
+      ...styled('cyd', 'casual', 4),
+      ...styled('dan', 'formal', 5),
+      ...styled('dan', 'casual', 5, '2026-03-02T10:00:00Z'),
+      ...styled('eve', 'formal', 9, '2026-01-01T10:00:00Z'),
+    ])
+    const expected = { ada: 'formal', bob: 'casual', cyd: null, dan: null, eve: null, nobody: null }
+    const styles = Object.keys(expected).map((user) => [user, analytics.getUserMetrics(user).communication_style])
+    expect(Object.fromEntries(styles)).toEqual(expected)
+    const { rows } = await analytics.report('preferences', { ci: true })
+    expect(rows.map((row) => [row['user'], row['communication_style'], row['styled_requests'], row['formal_share'], row['basis']])).toEqual(
+      [
+        ['ada', 'formal', 10, 0.6, 'none'],
+        ['dan', null, 10, 0.5, 'none'],
+        ['bob', 'casual', 5, 0, 'none'],
+        ['cyd', null, 4, 0, 'none'],
+      ],
+    )
+    expect(rows[0]).toMatchObject({ formal_share_numerator: 6, formal_share_denominator: 10, fast_share: null, fast_share_numerator: null })
+  })
+
   it('is told by the report of preferences as to the app, of the users that it is asked about', async () => {
     const some = [
       ...calls('ada', 12, mini),
@@ -95,9 +127,13 @@ describe('what a user prefers', () => {
       const analytics = await analyticsOf(some, { modelTiers })
       const { rows } = await analytics.report('preferences')
       expect(rows.map(({ user }) => user)).toEqual(['ada', 'gone', 'said', 'few'])
-      for (const { user, prefers, chosen_requests: requests, ...shares } of rows) {
+      for (const { user, prefers, basis, chosen_requests: requests, fast_share, quality_share } of rows) {
         const [speed, quality, preference] = told(analytics, String(user))
-        expect([prefers === 'speed', prefers === 'quality', { requests, ...shares }]).toEqual([speed, quality, preference])
+        expect([prefers === 'speed', prefers === 'quality', { basis, requests, fast_share, quality_share }]).toEqual([
+          speed,
+          quality,
+          preference,
+        ])
       }
       // Who did not call in the period has no row; what is told of the others is of the 30 days before as_of all the same.
       expect((await analytics.report('preferences', { since: '2026-03-01' })).rows).toEqual(rows.filter(({ user }) => user !== 'gone'))

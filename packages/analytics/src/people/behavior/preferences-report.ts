@@ -3,7 +3,8 @@ import { scopeOf } from '../../read/frame.ts'
 import { readGroups } from '../../read/read-groups.ts'
 import type { PeopleAsked } from '../answers/people-report.ts'
 import type { Told } from '../answers/told.ts'
-import { MIN_CHOICES, readPreferences } from './read-preferences.ts'
+import { MIN_CHOICES, noPreference, readPreferences } from './read-preferences.ts'
+import { MIN_STYLED, MIN_STYLE_SHARE, readStyles, STYLE_DAYS } from './read-styles.ts'
 
 const USER: Dimension = { kind: 'column', name: 'user' }
 
@@ -13,9 +14,11 @@ export async function tellPreferences({ frame }: PeopleAsked): Promise<Told> {
   const names = new Map(asked.flatMap(({ keys, labels }) => (Number(keys[0]) === 0 ? [] : [[Number(keys[0]), String(labels[0])] as const])))
   const everything = await scopeOf({ ...frame, where: undefined }, { fromMs: 0, toMs: frame.clock.asOfMs })
   const found = await readPreferences(frame, everything, [...names.keys()])
-  return {
-    columns,
-    rows: Array.from(found, ([userId, { prefers, basis, requests, fast_share: fast, quality_share: quality }]) => ({
+  const styles = await readStyles(frame, everything, [...names.keys()])
+  const rowOf = (userId: number) => {
+    const { prefers, basis, requests, fast_share: fast, quality_share: quality } = found.get(userId) ?? noPreference
+    const { style, formal = 0, casual = 0 } = styles.get(userId) ?? {}
+    return {
       user: names.get(userId) ?? '',
       prefers: prefers ?? null,
       basis,
@@ -24,7 +27,17 @@ export async function tellPreferences({ frame }: PeopleAsked): Promise<Told> {
       quality_share: quality,
       fast: fast === null ? null : Math.round(fast * requests),
       quality: quality === null ? null : Math.round(quality * requests),
-    })).toSorted((a, b) => b.chosen_requests - a.chosen_requests || (a.user < b.user ? -1 : 1)),
+      communication_style: style ?? null,
+      styled_requests: formal + casual,
+      formal_share: formal + casual === 0 ? null : formal / (formal + casual),
+      formal,
+    }
+  }
+  return {
+    columns,
+    rows: [...new Set([...found.keys(), ...styles.keys()])]
+      .map(rowOf)
+      .toSorted((a, b) => b.chosen_requests - a.chosen_requests || b.styled_requests - a.styled_requests || (a.user < b.user ? -1 : 1)),
   }
 }
 
@@ -53,4 +66,11 @@ const columns = {
     'of these, to a good one: the third that costs most per token, or those of defineModelTiers',
     ['quality', 'chosen_requests'],
   ],
+  communication_style: [
+    'Style',
+    'string',
+    `how the user writes: formal or casual, by property "communication_style" (communicationStyle of the instrumentation) of at least ${MIN_STYLED} requests of the last ${STYLE_DAYS} days; null where it is not known, or where less than ${MIN_STYLE_SHARE * 100} % of them are one`,
+  ],
+  styled_requests: ['Styled', 'int', 'requests of these days that are formal or casual'],
+  formal_share: ['Formal %', 'rate', 'of these, formal ones', ['formal', 'styled_requests']],
 } as const satisfies Told['columns']
