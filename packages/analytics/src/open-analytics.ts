@@ -136,7 +136,7 @@ function checkZone(name: string): void {
  */
 export function parseAsOf(text: string, timeZone: string): number {
   checkZone(timeZone)
-  return parseInstant('as-of', text, zoneOf(timeZone))
+  return parseInstant('as-of', text, { zone: zoneOf(timeZone) })
 }
 
 /**
@@ -149,7 +149,8 @@ export function parseBounds(
 ): { sinceMs: number | undefined; untilMs: number | undefined } {
   checkZone(timeZone)
   const zone = zoneOf(timeZone)
-  const untilMs = until === undefined ? undefined : parseInstant('until', until, zone)
+  const nowMs = Date.now()
+  const untilMs = until === undefined ? undefined : parseInstant('until', until, { zone, nowMs })
   if (since === undefined) return { sinceMs: undefined, untilMs }
-  return { sinceMs: resolvePeriod({ since, until }, { zone, asOfMs: Number.MAX_SAFE_INTEGER, firstMs: 0 }).fromMs, untilMs }
+  return { sinceMs: resolvePeriod({ since, until }, { zone, asOfMs: Number.MAX_SAFE_INTEGER, firstMs: 0, nowMs }).fromMs, untilMs }
 }

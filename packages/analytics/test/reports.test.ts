@@ -454,7 +454,7 @@ describe('a period', () => {
     const analytics = await analyticsOf(calls, { asOf: '2026-03-01T12:00:00Z' })
     for (const params of [
       { since: '2026-02-30' },
-      { since: 'yesterday' },
+      { since: 'tomorrow' },
       { since: '2026-01-01T00:00:00' },
       { last: '0d' },
       { last: '3y' },

@@ -10,26 +10,43 @@ export interface Period {
 
 /** What a period may be said with; nothing said means all history up to `asOf`. */
 export interface PeriodWords {
-  /** A date (its first instant in the zone) or an instant. */
+  /** A date (its first instant in the zone), a month, `today`, `yesterday`, an instant, or as `last`. */
   readonly since?: string | undefined
-  /** A date (that day is included) or an instant (not included). */
+  /** A date (that day is included), a month, `today`, `yesterday`, or an instant (not included). */
   readonly until?: string | undefined
-  /** `28d`, `12w`, `3mo`: so many local days, weeks, months up to the end, today's part included. */
+  /** `28d`, `12w`, `3mo`: so many local days, weeks, months up to the end, today's part included; or a word of `sinceWords`, or `yesterday`. */
   readonly last?: string | undefined
 }
 
+/** The day, month, quarter and year that holds the end of a period: from its begin. */
+const sinceWords: Readonly<Record<string, (day: number) => number>> = {
+  today: (day) => day,
+  mtd: (day) => day - (day % 100) + 1,
+  qtd: (day) => {
+    const [year, month] = [Math.floor(day / 10_000), Math.floor(day / 100) % 100]
+    return year * 10_000 + (month - ((month - 1) % 3)) * 100 + 1
+  },
+  ytd: (day) => Math.floor(day / 10_000) * 10_000 + 101,
+}
+
 /**
- * The period that words say, in a zone. Without `since` and `last` it begins with `firstMs`.
+ * The period that words say, in a zone. Without `since` and `last` it begins with `firstMs`; `nowMs` is what `today` is of.
  * @throws QueryError for words that are no date, or a period that ends before it begins
  */
-export function resolvePeriod(words: PeriodWords, { zone, asOfMs, firstMs }: { zone: Zone; asOfMs: number; firstMs: number }): Period {
-  const toMs = words.until === undefined ? asOfMs : parseInstant('until', words.until, zone)
+export function resolvePeriod(
+  words: PeriodWords,
+  { zone, asOfMs, firstMs, nowMs = asOfMs }: { zone: Zone; asOfMs: number; firstMs: number; nowMs?: number },
+): Period {
+  const toMs = words.until === undefined ? asOfMs : parseInstant('until', words.until, { zone, nowMs })
   if (words.last !== undefined) {
     if (words.since !== undefined) throw new QueryError('Give either since or last, not both.', { given: 'last' })
+    if (words.last === 'yesterday') return dayBefore(toMs, zone)
     return { fromMs: startOfLast(words.last, toMs, zone), toMs }
   }
   if (words.since === undefined) return { fromMs: Math.min(firstMs, toMs), toMs }
-  const fromMs = parseInstant('since', words.since, zone)
+  const fromMs = isLength(words.since)
+    ? startOfLast(words.since, words.until === undefined ? nowMs : toMs, zone)
+    : parseInstant('since', words.since, { zone, nowMs })
   if (fromMs >= toMs) {
     throw new QueryError(
       `The period ends (${new Date(toMs).toISOString()}) before it begins (${new Date(fromMs).toISOString()}). Give a "since" before "until".`,
@@ -37,6 +54,17 @@ export function resolvePeriod(words: PeriodWords, { zone, asOfMs, firstMs }: { z
     )
   }
   return { fromMs, toMs }
+}
+
+/** The whole day before the one that holds the end of a period. */
+function dayBefore(toMs: number, zone: Zone): Period {
+  const day = zone.day(toMs - 1)
+  return { fromMs: zone.startOfDay(addDays(day, -1)), toMs: zone.startOfDay(day) }
+}
+
+/** Whether a text says how long a period is rather than when it begins. */
+function isLength(text: string): boolean {
+  return /^\d{1,4}(?:d|w|mo)$/.test(text) || (text !== 'today' && Object.hasOwn(sinceWords, text))
 }
 
 /** What a period is compared with: as many days right before it, or the last that fall on the same weekdays. */
@@ -66,14 +94,19 @@ function shiftDays(ms: number, n: number, zone: Zone): number {
   return Math.min(zone.startOfDay(target) + (ms - zone.startOfDay(day)), end)
 }
 
-/** Where a period of so many days, weeks or months begins. @throws QueryError for other words */
+/** Where a period of so many days, weeks or months, or the running one, begins. @throws QueryError for other words */
 export function startOfLast(text: string, toMs: number, zone: Zone): number {
+  const beginOf = Object.hasOwn(sinceWords, text) ? sinceWords[text] : undefined
+  if (beginOf !== undefined) return zone.startOfDay(beginOf(zone.day(toMs - 1)))
   const match = /^(\d{1,4})(d|w|mo)$/.exec(text)
   const count = Number(match?.[1])
   if (match === null || count === 0) {
-    throw new QueryError(`Cannot read last ${JSON.stringify(text)}. Write a number of days, weeks or months: 28d, 12w, 3mo.`, {
-      given: text,
-    })
+    throw new QueryError(
+      `Cannot read last ${JSON.stringify(text)}. Write a number of days, weeks or months (28d, 12w, 3mo), or today, yesterday, mtd, qtd, ytd.`,
+      {
+        given: text,
+      },
+    )
   }
   const lastDay = zone.day(toMs - 1)
   const firstDay = match[2] === 'mo' ? addDays(addMonths(lastDay, -count), 1) : addDays(lastDay, 1 - count * (match[2] === 'w' ? 7 : 1))
@@ -89,9 +122,15 @@ function addMonths(day: number, n: number): number {
   return first - 1 + Math.min(day % 100, length)
 }
 
-/** @throws QueryError where the text is neither a date nor an instant with its offset */
-export function parseInstant(what: 'since' | 'until' | 'as-of', text: string, zone: Zone): number {
-  return checkReach(what, text, readInstant(what, text, zone))
+/** Where and when words are read; without `nowMs` there is no today. */
+interface Here {
+  readonly zone: Zone
+  readonly nowMs?: number | undefined
+}
+
+/** @throws QueryError where the text is neither a date or month nor an instant with its offset */
+export function parseInstant(what: 'since' | 'until' | 'as-of', text: string, here: Here): number {
+  return checkReach(what, text, readInstant(what, text, here))
 }
 
 /** @throws QueryError for what no ledger holds a call of */
@@ -104,17 +143,22 @@ export function checkReach(what: string, text: string, ms: number): number {
 export const FIRST_MS = -86_400_000
 const LAST_MS = Date.UTC(2200, 0, 2)
 
-function readInstant(what: 'since' | 'until' | 'as-of', text: string, zone: Zone): number {
-  const date = /^(\d{4})-(\d{2})-(\d{2})$/.exec(text)
+function readInstant(what: 'since' | 'until' | 'as-of', text: string, { zone, nowMs }: Here): number {
+  const date = /^(\d{4})-(\d{2})(?:-(\d{2}))?$/.exec(text)
   if (date !== null) {
-    const day = Number(date[1]) * 10_000 + Number(date[2]) * 100 + Number(date[3])
-    if (new Date(utcOf(day)).toISOString().slice(0, 10) === text) return zone.startOfDay(what === 'since' ? day : addDays(day, 1))
+    const day = Number(date[1]) * 10_000 + Number(date[2]) * 100 + Number(date[3] ?? 1)
+    const isThere = day % 10_000 < 1300 && new Date(utcOf(day)).toISOString().startsWith(text)
+    if (isThere && what === 'since') return zone.startOfDay(day)
+    if (isThere) return zone.startOfDay(date[3] === undefined ? addMonths(day, 1) : addDays(day, 1))
+  } else if ((text === 'today' || text === 'yesterday') && nowMs !== undefined) {
+    const day = addDays(zone.day(nowMs - 1), text === 'today' ? 0 : -1)
+    return zone.startOfDay(what === 'since' ? day : addDays(day, 1))
   } else if (/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})$/.test(text)) {
     const ms = Date.parse(text)
     if (Number.isFinite(ms)) return ms
   }
   throw new QueryError(
-    `Cannot read ${what} ${JSON.stringify(text)}. Write a date (2026-01-31) or an instant with its offset (2026-01-31T09:00:00Z).`,
+    `Cannot read ${what} ${JSON.stringify(text)}. Write a date (2026-01-31), a month (2026-01)${nowMs === undefined ? '' : ', today, yesterday'} or an instant with its offset (2026-01-31T09:00:00Z).`,
     {
       given: text,
     },

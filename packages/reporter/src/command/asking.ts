@@ -57,9 +57,9 @@ export interface AskOptions extends ShowOptions {
 
 export function addPeriodOptions(command: Command): Command {
   return command
-    .option('--since <when>', 'from a date or an instant on')
-    .option('--until <when>', 'up to a date (that day is included) or an instant (not included)')
-    .option('--last <length>', 'the last days, weeks or months, today included: 28d, 12w, 3mo')
+    .option('--since <when>', 'from a date, a month (2026-01) or an instant on; today, yesterday, 7d')
+    .option('--until <when>', 'up to a date or month (it is included) or an instant (not included); today, yesterday')
+    .option('--last <length>', 'the last days, weeks or months, today included (28d, 12w, 3mo); or today, yesterday, mtd, qtd, ytd')
     .option('--where <expr>', `only calls that fit: 'plan = pro and feature in (chat, "doc analysis") and cost_usd > 0.01'`)
 }
 
