@@ -13,7 +13,7 @@ import {
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
-import { reportList } from '@spanledger/analytics'
+import { metricNames, reportList } from '@spanledger/analytics'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { lineOf, run, start, temporaryFolder, writeLedger } from './run-command.ts'
@@ -221,6 +221,29 @@ describe('a report', () => {
     expect(code).toBe(0)
     expect(out.split('\n').map((line) => line.split(' ')[0])).toEqual([...reportList.map(({ name }) => name), ''])
     expect(out).toMatch(/^cohorts +which share of the users/m)
+  })
+})
+
+describe('schema', () => {
+  it('lists every report, metric and dimension, without a ledger', async () => {
+    const { code, out } = await run(['schema', '--format', 'json', '--store', '/nowhere.db'])
+    const { rows } = JSON.parse(out) as { rows: { kind: string; name: string; says: string }[] }
+    expect(code).toBe(0)
+    const names = (kind: string): string[] => rows.filter((row) => row.kind === kind).map(({ name }) => name)
+    expect(names('report')).toEqual(reportList.map(({ name }) => name))
+    expect(names('metric')).toEqual(metricNames)
+    expect(names('dimension')).toEqual(expect.arrayContaining(['user', 'property:KEY', 'time:week']))
+    expect(names('option')).toContain('rank_by')
+    expect(rows.filter(({ says }) => says.length < 8 && says !== 'chat')).toEqual([])
+  })
+
+  it('lists one kind of them, as a table too, and refuses others', async () => {
+    const { out } = await run(['schema', 'segments', '--format', 'csv'])
+    expect(out.split('\r\n')).toEqual(
+      expect.arrayContaining(['kind,name,type,says', 'segment,power,automatic,docs/reports.md says who is in it']),
+    )
+    expect((await run(['schema', 'metrics'])).out).toMatch(/error_rate +rate +errors \/ requests/)
+    expect((await run(['schema', 'metric'])).code).toBe(2)
   })
 })
 

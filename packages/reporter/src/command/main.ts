@@ -17,6 +17,7 @@ import { addGlobals } from './globals.ts'
 import { addImport } from './import.ts'
 import { addPrices } from './prices.ts'
 import { addQuery } from './query.ts'
+import { addSchema } from './schema.ts'
 import { addReconcile } from './reconcile.ts'
 import { addReport, addUsers } from './report.ts'
 import { addReprice } from './reprice.ts'
@@ -79,6 +80,7 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 wr
     addReport,
     addUsers,
     addQuery,
+    addSchema,
     addServe,
     addCollect,
     addTokens,
