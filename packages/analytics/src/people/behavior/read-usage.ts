@@ -60,13 +60,23 @@ async function readChosenModels(frame: Frame): Promise<ReadonlyMap<string, numbe
 /** How many users called, and on how many days each of them could. */
 async function readUsers(frame: Frame): Promise<{ count: number; calendarDays: number }> {
   const scope = await scopeOf(frame, frame.period)
-  const { ids } = await readUserSums(frame.store, scope, { sums: [], activeDays: false })
-  const userIds = new Set(ids)
-  userIds.delete(0)
   const firstSeen = await frame.firstSeen()
+  const userIds = new Set(everybody(frame, firstSeen) ?? (await readUserSums(frame.store, scope, { sums: [], activeDays: false })).ids)
+  userIds.delete(0)
   let days = 0
   for (const userId of userIds) days += calendarDays(frame.zone, scope.period, firstSeen.get(userId))
   return { count: userIds.size, calendarDays: days }
+}
+
+/** Of a period that begins before anybody's first call, and of all calls, it is known who called in it; else undefined. */
+function everybody({ where, period }: Frame, firstSeen: ReadonlyMap<number, number>): number[] | undefined {
+  if (where !== undefined) return undefined
+  const seen: number[] = []
+  for (const [userId, ms] of firstSeen) {
+    if (ms < period.fromMs) return undefined
+    if (ms < period.toMs) seen.push(userId)
+  }
+  return seen
 }
 
 /** Requests in each hour of the day by how often that hour came, in quarters of it: a part of a day has some hours, and clocks leave out and repeat others. */
