@@ -99,6 +99,7 @@ describe('getUserMetrics', () => {
         prefers_speed: true,
         prefers_quality: false,
         preference: { basis: 'property', requests: 0, fast_share: null, quality_share: null },
+        communication_style: null,
       },
       false,
       2,

@@ -139,7 +139,7 @@ describe('spanledger reprice', () => {
     [['--undo', '1', '--since', '2026-01-01'], '--undo takes no --since: leave them out.'],
     [['--list', '--dry-run'], '--list takes no --dry-run: leave them out.'],
     [['--list', '--undo', '1'], 'Give either --list or --undo, not both.'],
-    [['--since', 'yesterday'], 'Cannot read since "yesterday".'],
+    [['--since', 'tomorrow'], 'Cannot read since "tomorrow".'],
     [['--since', '2026-02-01', '--until', '2026-01-01'], 'before it begins'],
     [['--by', 'plan'], 'Allowed choices are user, model'],
   ])('refuses %j with exit code 2, and changes nothing', async (args, words) => {

@@ -118,7 +118,7 @@ describe('a report over HTTP', () => {
     expect(first.other?.values).toEqual({ requests: 8 })
     expect(await (await post('properties', first.params)).json()).toEqual(first)
     const cohorts = (await (await post('cohorts', { weeks: [1, 2, 6], mode: 'streak' })).json()) as Answer
-    expect(cohorts.columns.map(({ key }) => key)).toEqual(['cohort', 'size', 'w1', 'w2', 'w6'])
+    expect(cohorts.columns.map(({ key }) => key)).toEqual(['cohort', 'size', 'w1', 'w2', 'w6', 'reason'])
     expect(await (await post('cohorts', cohorts.params)).json()).toEqual(cohorts)
   })
 

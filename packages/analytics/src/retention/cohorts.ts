@@ -23,6 +23,8 @@ export interface CohortCell {
   readonly retained: number | null
   /** Of how many: the cohort, or with `eligible` those whose week is over; with `week1_active` those of them who were there then. */
   readonly of: number
+  /** Why the share is not known: it is too early to tell, or nobody is left to tell it of. */
+  readonly reason: 'censored' | 'no_users' | null
 }
 
 export interface CohortOptions {
@@ -86,9 +88,12 @@ function cellOf(
   const known = members.filter((member) => beginOf(member) + WEEK_DAYS * week <= asOfDay)
   const isTold = censoring === 'eligible' || (isClosed && known.length === members.length)
   const of = base === 'all' ? known : known.filter((member) => isRetained(member, { begin: beginOf(member), week: 1, mode: 'on', asOfDay }))
-  if (!isTold || of.length === 0) return { week, share: null, retained: null, of: of.length }
+  if (!isTold || of.length === 0) {
+    const reason = isTold && known.length > 0 ? 'no_users' : 'censored'
+    return { week, share: null, retained: null, of: of.length, reason }
+  }
   const retained = of.filter((member) => isRetained(member, { begin: beginOf(member), week, mode, asOfDay })).length
-  return { week, share: retained / of.length, retained, of: of.length }
+  return { week, share: retained / of.length, retained, of: of.length, reason: null }
 }
 
 function isRetained(

@@ -351,6 +351,10 @@ describe('what users like', () => {
     const { rows } = await analytics.report('behavior')
     // Six days of ada, four of ben.
     expect(rows[0]).toMatchObject({ user_days: 3, requests_per_active_day: 5 / 3, requests_per_calendar_day: 0.5 })
+    // Who calls first after as_of could not call before, however late the period ends.
+    const early = openAnalytics(store, { now: () => Date.parse('2026-03-04T10:00:00Z') })
+    const [row] = (await early.report('behavior', { since: '2026-03-01', until: '2026-03-31' })).rows
+    expect(row).toMatchObject({ user_days: 1, requests_per_calendar_day: 1 })
     await store.close()
   })
 })

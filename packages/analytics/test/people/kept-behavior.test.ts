@@ -6,6 +6,7 @@ import { openAnalytics, type ReportParams, type Row } from '../../src/index.ts'
 import type { SaidOfSession } from '../../src/behavior/outcomes.ts'
 import type { UserCall } from '../../src/behavior/user-call.ts'
 import { friction } from '../behavior/naive-friction.ts'
+import type { SessionMetrics } from '../../src/behavior/session-metrics.ts'
 import { sessionMetrics } from '../behavior/naive-session-metrics.ts'
 import { sessionize, type Session } from '../behavior/naive-sessions.ts'
 import { usagePatterns, type PatternCall } from '../behavior/naive-usage-patterns.ts'
@@ -167,11 +168,15 @@ async function naive(store: Store, { fromMs, toMs, asOfMs }: Asked, user?: strin
   }
   const found = friction({ calls, sessions, retries: new Map(), powerUsers: new Set(), saidOf })
   return {
-    session_metrics: sessions.length === 0 ? [] : [sessionMetrics(sessions, { asOfMs, saidOf, all })],
+    session_metrics: sessions.length === 0 ? [] : [withReason(sessionMetrics(sessions, { asOfMs, saidOf, all }))],
     behavior: requests === 0 ? [] : [{ ...usagePatterns(calls, { sessions, local, calendarDays: calendarDaysOf(calls) }), requests }],
     friction:
       requests === 0 ? [] : [found.abandonment.patterns, found.abandonment.sessions, found.modelErrors + nobodys.modelErrors, requests],
   }
+}
+
+function withReason(metrics: SessionMetrics): SessionMetrics & { reason: string | null } {
+  return { ...metrics, reason: metrics.return_24h_known === 0 ? 'censored' : null }
 }
 
 /** The same from the reports. */

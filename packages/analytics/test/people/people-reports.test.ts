@@ -210,21 +210,21 @@ describe('reports about people, over twelve users', () => {
 
   it('cohorts: null where it cannot be known yet', async () => {
     expect(await rowsOf('cohorts')).toEqual([
-      { cohort: '2024-01', size: 5, w1: 1, w2: 0.8, w4: 0.8, w8: 0.6, w12: 0.6 },
-      { cohort: '2024-02', size: 4, w1: 1, w2: 0.75, w4: 0.75, w8: 0.5, w12: null },
-      { cohort: '2024-03', size: 3, w1: 1, w2: 1, w4: null, w8: null, w12: null },
+      { cohort: '2024-01', size: 5, w1: 1, w2: 0.8, w4: 0.8, w8: 0.6, w12: 0.6, reason: null },
+      { cohort: '2024-02', size: 4, w1: 1, w2: 0.75, w4: 0.75, w8: 0.5, w12: null, reason: 'censored' },
+      { cohort: '2024-03', size: 3, w1: 1, w2: 1, w4: null, w8: null, w12: null, reason: 'censored' },
     ])
     // Of each week those of which it is told: others than the weeks before, so it may rise.
     const { totals } = await analytics.report('cohorts', { ci: true })
     expect(totals).toMatchObject({ size: 12, w1: 1, w2: 10 / 12, w4: 7 / 9, w8: 5 / 9, w12: 3 / 5, w12_numerator: 3, w12_denominator: 5 })
     const later = await rowsOf('cohorts', { options: { mode: 'on_or_after', weeks: '2, 4' }, until: '2024-01-31' })
-    expect(later).toEqual([{ cohort: '2024-01', size: 5, w2: 1, w4: 0.8 }])
+    expect(later).toEqual([{ cohort: '2024-01', size: 5, w2: 1, w4: 0.8, reason: null }])
   })
 
   it('cohorts: have whom they have from the first hour on', async () => {
     const early = openAnalytics(store, { now: () => Date.parse('2024-01-02T12:01:00Z') })
     expect((await early.report('cohorts')).rows).toEqual([
-      { cohort: '2024-01', size: 1, w1: null, w2: null, w4: null, w8: null, w12: null },
+      { cohort: '2024-01', size: 1, w1: null, w2: null, w4: null, w8: null, w12: null, reason: 'censored' },
     ])
   })
 

@@ -27,6 +27,10 @@ const someHistories: fc.Arbitrary<UserHistory[]> = fc
   )
 const interval = fc.constantFrom<Interval>('day', 'week', 'month')
 
+function monthOf(day: number): string {
+  return new Date(day * 86_400_000).toISOString().slice(0, 7)
+}
+
 /** Whether a user called in [from, to), one day at a time. */
 function called(history: UserHistory, from: number, to: number): boolean {
   return history.days.some(({ day }) => day >= from && day < to)
@@ -144,7 +148,14 @@ describe('users over time, in any history', () => {
         const there = histories.filter((one) => called(one, one.firstDay, one.firstDay + 7))
         const slow = new Map(table(there, 'all').map(({ cohort, weeks }) => [cohort, weeks]))
         for (const { cohort, size, weeks } of table(histories, 'week1_active')) {
-          expect(weeks).toEqual(slow.get(cohort) ?? weeks.map(({ week }) => ({ week, share: null, retained: null, of: 0 })))
+          const told = weeks.map(({ week, share, retained, of }) => ({ week, share, retained, of }))
+          const ofThese = slow.get(cohort) ?? weeks.map(({ week }) => ({ week, share: null, retained: null, of: 0 }))
+          expect(told).toEqual(ofThese.map(({ week, share, retained, of }) => ({ week, share, retained, of })))
+          for (const { share, reason, week } of weeks) {
+            // Too early for all of them, or nobody was there in week 1.
+            const isEarly = histories.every(({ firstDay }) => monthOf(firstDay) !== cohort || firstDay + 7 * week > asOfDay)
+            expect(reason).toBe(share !== null ? null : isEarly ? 'censored' : 'no_users')
+          }
           expect(weeks[0]?.share ?? 1).toBe(1)
           expect(size).toBe(table(histories, 'all').find((row) => row.cohort === cohort)?.size)
         }

@@ -75,7 +75,7 @@ describe('cohorts', () => {
 
   it('of the eligible are told of those whose week is over', () => {
     const march = cohorts(histories, { by: 'month', from, to, asOfDay, censoring: 'eligible' }).at(-1)
-    expect(march?.weeks[2]).toEqual({ week: 4, share: 0.5, retained: 1, of: 2 })
+    expect(march?.weeks[2]).toEqual({ week: 4, share: 0.5, retained: 1, of: 2, reason: null })
   })
 
   it('count those who came in a week or later, or in every week', () => {

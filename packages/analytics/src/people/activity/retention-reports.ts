@@ -57,6 +57,11 @@ export async function tellCohorts(asked: PeopleAsked): Promise<Told> {
       ],
       size: ['Users', 'int', 'how many they are'],
       ...Object.fromEntries(weekColumns),
+      reason: [
+        'Why unknown',
+        'string',
+        'of weeks that are null: censored, too early to tell; no_users, of those who were asked for nobody is in the cohort',
+      ],
     },
     rows: rows.map(({ cohort, size, weeks: cells }) =>
       Object.fromEntries<string | number | null>([
@@ -67,11 +72,16 @@ export async function tellCohorts(asked: PeopleAsked): Promise<Told> {
           [`w${week}_retained`, retained],
           [`w${week}_of`, of],
         ]),
+        ['reason', reasonOf(cells)],
       ]),
     ),
     totals: rows.length === 0 ? {} : togetherOf(rows),
     badSignUps,
   }
+}
+
+function reasonOf(cells: Cohort['weeks']): string | null {
+  return cells.some(({ reason }) => reason === 'censored') ? 'censored' : (cells.find(({ reason }) => reason !== null)?.reason ?? null)
 }
 
 /** All cohorts together: of each week those of which it is told, so that it is of others than the weeks before. */

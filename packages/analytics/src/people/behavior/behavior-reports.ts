@@ -69,6 +69,11 @@ export async function tellSessionMetrics({ frame, options }: PeopleAsked): Promi
       explicit_outcomes: ['Said', 'int', 'of both, how many the app itself said so of'],
       abandonment_messages_avg: ['Left after avg', 'number', 'mean messages in abandoned sessions'],
       abandonment_messages_p50: ['Left after p50', 'number', 'their median'],
+      reason: [
+        'Why unknown',
+        'string',
+        'censored: all sessions ended less than a day ago, or go on; whether users come back is not known yet',
+      ],
     },
     rows:
       metrics.sessions === 0
@@ -82,6 +87,7 @@ export async function tellSessionMetrics({ frame, options }: PeopleAsked): Promi
               returned_users: returning.returned.size,
               known_users: returning.known.size,
               ended: metrics.completed + metrics.abandoned,
+              reason: metrics.return_24h_known === 0 ? 'censored' : null,
             },
           ],
   }
@@ -182,6 +188,7 @@ export async function tellEvolution({ frame, options, isBegun }: PeopleAsked): P
         'number',
         'what eligible users rated in the week, from 0 to 10: of each user, name and target the latest, the mean over users of the mean of each',
       ],
+      reason: ['Why unknown', 'string', 'censored: too early, the week is not over for anybody; no_users: nobody had a call in it'],
     },
     rows:
       histories.length === 0
@@ -195,6 +202,7 @@ export async function tellEvolution({ frame, options, isBegun }: PeopleAsked): P
             session_length_avg_s: row.sessionLengthAvgS,
             features: row.features.join(', '),
             satisfaction: row.satisfaction,
+            reason: row.eligible === 0 ? 'censored' : row.users === 0 ? 'no_users' : null,
           })),
     badSignUps: counted.badSignUps,
     warnings:

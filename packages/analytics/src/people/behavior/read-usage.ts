@@ -6,6 +6,7 @@ import type { FilterNode } from '../../query/filter.ts'
 import { calendarDays } from '../../read/calendar-days.ts'
 import { scopeOf, type Frame } from '../../read/frame.ts'
 import { readUserSums } from '../../read/population.ts'
+import type { Scope } from '../../plan/scope.ts'
 import { readGroups } from '../../read/read-groups.ts'
 import { isModelChosen } from './chosen-models.ts'
 import { readBehavior } from './read-behavior.ts'
@@ -61,7 +62,7 @@ async function readChosenModels(frame: Frame): Promise<ReadonlyMap<string, numbe
 async function readUsers(frame: Frame): Promise<{ count: number; calendarDays: number }> {
   const scope = await scopeOf(frame, frame.period)
   const firstSeen = await frame.firstSeen()
-  const userIds = new Set(everybody(frame, firstSeen) ?? (await readUserSums(frame.store, scope, { sums: [], activeDays: false })).ids)
+  const userIds = new Set(everybody(scope, firstSeen) ?? (await readUserSums(frame.store, scope, { sums: [], activeDays: false })).ids)
   userIds.delete(0)
   let days = 0
   for (const userId of userIds) days += calendarDays(frame.zone, scope.period, firstSeen.get(userId))
@@ -69,7 +70,7 @@ async function readUsers(frame: Frame): Promise<{ count: number; calendarDays: n
 }
 
 /** Of a period that begins before anybody's first call, and of all calls, it is known who called in it; else undefined. */
-function everybody({ where, period }: Frame, firstSeen: ReadonlyMap<number, number>): number[] | undefined {
+function everybody({ where, period }: Scope, firstSeen: ReadonlyMap<number, number>): number[] | undefined {
   if (where !== undefined) return undefined
   const seen: number[] = []
   for (const [userId, ms] of firstSeen) {
