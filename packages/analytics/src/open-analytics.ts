@@ -9,7 +9,7 @@ import type { Filter } from './query/filter.ts'
 import { parseSegments, type SegmentsWords } from './segments/custom-segments.ts'
 import { readLedgerFacts, type LedgerFacts } from './ledger/ledger-facts.ts'
 import { parseInstant, resolvePeriod, type PeriodWords } from './query/period.ts'
-import { QueryError, unknownName } from './query/query-error.ts'
+import { nearest, QueryError, unknownName } from './query/query-error.ts'
 import { parseQuery, parseWhereField, type Query } from './query/query.ts'
 import { readCalls } from './read/read-calls.ts'
 import { readEvents } from './read/read-events.ts'
@@ -126,7 +126,11 @@ function checkZone(name: string): void {
   try {
     zoneOf(name)
   } catch {
-    throw new QueryError(`Unknown time zone ${JSON.stringify(name)}. Give an IANA name such as Europe/Berlin or UTC.`, { given: name })
+    const near = nearest(name, Intl.supportedValuesOf('timeZone'))
+    const meant = near === undefined ? '' : ` Did you mean ${JSON.stringify(near)}?`
+    throw new QueryError(`Unknown time zone ${JSON.stringify(name)}.${meant} Give an IANA name such as Europe/Berlin or UTC.`, {
+      given: name,
+    })
   }
 }
 

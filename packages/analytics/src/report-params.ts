@@ -35,6 +35,10 @@ const fields = [...queryFields, 'user', 'user_prefix', 'segment', 'more_metrics'
 
 /** @throws QueryError that names the param, what it holds and what it may hold */
 export function parseReportParams(params: ReportParams, segmentation: Segmentation = automaticOnly): ReportQuery {
+  if (typeof params !== 'object' || params === null || Array.isArray(params))
+    throw new QueryError('The params of a report must be an object such as { last: "28d" }.', {
+      given: JSON.stringify(params) ?? typeof params,
+    })
   for (const field of Object.keys(params)) if (!fields.includes(field)) throw unknownName('param of a report', field, { allowed: fields })
   const { user, user_prefix: userPrefix, segment, metrics, more_metrics: more = [], options = {}, ...rest } = params
   const { metrics: _, ...query } = parseQuery({ ...rest, metrics: ['requests'] })
@@ -43,7 +47,19 @@ export function parseReportParams(params: ReportParams, segmentation: Segmentati
   const segments = segmentNames(segmentation)
   if (segment !== undefined && segment !== NONE && !segments.includes(segment)) throw unknownName('segment', segment, { allowed: segments })
   if (metrics !== undefined && metrics.length === 0) throw new QueryError('metrics must name at least one column.', { given: '' })
-  return { ...query, user, userPrefix, segment, metrics, moreMetrics: parseMetricNames(more), options }
+  return { ...query, user, userPrefix, segment, metrics, moreMetrics: parseMetricNames(more), options: textOptions(options) }
+}
+
+/** Lists and numbers as the command line has them: `weeks: [1, 2]` is 1,2. */
+function textOptions(options: GivenOptions): GivenOptions {
+  const given: [string, unknown][] = Object.entries(options)
+  const textOf = (name: string, value: unknown): string | undefined => {
+    if (value === undefined || value === null) return undefined
+    if (Array.isArray(value)) return value.map((one) => textOf(name, one)).join(',')
+    if (typeof value === 'string' || typeof value === 'number') return String(value)
+    throw new QueryError(`${name} must be a text, a number or a list of them.`, { given: JSON.stringify(value) ?? typeof value })
+  }
+  return Object.fromEntries(given.map(([name, value]) => [name, textOf(name, value)]))
 }
 
 /** The filter of a report together with its user and its segment, for reports whose rows are not users. */

@@ -32,7 +32,7 @@ export async function runQuery(store: Store, clock: Clock, parsed: ParsedQuery, 
   return onSnapshot(store, async () => {
     checkWeekStart(query)
     if (query.compare !== undefined) checkComparable(query)
-    const frame = await openFrame(store, clock, query)
+    const frame = await openFrame(store, clock, { ...query, looksAtEvents: query.metrics.some(isSaid) })
     if (query.minUsers !== undefined) checkFoldable(frame, query)
     const ofRows = own === undefined ? [] : [own.column]
     const plan = { frame, metrics: query.metrics, columns: [...columnsOf(frame, query.metrics), ...ofRows] }

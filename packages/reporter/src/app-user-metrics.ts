@@ -34,6 +34,8 @@ export async function loadUserMetrics({ store }: { store?: string | Store } = {}
   try {
     current.ready = await current.analytics
     await current.ready.loadUserMetrics()
+    // Limits that were said before hold at once too, of another ledger than the one before.
+    if (definedTiers !== undefined || definedSegments !== undefined) await current.ready.loadLimits()
   } catch (error) {
     // The file may be there the next time.
     if (opened === current) opened = undefined

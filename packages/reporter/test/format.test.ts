@@ -289,6 +289,13 @@ describe('text from data', () => {
     )
   })
 
+  it('is no emphasis in Markdown, and stays as it is within a word', () => {
+    const rows = formatAnswer(answerOf('__proto__', 'rate_limit', '~~gone~~', '_a_b_'), 'md', plain)
+      .split('\n')
+      .slice(4, 8)
+    expect(rows.map((row) => row.split(' | ')[0]?.slice(2))).toEqual(['\\_\\_proto\\_\\_', 'rate_limit', '\\~\\~gone\\~\\~', '\\_a_b\\_'])
+  })
+
   it('cannot leave its cell in Markdown or HTML', () => {
     for (const text of nasty) {
       const markdown = formatAnswer(answerOf(text), 'md', plain).split('\n')

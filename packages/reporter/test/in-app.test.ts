@@ -116,6 +116,16 @@ describe('getUserMetrics', () => {
     expect(inProcess(script, { SPANLEDGER_STORE: path })).toBe(true)
   })
 
+  it('knows limits that were said before it loads a ledger', async () => {
+    const path = await writeLedger(join(folder, 'limits.db'), [{ at: new Date(Date.now() - 1000).toISOString(), user: 'ada' }])
+    const script = `
+      import { checkLimit, defineTiers, loadUserMetrics } from ${JSON.stringify(entry)}
+      await defineTiers({ free: { monthly_request_limit: 1 } })
+      await loadUserMetrics({ store: ${JSON.stringify(path)} })
+      console.log(JSON.stringify([checkLimit('ada').tier, checkLimit('ada').allowed]))`
+    expect(inProcess(script, { SPANLEDGER_STORE: join(folder, 'nowhere.db') })).toEqual(['free', false])
+  })
+
   it('never throws without a ledger; loading says what is wrong', () => {
     const script = `
       import { getUserMetrics, loadUserMetrics } from ${JSON.stringify(entry)}

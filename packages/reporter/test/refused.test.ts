@@ -39,6 +39,38 @@ it('a threshold on rows that cannot be added up is that of any row, which is nam
   expect(unknown.err).toContain('unknown number "date". Allowed: of any listed row: dau, wau, mau, stickiness, wau_mau.')
 })
 
+it('a threshold looks at all rows, also at those that are not shown', async () => {
+  const many = join(folder, 'many.db')
+  // The last of sixty days has two users.
+  const calls = Array.from({ length: 60 }, (_, n) => ({ at: new Date(Date.UTC(2026, 0, 1 + n, 10)).toISOString(), user: 'ada' }))
+  await writeLedger(many, [...calls, { at: '2026-03-01T11:00:00Z', user: 'bob' }])
+  const codes: (number | null)[] = []
+  for (const format of ['table', 'md', 'html', 'json', 'csv']) {
+    const { code } = await run([
+      'report',
+      'active',
+      '--fail-on',
+      'dau > 1',
+      '--format',
+      format,
+      '--store',
+      many,
+      '--as-of',
+      '2026-03-02T00:00:00Z',
+    ])
+    codes.push(code)
+  }
+  expect(codes).toEqual([5, 5, 5, 5, 5])
+})
+
+it.each([
+  [['report', 'users', '--sort', 'cost_usd:sideways'], '--sort cost_usd:sideways: a column is sorted asc or desc, not sideways.'],
+  [['report', 'users', '--where', 'has_done feature = chat'], 'has_done takes a filter in parentheses'],
+  [['report', 'users', '--tz', 'Amerika/New_York'], 'Did you mean "America/New_York"?'],
+])('%j says what is wrong', async (args, says) => {
+  expect(await ask(...args)).toMatchObject({ code: 2, err: expect.stringContaining(says) as unknown })
+})
+
 it("a name with two letters in each other's place is near the one that was meant", async () => {
   const { code, err } = await ask('report', 'models', '--where', 'paln = pro')
   expect([code, err]).toEqual([2, expect.stringContaining('Unknown name "paln". Did you mean "plan"?')])

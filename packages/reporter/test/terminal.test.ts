@@ -117,6 +117,11 @@ describe('an overview', () => {
     expect((await overview('--format', 'md')).out).toContain('| Requests | ▃█▃▃▃▃▁ | 0 | 3 |')
   })
 
+  it('draws no days that have not come yet', async () => {
+    const { out } = await overview('--since', '2026-03', '--until', '2026-03')
+    expect(out.split('\n\n')[1]?.split('\n')[0]).toBe('The last 7 days')
+  })
+
   it('is one row for programs, and where it is split or empty', async () => {
     expect((await overview('--format', 'csv')).out.split('\r\n')).toHaveLength(3)
     expect((await overview('--by', 'property:plan')).out).not.toContain('The last')

@@ -6,6 +6,7 @@ import { readUserSums } from '../read/population.ts'
 import { readGroups } from '../read/read-groups.ts'
 import { parseReportParams, wholeWhere } from '../report-params.ts'
 import { runReport } from '../reports.ts'
+import { AT_RISK_TENURE_DAYS } from '../segments/automatic-segments.ts'
 import { compareMeans, meanFacts } from '../statistics/means.ts'
 import { compareProportions, newcombeInterval, type Share } from '../statistics/proportions.ts'
 import { mean } from '../statistics/quantiles.ts'
@@ -29,6 +30,8 @@ const RISK_POINTS = 0.05
 export const growingRisk: Rule = async (asked) => {
   if (!asked.sections.has('segments')) return []
   const [shareNow, shareBefore] = [await riskAt(asked, asked.clock.asOfMs), await riskAt(asked, asked.period.fromMs)]
+  // Who has not been there for long enough cannot be at risk: of newcomers nothing can have grown.
+  if (!shareBefore.couldBe) return []
   if (shareNow.n === 0 || shareBefore.n === 0) return []
   const [value, against] = [shareNow.successes / shareNow.n, shareBefore.successes / shareBefore.n]
   if (value - against < RISK_POINTS) return []
@@ -48,14 +51,15 @@ export const growingRisk: Rule = async (asked) => {
 }
 
 /** How many of the users that have not left are at risk, whatever segments of the app's own they are in. */
-async function riskAt({ store, clock, params }: RuleAsked, asOfMs: number): Promise<Share> {
+async function riskAt({ store, clock, params }: RuleAsked, asOfMs: number): Promise<Share & { readonly couldBe: boolean }> {
   const query = parseReportParams(params, clock.segmentation)
   const frame = await openFrame(store, { ...clock, asOfMs }, { ...query, where: wholeWhere(query) })
   const { ids } = await readUserSums(store, await scopeOf(frame, frame.period), { sums: ['requests'], activeDays: false })
   const [{ standingOf }, firstSeen] = [await frame.segments(), await frame.firstSeen()]
   const users = [...new Set(ids)].filter((userId) => userId !== 0)
   const stayed = users.map((userId) => standingOf(userId, firstSeen.get(userId) ?? asOfMs)).filter(({ segment }) => segment !== 'churned')
-  return { successes: stayed.filter(({ isAtRisk }) => isAtRisk).length, n: stayed.length }
+  const old = stayed.filter(({ tenureDays }) => tenureDays >= AT_RISK_TENURE_DAYS).length
+  return { successes: stayed.filter(({ isAtRisk }) => isAtRisk).length, n: stayed.length, couldBe: old * 2 >= stayed.length }
 }
 
 const MIN_MODEL_REQUESTS = 50

@@ -114,9 +114,7 @@ export function compileBase({ source, dimensions, sums, needs }: Reading, scope:
   if (!compiled.every((one) => one !== undefined) || !chosen.every((one) => one !== undefined)) return undefined
   // With full attribution a call is in the chosen groups or not, however many of its values are; so is a user in segments.
   const isOnce = scope.attribution !== 'split' && chosen.some(({ list, repeats }) => list !== undefined || repeats === true)
-  const rowKey = raw(
-    hasRows(source) ? 'c.start_ms, c.span_id, c.trace_id' : source === 'users' ? 'r.bucket, r.user_id' : 'r.bucket, r.model_id',
-  )
+  const rowKey = raw(rowKeys[source] ?? 'c.latest')
   const joins = joinsOf(isOnce ? compiled : [...compiled, ...chosen])
   const inGroups = isOnce
     ? sql`(${rowKey}) IN (SELECT ${rowKey} ${from.tables}
@@ -136,6 +134,14 @@ export function compileBase({ source, dimensions, sums, needs }: Reading, scope:
     groupBy: (columns) => (columns.length === 0 ? raw('') : raw(`GROUP BY ${columns.join(', ')}`)),
     share: shareOf(scope.attribution === 'split' ? [...compiled, ...chosen].flatMap(({ list }) => list ?? []) : []),
   }
+}
+
+/** What tells the rows of a source apart; events have a key of one column. */
+const rowKeys: Partial<Readonly<Record<Source, string>>> = {
+  calls: 'c.start_ms, c.span_id, c.trace_id',
+  users: 'r.bucket, r.user_id',
+  models: 'r.bucket, r.model_id',
+  days: 'r.bucket, r.model_id',
 }
 
 /** The tables that dimensions need, each once. */

@@ -29,6 +29,16 @@ export const textOperators = ['is', 'is_not', 'contains', 'not_contains', 'start
 export const numberOperators = ['gt', 'gte', 'lt', 'lte'] as const
 const allOperators = [...textOperators, ...numberOperators, 'exists', 'missing', 'segment', 'has_done', 'and', 'or', 'not']
 
+/** How many operands an operator takes at most: what is behind them would be passed over. */
+const operands: Readonly<Record<string, number>> = {
+  ...Object.fromEntries([...textOperators, ...numberOperators].map((operator) => [operator, 2])),
+  exists: 1,
+  missing: 1,
+  segment: 1,
+  not: 1,
+  has_done: 2,
+}
+
 /** Bounds of a filter, so that none can be built that keeps a ledger busy. */
 const filterLimits = { depth: 5, nodes: 100, values: 1000 } as const
 
@@ -68,6 +78,11 @@ function parseNode(data: unknown, place: Place): FilterNode {
   if (spent.nodes > filterLimits.nodes) throw tooLarge('parts', filterLimits.nodes)
   if (depth > filterLimits.depth) throw tooLarge('levels', filterLimits.depth)
   const [operator, ...rest] = data as [string, ...unknown[]]
+  const most = Object.hasOwn(operands, operator) ? operands[operator] : undefined
+  if (most !== undefined && rest.length > most)
+    throw new QueryError(`${path}: "${operator}" takes ${most === 1 ? 'one operand' : `${most} operands`}; here are ${rest.length}.`, {
+      given: JSON.stringify(rest[most])?.slice(0, 40) ?? '',
+    })
   if (operator === 'and' || operator === 'or') {
     const first: unknown = rest[0]
     // Both ["and", a, b] and ["and", [a, b]] are in use.

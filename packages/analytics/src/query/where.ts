@@ -103,6 +103,13 @@ class WhereReader {
   }
 
   #readComparison(): Filter {
+    if (
+      this.#peek().text.toLowerCase() === 'has_done' &&
+      this.#peek().kind === 'word' &&
+      this.#isText(this.#tokens[this.#next + 1]) &&
+      !/^(?:in|not)$/i.test(this.#tokens[this.#next + 1]?.text ?? '')
+    )
+      throw new QueryError('has_done takes a filter in parentheses: has_done (feature = chat) within 30d.', { given: 'has_done' })
     if (!this.#isText(this.#peek())) throw this.#unexpected('a name')
     const name = this.#take().text
     if (this.#takeWord('in')) return ['is', name, this.#readList()]

@@ -68,6 +68,8 @@ export interface FrameWords extends PeriodWords {
   readonly attribution?: Attribution | undefined
   readonly traits?: TraitMode | undefined
   readonly where: FilterNode | undefined
+  /** Whether all history begins with what was said before the first call, if anything was. */
+  readonly looksAtEvents?: boolean | undefined
 }
 
 export async function openFrame(store: Store, clock: Clock, words: FrameWords): Promise<Frame> {
@@ -79,8 +81,7 @@ export async function openFrame(store: Store, clock: Clock, words: FrameWords): 
     return isOfSundays ? ({ kind: 'time', step: 'sunday_week' } as const) : dimension
   })
   checkDimensions(dimensions, words.by)
-  const [first] = await store.all<{ start_ms: number }>('SELECT start_ms FROM llm_calls WHERE counted = 1 ORDER BY start_ms LIMIT 1')
-  const firstMs = first === undefined ? clock.asOfMs : zone.startOfDay(zone.day(first.start_ms))
+  const firstMs = await beginOfHistory({ store, clock, zone }, words.looksAtEvents === true)
   const named = [
     ...dimensions.map(({ kind }) => kind),
     ...(words.where === undefined ? [] : namesIn(words.where)).map((name) => name.toLowerCase()),
@@ -116,6 +117,15 @@ export async function openFrame(store: Store, clock: Clock, words: FrameWords): 
   const memberships = named.includes('segment') ? await everybody() : nobody
   const whole = { ...frame, memberships, segments, firstSeen, readMemberships: everybody }
   return { ...whole, where: await lookUpDone(whole, words.where) }
+}
+
+/** The day of the first call, or of what was said before it where a question looks at that too. */
+async function beginOfHistory({ store, clock, zone }: Pick<Frame, 'store' | 'clock' | 'zone'>, looksAtEvents: boolean): Promise<number> {
+  const firsts = await store.all<{ ms: number }>(
+    `SELECT * FROM (SELECT start_ms AS ms FROM llm_calls WHERE counted = 1 ORDER BY start_ms LIMIT 1)
+     ${looksAtEvents ? 'UNION ALL SELECT * FROM (SELECT start_ms AS ms FROM events ORDER BY start_ms LIMIT 1)' : ''}`,
+  )
+  return firsts.reduce((least, { ms }) => Math.min(least, zone.startOfDay(zone.day(ms))), clock.asOfMs)
 }
 
 function once<Result>(work: () => Promise<Result>): () => Promise<Result> {

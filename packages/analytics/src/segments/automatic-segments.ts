@@ -26,7 +26,7 @@ export const activityWindows = { last30Days: 30 * DAY_MS, prior: 28 * DAY_MS, re
 
 /** A user is new in the first so many local days. */
 export const NEW_DAYS = 30
-const AT_RISK_TENURE_DAYS = 28
+export const AT_RISK_TENURE_DAYS = 28
 const AT_RISK_PRIOR = 5
 const AT_RISK_SHARE = 0.5
 const AT_RISK_P = 0.05

@@ -5,6 +5,7 @@ import type { Filter, FilterNode } from '../query/filter.ts'
 import { checkHaving } from '../query/having.ts'
 import { metricNames, metricTable } from '../query/metrics.ts'
 import { parseRules, ruleNames, usualRules, type SegmentRules } from './segment-rules.ts'
+import { byNameWhereSeveral } from './by-name.ts'
 import { limitFields, parseLimits, type Tier, type TierWords } from './tiers.ts'
 import { startOfLast } from '../query/period.ts'
 import { QueryError, unknownName } from '../query/query-error.ts'
@@ -87,7 +88,9 @@ export function parseSegments(data: unknown): Segmentation {
   const entries = Object.entries(isWrapped ? ((others['segments'] ?? {}) as Record<string, unknown>) : others)
   if (entries.length > MAX_SEGMENTS)
     throw new QueryError(`At most ${MAX_SEGMENTS} segments may be defined.`, { given: String(entries.length) })
-  return { mode: known, custom: entries.map(([name, words]) => parseSegment(name, words)), rules: parseRules(data) }
+  const parsed = entries.map(([name, words]) => parseSegment(name, words))
+  const custom = byNameWhereSeveral(parsed, ({ where, having }) => where === undefined && having === undefined)
+  return { mode: known, custom, rules: parseRules(data) }
 }
 
 /** What was given where a word was wanted. */

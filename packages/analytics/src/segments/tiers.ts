@@ -3,10 +3,11 @@ import { parseUsd } from '@spanledger/conventions'
 import type { FilterNode } from '../query/filter.ts'
 import { QueryError, unknownName } from '../query/query-error.ts'
 import { parseWhereField } from '../query/query.ts'
+import { byNameWhereSeveral } from './by-name.ts'
 
 /** A tier as apps and files define it; the first whose `where` fits a user's latest call is the user's. */
 export interface TierWords {
-  /** Which users are in it, as a filter; without one, all that no tier before has. */
+  /** Which users are in it, as a filter; of one without it all that no other has, of several those whose plan is called so (`byNameWhereSeveral`). */
   readonly where?: string | undefined
   readonly monthly_request_limit?: number | 'unlimited' | undefined
   readonly monthly_token_limit?: number | 'unlimited' | undefined
@@ -40,7 +41,7 @@ export const limitFields = ['monthly_request_limit', 'monthly_token_limit', 'mon
 const fields = ['where', ...limitFields, 'features', 'support_level']
 
 /** @throws QueryError that names the tier, the field, and what it may hold */
-export function parseTiers(data: unknown): Tier[] {
+export function parseTiers(data: unknown): readonly Tier[] {
   if (typeof data !== 'object' || data === null || Array.isArray(data)) {
     throw new QueryError('Tiers must be an object by name: {"free": {"where": "plan = free", "monthly_request_limit": 1000}}.', {
       given: typeof data,
@@ -49,11 +50,14 @@ export function parseTiers(data: unknown): Tier[] {
   const named: [name: string, words: unknown][] = Object.entries(data)
   // Each is a question over all history.
   if (named.length > MAX_TIERS) throw new QueryError(`At most ${MAX_TIERS} tiers are allowed.`, { given: String(named.length) })
-  return named.map(([name, words]) => parseTier(name, words))
+  return byNameWhereSeveral(
+    named.map(([name, words]) => parseTier(name, words)),
+    ({ where }) => where === undefined,
+  )
 }
 
 /** Tiers as JSON text. @throws QueryError as above, and for what is no JSON */
-export function parseTiersText(text: string): Tier[] {
+export function parseTiersText(text: string): readonly Tier[] {
   let data: unknown
   try {
     data = JSON.parse(text)

@@ -7,7 +7,7 @@ import { sql } from '../ledger/fragment.ts'
 import { metaOf, openFrame, readTotals, rulesTold, scopeOf, type Clock, type Frame } from '../read/frame.ts'
 import { checkHaving, havingColumns, rowPasses } from '../query/having.ts'
 import { keptId } from '../ledger/kept-id.ts'
-import type { Group } from '../sums/group.ts'
+import { saidKinds, type Group } from '../sums/group.ts'
 import type { Amount } from '../query/metric.ts'
 import { isMetric, metricNames, requirements, type MetricName } from '../query/metrics.ts'
 import { decodeCursor, pageOf, type Place } from '../query/page.ts'
@@ -95,8 +95,9 @@ export async function usersReport(store: Store, clock: Clock, query: ReportQuery
         given: String(query.minUsers),
       })
     if (query.compare !== undefined) checkComparable(query)
-    const frame = await openFrame(store, clock, { ...query, by: ['user'] })
     const plan = planOf(query)
+    const looksAtEvents = saidKinds.some((kind) => requirements(plan.metrics).needs.has(kind))
+    const frame = await openFrame(store, clock, { ...query, by: ['user'], looksAtEvents })
     const scope = await scopeOf(frame, frame.period)
     // SQLite works on a thread of its own: what it reads next should be asked for while what it has read is added up here.
     const reading = readPopulation(store, scope, readingFor([...plan.order.map(([column]) => column), ...havingColumns(query.having)]))

@@ -148,6 +148,9 @@ describe('recommendations', () => {
     expect(found?.says).toBe('33.3 % of the 30 users that have not left are at risk, against 0.0 % of 30 at the begin of the period')
     expect(found?.ci_low).toBeGreaterThan(0.05)
     expect(await rule('R3', 'monthly', { calls: times(30, (n) => steady(`u${n}`, [...often, ...rest])).flat() })).toEqual([])
+    // Of newcomers nobody could be at risk at the begin, so nothing can have grown.
+    const newcomers = calls.filter(({ at }) => Number(at) > inWeek(0, 50))
+    expect(await rule('R3', 'monthly', { calls: newcomers })).toEqual([])
     // Who is in a segment of the app's own is at risk as before; who left is not counted there either.
     const left = steady('gone', [62, 61])
     for (const mode of ['exclusive', 'multi'] as const) {

@@ -88,7 +88,7 @@ describe('experiments', () => {
       (await analytics.report('experiments', { options: { experiment: 'new_chat_ui', ...options } })).rows[1]?.['state']
     expect(await stateOf({})).toBe('running')
     expect(await stateOf({ peeking: 'allowed' })).toBe('significant')
-    expect(await stateOf({ peeking: 'allowed', metric: 'active' })).toBe('no_data')
+    expect(await stateOf({ peeking: 'allowed', metric: 'active' })).toBe('running')
     expect(await stateOf({ peeking: 'allowed', metric: 'goals' })).toBe('running')
     expect(await stateOf({ window: 'end', metric: 'goals' })).toBe('inconclusive')
     const { meta } = await analytics.report('experiments', { options: { experiment: 'new_chat_ui' } })
@@ -282,7 +282,7 @@ describe('experiments', () => {
       expect(await splitOf(fourToOne)).toEqual({
         rows: [
           ['control', 800, 0.8, 'control'],
-          ['b', 200, 0.2, 'no_data'],
+          ['b', 200, 0.2, 'inconclusive'],
         ],
         warnings: [],
       })
@@ -327,7 +327,7 @@ describe('experiments', () => {
       ).toEqual({
         rows: [
           ['control', 800, 0.8, 'control'],
-          ['b', 200, null, 'no_data'],
+          ['b', 200, null, 'inconclusive'],
         ],
         warnings: ['the split is not tested: no share was told of b; state them with --weights'],
       })

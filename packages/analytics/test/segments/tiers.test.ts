@@ -63,7 +63,8 @@ describe('tiers', () => {
     const { rows } = await openAnalytics(store, { now: () => AS_OF }).report('tiers', { options: { tiers: JSON.stringify(tiers) } })
     const columns = ['user', 'tier', 'requests', 'request_limit', 'remaining', 'is_over', 'exhausted_on', 'feature_violations'] as const
     expect(rows.map((row) => columns.map((column) => row[column]))).toEqual([
-      ['bob', 'free_tier', 101, 100, 0, true, '2026-03-20', 1],
+      // On the day of the hundredth call.
+      ['bob', 'free_tier', 101, 100, 0, true, '2026-03-10', 1],
       ['ann', 'free_tier', 93, 100, 7, false, '2026-03-22', 0],
       ['cyd', 'pro_tier', 30, 10_000, 9970, false, null, 28],
       ['eve', 'enterprise_tier', 600, null, null, false, null, 0],

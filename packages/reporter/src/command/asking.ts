@@ -125,6 +125,8 @@ function parseLimit(text: string | undefined): number | undefined {
 export function parseSort(text: string): Order[] {
   return (listOf(text) ?? []).map((part): Order => {
     const match = /^(.+):(asc|desc)$/.exec(part)
+    const [, column = '', direction = ''] = /^(.+):([a-z]+)$/i.exec(part) ?? []
+    if (match === null && isMetric(column)) throw usageFailure(`--sort ${part}: a column is sorted asc or desc, not ${direction}.`)
     return [match?.[1] ?? part, match?.[2] === 'asc' ? 'asc' : 'desc']
   })
 }
@@ -143,19 +145,30 @@ export async function writeAnswer(
     options,
     preferred,
     more = [],
-  }: { globals: Globals; options: ShowOptions; preferred?: readonly string[]; more?: readonly Sheet[] },
+    readWhole,
+  }: {
+    globals: Globals
+    options: ShowOptions
+    preferred?: readonly string[]
+    more?: readonly Sheet[]
+    /** Reads the answer with all its rows: a threshold looks at those too that are not shown. */
+    readWhole?: () => Promise<Answer>
+  },
 ): Promise<void> {
   if (answer.seed !== undefined) return io.out(`${JSON.stringify(answer.seed, null, 2)}\n`)
   const forPeople = readByPeople.has(globals.format)
   const columns = chooseColumns(answer, given('--columns', options.columns), forPeople ? preferred : undefined)
   const shown = columns === answer.columns ? answer : withColumns(answer, columns)
   // Before anything is written: a fault in the expression is the asker's, and is to be the only thing that is said.
-  const why = options.failOn === undefined ? undefined : tripped(parseThreshold(options.failOn), answer)
+  const isCut = options.limit === undefined && answer.meta.rows > answer.rows.length
+  const looked = options.failOn !== undefined && isCut && readWhole !== undefined ? await readWhole() : answer
+  const why = options.failOn === undefined ? undefined : tripped(parseThreshold(options.failOn), looked)
   await io.out(
     formatAnswer(shown, globals.format, { decorated: io.decorated, header: globals.header, ascii: globals.ascii === true }, more),
   )
   if (globals.format === 'table') {
-    if (shown.rows.length === 0) io.say('No calls in this period.')
+    if (shown.rows.length === 0)
+      io.say(shown.meta.requests === 0 ? 'No calls in this period.' : 'No rows: nothing in this period is what this asks for.')
     const hidden = answer.columns.length - columns.length
     if (hidden > 0 && options.columns === undefined) io.say(`${hidden} more columns: --columns all, or --format json`)
   }

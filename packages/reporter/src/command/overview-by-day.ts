@@ -54,7 +54,9 @@ function trendRow(rows: readonly Row[], column: Column, ascii: boolean): Row {
 
 /** The last days of the period, those without calls too. */
 function lastDays({ rows, meta }: Answer): Row[] {
-  const { from, to, tz } = meta
+  const { from, tz } = meta
+  // Days to come have no calls yet, which is not the same as none.
+  const to = meta.to < meta.as_of ? meta.to : meta.as_of
   // A period that has not begun has no days.
   const [first, last] = [dayOf(Date.parse(from), tz), dayOf(Math.max(Date.parse(from), Date.parse(to) - 1), tz)]
   const byDay = new Map(rows.map((row) => [String(row['day']), row]))

@@ -28,6 +28,7 @@ docs/reports.md lists metrics, dimensions and filters.`,
         writeAnswer(reading, await reading.analytics.query(shownQuery(query, options)), {
           globals: options,
           options,
+          ...(isLimited(query) ? {} : { readWhole: () => reading.analytics.query(query) }),
         }),
       )
     })
@@ -43,6 +44,10 @@ function shownQuery(query: Query, { format, explain, ci }: Globals & ShowOptions
     ...(explain === true ? { explain } : {}),
     ...(ci === true ? { ci } : {}),
   }
+}
+
+function isLimited(query: Query): boolean {
+  return typeof query !== 'object' || query === null || query.limit !== undefined
 }
 
 /** What is wrong inside the query is said by analytics. */

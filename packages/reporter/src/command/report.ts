@@ -132,6 +132,7 @@ async function showReport(reading: Reading, name: string, options: Globals & Ask
   await writeAnswer(reading, answer, {
     globals: options,
     options,
+    readWhole: () => reading.analytics.report(name, { ...params, limit: undefined, other: undefined }),
     ...(preferred === undefined ? {} : { preferred }),
     ...(isOverview && readByPeople.has(options.format) ? { more: [await overviewByDay(reading, params, options)] } : {}),
   })

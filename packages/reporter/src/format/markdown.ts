@@ -35,7 +35,11 @@ function line(cells: readonly string[]): string {
 
 /** Text that neither ends a cell nor becomes a link, HTML or code. */
 function escaped(text: string): string {
-  return cleanText(text)
-    .replaceAll(/[\\|`*[\]<>]/g, (character) => `\\${character}`)
-    .replaceAll('&', '&amp;')
+  return (
+    cleanText(text)
+      .replaceAll(/[\\|`*[\]<>]/g, (character) => `\\${character}`)
+      // Within a word they are letters.
+      .replaceAll(/(?<![\p{L}\p{N}])[_~]+|[_~]+(?![\p{L}\p{N}])/gu, (run) => run.replaceAll(/[_~]/g, (character) => `\\${character}`))
+      .replaceAll('&', '&amp;')
+  )
 }

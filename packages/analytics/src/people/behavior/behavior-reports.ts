@@ -7,6 +7,7 @@ import { segmentsOfUsers } from '../../segments/read-segments.ts'
 import { evolution, evolutionInWords } from '../../retention/evolution.ts'
 import { timeKeyOfDay } from '../../query/time-bucket.ts'
 import { rulesTold, scopeOf, type Frame } from '../../read/frame.ts'
+import { readUserSums } from '../../read/population.ts'
 import { readRows } from '../../ledger/snapshot.ts'
 import type { PeopleAsked } from '../answers/people-report.ts'
 import type { Told } from '../answers/told.ts'
@@ -214,7 +215,10 @@ export async function tellEvolution({ frame, options, isBegun }: PeopleAsked): P
 export async function tellFriction({ frame }: PeopleAsked): Promise<Told> {
   const { totals, words, rateLimited } = await readBehavior(frame, { counts: 'kinds', waits: true, messages: true })
   const segmentOfUser = await segmentsOfUsers(frame.store, await frame.segments(), frame.clock.asOfMs)
-  const powerUsers = [...segmentOfUser].filter(([, segment]) => segment === 'power').map(([userId]) => userId)
+  const meant = await readMeant(frame)
+  const powerUsers = [...segmentOfUser].flatMap(([userId, segment]) =>
+    segment === 'power' && meant?.has(userId) !== false ? [userId] : [],
+  )
   // Most ledgers have none, and then the requests of features need not be counted.
   const asked = (await hasFingerprints(frame)) ? await readRequestsByFeature(frame) : { features: [], isTold: false }
   const limited = rateLimited ?? (await readRateLimited(frame))
@@ -277,6 +281,13 @@ export async function tellFriction({ frame }: PeopleAsked): Promise<Told> {
           ],
     warnings: [...(asked.isTold ? [] : [withoutFingerprints]), ...rulesTold(frame)],
   }
+}
+
+/** Where calls are chosen, those with such a call are meant; undefined is everybody. */
+async function readMeant(frame: Frame): Promise<ReadonlySet<number> | undefined> {
+  if (frame.where === undefined) return undefined
+  const { ids } = await readUserSums(frame.store, await scopeOf(frame, frame.period), { sums: [], activeDays: false })
+  return new Set(ids)
 }
 
 async function readRateLimited(frame: Frame): Promise<ReadonlySet<number>> {

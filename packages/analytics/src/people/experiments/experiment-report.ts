@@ -76,6 +76,8 @@ async function compareVariants({ frame, options }: PeopleAsked, experiment: stri
       ofMetric.map(({ a, b, compared }, n) => {
         const p = n === 0 ? null : (held[m]?.[n - 1] ?? null)
         const isFew = [a, b].some(({ users: measured }) => measured < MIN_USERS)
+        // Where nobody differs from anybody there is a difference and no test of it.
+        const gap = n === 0 || a.value === null || b.value === null ? null : b.value - a.value
         return {
           variant: arms[n]?.variant ?? null,
           metric: metrics[m] ?? null,
@@ -84,7 +86,7 @@ async function compareVariants({ frame, options }: PeopleAsked, experiment: stri
           planned_share: split.planned.get(arms[n]?.variant ?? '') ?? null,
           value: b.value,
           ...(compared === null
-            ? nothingCompared
+            ? { ...nothingCompared, difference: gap }
             : {
                 difference: compared.difference,
                 ci_low: compared.interval[0],
@@ -95,7 +97,11 @@ async function compareVariants({ frame, options }: PeopleAsked, experiment: stri
                 expected_loss: compared.expectedLoss,
                 detectable: compared.detectable,
               }),
-          state: split.isWrong ? 'srm_fail' : n === 0 ? 'control' : stateOf({ p: isFew ? null : p, isRunning: pending > 0, sequential }),
+          state: split.isWrong
+            ? 'srm_fail'
+            : n === 0
+              ? 'control'
+              : stateOf({ p: isFew ? null : compared === null && gap !== null ? 1 : p, isRunning: pending > 0, sequential }),
         }
       }),
     ),

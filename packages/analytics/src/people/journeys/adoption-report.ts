@@ -13,6 +13,7 @@ import { byCohort, cohortColumn } from './by-cohort.ts'
 import type { PeopleAsked } from '../answers/people-report.ts'
 import type { Told } from '../answers/told.ts'
 import { readExposures } from './read-exposures.ts'
+import { unknownFeatures } from './read-ways.ts'
 import { cameIn, readHistories } from '../histories/read-histories.ts'
 import { choiceOf, type GivenOptions } from '../../report-options.ts'
 
@@ -35,6 +36,7 @@ async function tellStages({ frame, options, week, interval, isBegun }: PeopleAsk
   const used = new Set(histories.flatMap(({ days }) => days.flatMap(({ features }) => [...features.keys()])))
   if (histories.length > 0) for (const feature of exposures.keys()) used.add(feature)
   const features = options['feature'] === undefined ? [...used].sort() : [options['feature']]
+  const unknown = features.filter((feature) => !used.has(feature))
   return {
     columns: {
       ...cohortColumn(interval, cameThen),
@@ -58,6 +60,7 @@ async function tellStages({ frame, options, week, interval, isBegun }: PeopleAsk
         .toSorted((a, b) => b.tried - a.tried || (a.feature < b.feature ? -1 : 1))
         .map(stageCells),
     ),
+    warnings: histories.length === 0 ? [] : unknownFeatures(unknown, [...used]),
   }
 }
 

@@ -33,7 +33,7 @@ export async function readWays(
 }
 
 /** Names that no call has: more likely a typing error than a feature that nobody uses. */
-function unknownFeatures(names: readonly string[], known: readonly string[]): string[] {
+export function unknownFeatures(names: readonly string[], known: readonly string[]): string[] {
   return names
     .filter((name) => !known.includes(name))
     .map((name) => {

@@ -40,7 +40,7 @@ export async function tellBusiness({ frame, options, isBegun }: PeopleAsked): Pr
       revenue_usd: [
         'Revenue',
         'usd',
-        'what track.revenue told, less what was given back, by the months that it is for: a payment for a year is earned in twelve; with --plan-prices what plans cost, of users without a payment; null where nothing is known',
+        'what track.revenue told, less what was given back, by the months that it is for: a payment for a year is earned in twelve; with --plan-prices what plans cost, of users without a payment; 0 of a month without one where others have some, null where nothing is known',
       ],
       received_usd: ['Received', 'usd', 'what track.revenue told in the month, for whatever time; null where nobody was told to have paid'],
       basis: ['Basis', 'string', 'where revenue_usd is from: told, plan_prices, or both'],
@@ -137,7 +137,8 @@ interface MonthFacts {
 }
 
 function rowOf(month: number, { use, revenue: { earned, ever, received, isTold, told, byPlan }, isOver, left }: MonthFacts) {
-  const total = earned.total(month)
+  // Where others paid in other months, nothing was earned in this one.
+  const total = earned.total(month) ?? (told.size > 0 ? 0n : undefined)
   const basis = [...(told.has(month) ? ['told'] : []), ...(byPlan.has(month) ? ['plan_prices'] : [])]
   const paying = earned.payers(month).size
   const cost = use.isPriced || use.active === 0 ? use.cost : null

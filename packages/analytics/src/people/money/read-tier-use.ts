@@ -21,6 +21,8 @@ export interface UserOfTier {
   readonly violations: number
   /** The day on which the month began. */
   readonly monthFrom: number
+  /** The day on which the limit of requests was reached; null where it was not, or is none. */
+  readonly reachedOn: number | null
   /** Days of the month after today. */
   readonly daysLeft: number
 }
@@ -44,7 +46,18 @@ export async function readTierUse(frame: Frame, tiers: readonly Tier[] | undefin
     const month = billingMonth(anchorDay, today)
     const period = { fromMs: startMs(month.from), toMs: clock.asOfMs }
     const violations = await readViolations(frame, period, tierOfUser)
-    for (const { keys, labels, group } of await readByUser(frame, period, ['requests', 'total_tokens', 'cost_usd'])) {
+    const found = await readByUser(frame, period, ['requests', 'total_tokens', 'cost_usd'])
+    const reached = await readReached(
+      frame,
+      period,
+      new Map(
+        found.flatMap(({ keys, group }): [number, number][] => {
+          const limit = tierOfUser.get(Number(keys[0]))?.requests ?? null
+          return limit !== null && (group.sums.get('requests') ?? 0) >= limit ? [[Number(keys[0]), limit]] : []
+        }),
+      ),
+    )
+    for (const { keys, labels, group } of found) {
       const userId = Number(keys[0])
       const tier = tierOfUser.get(userId)
       if (tier?.anchorDay !== anchorDay) continue
@@ -58,11 +71,34 @@ export async function readTierUse(frame: Frame, tiers: readonly Tier[] | undefin
         requestsInSevenDays: inSevenDays.get(userId) ?? 0,
         violations: violations.get(userId) ?? 0,
         monthFrom: month.from,
+        reachedOn: reached.get(userId) ?? null,
         daysLeft: month.until - today - 1,
       })
     }
   }
   return users
+}
+
+/** On which day users reached their limits, of those who have. */
+async function readReached(frame: Frame, period: Period, limits: ReadonlyMap<number, number>): Promise<ReadonlyMap<number, number>> {
+  const reached = new Map<number, number>()
+  if (limits.size === 0) return reached
+  const scope = { ...(await scopeOf(frame, period)), userIds: [...limits.keys()] }
+  const days = await readGroups(frame.store, scope, {
+    dimensions: [
+      { kind: 'column', name: 'user' },
+      { kind: 'time', step: 'day' },
+    ],
+    metrics: ['requests'],
+  })
+  const used = new Map<number, number>()
+  for (const { keys, group } of days.toSorted((a, b) => Number(a.keys[1]) - Number(b.keys[1]))) {
+    const userId = Number(keys[0])
+    const sum = (used.get(userId) ?? 0) + (group.sums.get('requests') ?? 0)
+    used.set(userId, sum)
+    if (!reached.has(userId) && sum >= (limits.get(userId) ?? 0)) reached.set(userId, Number(keys[1]))
+  }
+  return reached
 }
 
 async function readViolations(frame: Frame, month: Period, tierOfUser: ReadonlyMap<number, Tier>): Promise<ReadonlyMap<number, number>> {

@@ -28,7 +28,11 @@ export async function tellTiers({ frame, options }: PeopleAsked): Promise<Told> 
       remaining: ['Left', 'int', 'request_limit - requests, not below 0'],
       used_share: ['Used', 'rate', 'requests / request_limit'],
       projected: ['Projected', 'number', 'requests, and the mean of the last seven whole days for each day of the month after today'],
-      exhausted_on: ['Reached', 'date', 'when the limit is reached at that pace; null where it is not within the month'],
+      exhausted_on: [
+        'Reached',
+        'date',
+        'the day on which the limit was reached, or is at that pace; null where it is not within the month',
+      ],
       tokens: ['Tokens', 'int', 'of the month so far'],
       token_limit: ['Token limit', 'int', 'monthly_token_limit'],
       cost_usd: ['Cost', 'usd', 'of the month so far'],
@@ -49,7 +53,7 @@ export async function tellTiers({ frame, options }: PeopleAsked): Promise<Told> 
           remaining: use.remaining,
           used_share: use.share,
           projected: use.projected,
-          exhausted_on: use.exhaustedInDays === null || use.exhaustedInDays > daysLeft ? null : dateOf(today + use.exhaustedInDays),
+          exhausted_on: exhaustedOn(use.exhaustedInDays, { today, daysLeft, reachedOn: one.reachedOn }),
           tokens,
           token_limit: tier.tokens,
           cost_usd: costNanoUsd,
@@ -74,4 +78,13 @@ export function isOver({
     (tier.tokens !== null && tokens >= tier.tokens) ||
     (tier.costNanoUsd !== null && costNanoUsd >= tier.costNanoUsd)
   )
+}
+
+/** A limit of 0 is reached with the month. */
+function exhaustedOn(
+  inDays: number | null,
+  { today, daysLeft, reachedOn }: { today: number; daysLeft: number; reachedOn: number | null },
+): string | null {
+  if (reachedOn !== null) return dateOf(reachedOn)
+  return inDays === null || inDays > daysLeft ? null : dateOf(today + inDays)
 }
