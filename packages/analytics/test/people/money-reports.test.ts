@@ -109,8 +109,8 @@ describe('business', () => {
         // Of 20 and 12 in January there are 20 - 5 left.
         net_revenue_retention: 15 / 32,
         // 15 x 0.6, and half of it each month after, for 36 months.
-        ltv_usd: expect.closeTo(9 * 2 * (1 - 0.5 ** 36), 9) as Cell,
-        ltv_uncapped_usd: expect.closeTo(18, 9) as Cell,
+        ltv_usd: (9 * 2 * (1 - 0.5 ** 36)).toFixed(9),
+        ltv_uncapped_usd: '18.000000000',
       },
     ])
   })
@@ -280,7 +280,18 @@ describe('a forecast', () => {
     const store = await ledgerOf(calls)
     const report = async (now: number): Promise<readonly Row[]> => (await openAnalytics(store, { now: () => now }).report('forecast')).rows
     const rows = await report(asOf)
-    expect(rows[0]).toEqual({ date: '2026-05', actual: 20, expected: 31, low_80: 31, high_80: 31, low_95: 31, high_95: 31 })
+    const month = '31.000000000'
+    expect(rows[0]).toEqual({
+      date: '2026-05',
+      actual: '20.000000000',
+      expected: month,
+      low_80: month,
+      high_80: month,
+      low_95: month,
+      high_95: month,
+    })
+    const ofRequests = await openAnalytics(store, { now: () => asOf }).report('forecast', { options: { forecast: 'requests' } })
+    expect(ofRequests.rows[0]).toMatchObject({ actual: 20, expected: 31, low_95: 31 })
     expect(rows).toHaveLength(12)
     const early = await openAnalytics(store, { now: () => asOf - 10 * DAY }).report('forecast')
     expect(early.rows).toHaveLength(1)

@@ -1,5 +1,6 @@
 import { readGroups } from '../../read/read-groups.ts'
 import { scopeOf } from '../../read/frame.ts'
+import type { Amount } from '../../query/metric.ts'
 import { metricTable } from '../../query/metrics.ts'
 import { dateOf, shiftInterval, startOfInterval } from '../../behavior/user-history.ts'
 import { normalQuantile } from '../../statistics/distributions.ts'
@@ -52,15 +53,17 @@ export async function tellForecast({ frame, options }: PeopleAsked): Promise<Tol
   const begun = first === undefined ? today : Math.max(firstDay, timeKeyOfDay('day', zone.day(first.ms)))
   const values = Array.from({ length: today - begun }, (_, n) => byDay.get(begun + n) ?? 0)
   const coming = forecastDays(values, today, monthEnd)
-  const unit = metric === 'cost_usd' ? 1e9 : 1
+  const type = metric === 'cost_usd' ? 'usd' : 'number'
+  // Costs are nano-USD, and what is expected of them is as exact as it is told.
+  const told = (value: number): Amount => (type === 'usd' ? BigInt(Math.round(value)) : value)
   const soFar = Array.from({ length: today - monthStart }, (_, n) => byDay.get(monthStart + n) ?? 0).reduce((sum, value) => sum + value, 0)
   const row = (date: string, { actual, expected, spread }: { actual: number | null; expected: number | null; spread: number }) => {
-    const band = (level: number, sign: 1 | -1): number | null =>
-      expected === null ? null : Math.max(actual ?? 0, expected + sign * normalQuantile((1 + level) / 2) * spread) / unit
+    const band = (level: number, sign: 1 | -1): Amount =>
+      expected === null ? null : told(Math.max(actual ?? 0, expected + sign * normalQuantile((1 + level) / 2) * spread))
     return {
       date,
-      actual: actual === null ? null : actual / unit,
-      expected: expected === null ? null : expected / unit,
+      actual: actual === null ? null : told(actual),
+      expected: expected === null ? null : told(expected),
       low_80: band(0.8, -1),
       high_80: band(0.8, 1),
       low_95: band(0.95, -1),
@@ -72,16 +75,16 @@ export async function tellForecast({ frame, options }: PeopleAsked): Promise<Tol
   return {
     columns: {
       date: ['Date', 'date', 'a local day from today on, or the whole month'],
-      actual: ['So far', 'number', `${metric} of the whole days of the month before today`],
+      actual: ['So far', type, `${metric} of the whole days of the month before today`],
       expected: [
         'Expected',
-        'number',
+        type,
         `${metric} of the day: the mean of the same weekday in the ${WEEKS_BACK} weeks before; of the month: so far, and the days to come`,
       ],
-      low_80: ['80 % from', 'number', 'as far off as the last four weeks were, days independent; not below what is there already'],
-      high_80: ['80 % to', 'number', 'its upper end'],
-      low_95: ['95 % from', 'number', 'the same, wider'],
-      high_95: ['95 % to', 'number', 'its upper end'],
+      low_80: ['80 % from', type, 'as far off as the last four weeks were, days independent; not below what is there already'],
+      high_80: ['80 % to', type, 'its upper end'],
+      low_95: ['95 % from', type, 'the same, wider'],
+      high_95: ['95 % to', type, 'its upper end'],
     },
     rows: [
       row(dateOf(monthStart).slice(0, 7), {

@@ -65,13 +65,13 @@ export async function tellBusiness({ frame, options, isBegun }: PeopleAsked): Pr
       ],
       ltv_usd: [
         'LTV',
-        'number',
-        `arppu_usd x margin_rate over ${LIFETIME_MONTHS} months, each with the share of payers that is left by then (Kaplan and Meier, of all payments up to the month; later as at the mean rate until then); an estimate, in USD`,
+        'usd',
+        `arppu_usd x margin_rate over ${LIFETIME_MONTHS} months, each with the share of payers that is left by then (Kaplan and Meier, of all payments up to the month; later as at the mean rate until then); an estimate`,
       ],
       ltv_uncapped_usd: [
         'LTV uncapped',
-        'number',
-        'arppu_usd x margin_rate / churn, as if the churn of this month stayed for ever; null where nobody left; in USD',
+        'usd',
+        'arppu_usd x margin_rate / churn, as if the churn of this month stayed for ever; null where nobody left; an estimate',
       ],
     },
     rows: months.map((month) =>
@@ -165,8 +165,8 @@ function rowOf(month: number, { use, revenue: { earned, ever, received, isTold, 
     stopped_paying: lost?.successes ?? null,
     paid_before: lost?.n ?? null,
     net_revenue_retention: netRevenueRetention,
-    ltv_usd: monthlyMargin === null || churn === null ? null : lifetimeValue({ monthlyMargin, left, months: LIFETIME_MONTHS }),
-    ltv_uncapped_usd: monthlyMargin === null || churn === null || churn === 0 ? null : monthlyMargin / churn,
+    ltv_usd: monthlyMargin === null || churn === null ? null : nanoUsdOf(lifetimeValue({ monthlyMargin, left, months: LIFETIME_MONTHS })),
+    ltv_uncapped_usd: monthlyMargin === null || churn === null || churn === 0 ? null : nanoUsdOf(monthlyMargin / churn),
   }
 }
 
@@ -190,6 +190,10 @@ function retention(ever: Earnings, month: number): Retention {
     lost: { successes: payers.filter((userId) => !now.has(userId)).length, n: payers.length },
     netRevenueRetention: Number(have) / Number(had),
   }
+}
+
+function nanoUsdOf(usd: number): bigint {
+  return BigInt(Math.round(usd * 1e9))
 }
 
 function each(amount: bigint | null | undefined, users: number): bigint | null {

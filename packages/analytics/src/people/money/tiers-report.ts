@@ -36,7 +36,7 @@ export async function tellTiers({ frame, options }: PeopleAsked): Promise<Told> 
       tokens: ['Tokens', 'int', 'of the month so far'],
       token_limit: ['Token limit', 'int', 'monthly_token_limit'],
       cost_usd: ['Cost', 'usd', 'of the month so far'],
-      cost_limit_usd: ['Cost limit', 'number', 'monthly_cost_limit, in USD'],
+      cost_limit_usd: ['Cost limit', 'usd', 'monthly_cost_limit'],
       is_over: ['Over', 'bool', 'whether any limit is used up'],
       feature_violations: ['Violations', 'int', 'calls of the month with a feature that the tier does not have'],
     },
@@ -57,7 +57,7 @@ export async function tellTiers({ frame, options }: PeopleAsked): Promise<Told> 
           tokens,
           token_limit: tier.tokens,
           cost_usd: costNanoUsd,
-          cost_limit_usd: tier.costUsd,
+          cost_limit_usd: tier.costNanoUsd === null ? null : BigInt(Math.round(tier.costNanoUsd)),
           is_over: isOver(one),
           feature_violations: one.violations,
         }
