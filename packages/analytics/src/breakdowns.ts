@@ -3,6 +3,7 @@ import type { Store } from '@spanledger/store'
 import type { Answer, Asked, DefinedColumn } from './query/answer.ts'
 import { readSessionEndings } from './people/behavior/session-endings.ts'
 import type { Clock } from './read/frame.ts'
+import { both } from './query/filter.ts'
 import type { MetricName } from './query/metrics.ts'
 import { choiceOf, type ReportOptionName } from './report-options.ts'
 import { QueryError } from './query/query-error.ts'
@@ -98,7 +99,7 @@ function breakdown(says: string, { by: ownBy, instead = false, metrics = callMet
           ...query,
           by: [...by, ...query.by],
           metrics: [...new Set([...named, ...query.moreMetrics])],
-          where: only === undefined ? where : where === undefined ? only : { kind: 'group', operator: 'and', parts: [only, where] },
+          where: both(only, where),
           orderBy: query.orderBy.length > 0 ? query.orderBy : ordered(query, by, metrics),
         },
         asked,

@@ -156,6 +156,12 @@ export function refuseDone(where: string): never {
   throw new QueryError(`has_done chooses the calls of a report or a query (where). It cannot be used ${where}.`, { given: 'has_done' })
 }
 
+/** What both filters let through; undefined is no filter. */
+export function both(a: FilterNode | undefined, b: FilterNode | undefined): FilterNode | undefined {
+  if (a === undefined || b === undefined) return a ?? b
+  return { kind: 'group', operator: 'and', parts: [a, b] }
+}
+
 /** Every name a filter looks at. */
 export function namesIn(node: FilterNode): string[] {
   if (node.kind === 'group') return node.parts.flatMap(namesIn)

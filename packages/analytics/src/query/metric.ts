@@ -1,4 +1,4 @@
-import { wilsonInterval, type Share } from '../statistics/proportions.ts'
+import type { Share } from '../statistics/proportions.ts'
 import type { Group, Need, SumName } from '../sums/group.ts'
 
 /** How a column's values are to be read and shown. `usd` is decimal text, `rate` 0..1, `date` and `time` ISO 8601, `counts` a list. */
@@ -60,20 +60,3 @@ export function shareMetric<Words extends Omit<Metric, 'type' | 'of' | 'share'>>
     share,
   }
 }
-
-/** What a share rests on, and between which bounds it lies: as columns, behind its own name. */
-export const shareParts = {
-  numerator: { label: 'of which', type: 'int', says: 'what is above the line', of: ({ successes }) => successes },
-  denominator: { label: 'of', type: 'int', says: 'what is below the line', of: ({ n }) => n },
-  low: {
-    label: 'from',
-    type: 'rate',
-    says: 'lower end of the 95 % interval (Wilson), as if what is counted were independent of each other',
-    of: (share) => wilsonInterval(share)?.[0] ?? null,
-  },
-  high: { label: 'to', type: 'rate', says: 'its upper end', of: (share) => wilsonInterval(share)?.[1] ?? null },
-} as const satisfies Record<string, { label: string; type: ColumnType; says: string; of: (share: Share) => number | null }>
-
-export type SharePart = keyof typeof shareParts
-
-export const sharePartNames = Object.keys(shareParts) as SharePart[]

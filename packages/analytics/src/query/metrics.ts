@@ -2,7 +2,8 @@ import { divideHalfEven } from '@spanledger/conventions'
 
 import type { Durations } from '../sums/durations.ts'
 import { sumNames, type Group, type Need, type SumName } from '../sums/group.ts'
-import { cost, costSums, count, ratio, shareMetric, shareParts, sharePartNames, type Metric, type SharePart } from './metric.ts'
+import { cost, costSums, count, ratio, shareMetric, type Metric } from './metric.ts'
+import { partsOfShares, sharePartNames, type SharePart } from './share-parts.ts'
 import { saidMetrics } from './said-metrics.ts'
 
 /** Tokens are unknown where no call of the group reported any usage. */
@@ -323,7 +324,7 @@ export type MetricName = OwnName | PartName
 export const metricNames = Object.keys(metrics) as OwnName[]
 
 /** Every metric a question may ask for. */
-export const metricTable: Readonly<Record<MetricName, Metric>> = { ...metrics, ...partsOfShares() }
+export const metricTable: Readonly<Record<MetricName, Metric>> = { ...metrics, ...(partsOfShares(metrics) as Record<PartName, Metric>) }
 
 export function isMetric(name: string): name is MetricName {
   return Object.hasOwn(metricTable, name)
@@ -337,30 +338,6 @@ export function isShare(name: string): name is ShareName {
 /** The metrics that tell what a share rests on, and its bounds. */
 export function partsOf(name: ShareName): MetricName[] {
   return sharePartNames.map((part): PartName => `${name}_${part}`)
-}
-
-function partsOfShares(): Record<PartName, Metric> {
-  const all: Readonly<Record<OwnName, Metric>> = metrics
-  const parts = metricNames.flatMap((name) => {
-    const { label, sums, needs, share } = all[name]
-    if (share === undefined) return []
-    return sharePartNames.map((part): [string, Metric] => {
-      const { of, ...words } = shareParts[part]
-      const metric: Metric = {
-        ...words,
-        label: `${label} ${words.label}`,
-        says: `${name}: ${words.says}`,
-        ...(sums === undefined ? {} : { sums }),
-        ...(needs === undefined ? {} : { needs }),
-        of: (group) => {
-          const counted = share(group)
-          return counted === undefined ? null : of(counted)
-        },
-      }
-      return [`${name}_${part}`, metric]
-    })
-  })
-  return Object.fromEntries(parts) as Record<PartName, Metric>
 }
 
 /** What has to be read to compute some metrics. */

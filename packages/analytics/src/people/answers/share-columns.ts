@@ -1,4 +1,4 @@
-import { shareParts, sharePartNames, type SharePart } from '../../query/metric.ts'
+import { shareParts, sharePartNames, type SharePart } from '../../query/share-parts.ts'
 import { noShares } from '../../query/query.ts'
 import type { Share } from '../../statistics/proportions.ts'
 import type { ColumnTable, Told, Value } from './told.ts'

@@ -2,7 +2,7 @@ import type { CallCounts } from '../../behavior/call-counts.ts'
 import { ratio } from '../../behavior/session-metrics.ts'
 import { equals, type UsageCounts } from '../../behavior/usage-patterns.ts'
 import type { Dimension } from '../../query/dimensions.ts'
-import type { FilterNode } from '../../query/filter.ts'
+import { both } from '../../query/filter.ts'
 import { calendarDays } from '../../read/calendar-days.ts'
 import { scopeOf, type Frame } from '../../read/frame.ts'
 import { readUserSums } from '../../read/population.ts'
@@ -10,6 +10,9 @@ import type { Scope } from '../../plan/scope.ts'
 import { readGroups } from '../../read/read-groups.ts'
 import { isModelChosen } from './chosen-models.ts'
 import { readBehavior } from './read-behavior.ts'
+
+const QUARTER_MS = 900_000
+const USER: Dimension = { kind: 'column', name: 'user' }
 
 export interface UsageWanted {
   /** `user`: told elsewhere; `normalized`: how many requests there were in each such hour that there was. */
@@ -47,7 +50,7 @@ export async function readUsage(frame: Frame, { hours, rankBy }: UsageWanted): P
 async function readChosenModels(frame: Frame): Promise<ReadonlyMap<string, number>> {
   const isChosen = isModelChosen(frame)
   if (isChosen === undefined) return new Map()
-  const where: FilterNode = frame.where === undefined ? isChosen : { kind: 'group', operator: 'and', parts: [frame.where, isChosen] }
+  const where = both(frame.where, isChosen)
   const found = await readGroups(frame.store, await scopeOf({ ...frame, where }, frame.period), {
     dimensions: [USER, { kind: 'column', name: 'model' }],
     metrics: ['requests'],
@@ -88,9 +91,6 @@ function perHour(hours: ReadonlyMap<number, number>, { period, clock, zone }: Fr
   const came = byHour({ quarters }, zone.name)
   return new Map([...hours].map(([hour, requests]) => [hour, requests / ((came.get(hour) ?? 1) / 4)]))
 }
-
-const QUARTER_MS = 900_000
-const USER: Dimension = { kind: 'column', name: 'user' }
 
 /** The calls that were counted. */
 function requestsOf({ kinds }: CallCounts): number {

@@ -1,4 +1,4 @@
-import type { FilterNode } from '../../query/filter.ts'
+import { both, type FilterNode } from '../../query/filter.ts'
 import type { Frame } from '../../read/frame.ts'
 import { choiceOf, type GivenOptions } from '../../report-options.ts'
 
@@ -8,5 +8,5 @@ const succeeded: FilterNode = { kind: 'text', operator: 'is', name: 'status', va
 export function ofActivity(frame: Frame, options: GivenOptions): Frame {
   if (choiceOf(options, 'activity') === 'any') return frame
   const { where } = frame
-  return { ...frame, where: where === undefined ? succeeded : { kind: 'group', operator: 'and', parts: [where, succeeded] } }
+  return { ...frame, where: both(where, succeeded) }
 }

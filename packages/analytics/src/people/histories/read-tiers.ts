@@ -1,6 +1,6 @@
 import { readGroups } from '../../read/read-groups.ts'
 import { scopeOf, type Frame } from '../../read/frame.ts'
-import { namesIn, type FilterNode } from '../../query/filter.ts'
+import { both, namesIn, type FilterNode } from '../../query/filter.ts'
 import type { MetricName } from '../../query/metrics.ts'
 import type { Period } from '../../query/period.ts'
 import type { Tier } from '../../segments/tiers.ts'
@@ -54,9 +54,4 @@ export async function readByUser(frame: Frame, period: Period, metrics: readonly
   const scope = await scopeOf({ ...frame, where: both(frame.where, where) }, period)
   const found = await readGroups(frame.store, scope, { dimensions: [{ kind: 'column', name: 'user' }], metrics })
   return found.filter(({ keys }) => Number(keys[0]) !== 0)
-}
-
-function both(a: FilterNode | undefined, b: FilterNode | undefined): FilterNode | undefined {
-  if (a === undefined || b === undefined) return a ?? b
-  return { kind: 'group', operator: 'and', parts: [a, b] }
 }
