@@ -91,6 +91,35 @@ describe('with min_users', () => {
     expect(rows.reduce((sum, { requests }) => sum + Number(requests), 0)).toBe(34)
   })
 
+  it('a table that cannot be hidden from its lines keeps its small rows from the total, and says so', async () => {
+    const cells: [plan: string, region: string, users: number][] = [
+      ['a', 'x', 1],
+      ['a', 'y', 6],
+      ['b', 'x', 6],
+    ]
+    const own = await ledgerOf(
+      cells.flatMap(([plan, region, users]) =>
+        Array.from({ length: users }, (_, n) => ({
+          at: '2026-03-01T10:00:00Z',
+          user: `${plan}${region}${n}`,
+          properties: { plan, region },
+        })),
+      ),
+    )
+    const { rows, meta } = await openAnalytics(own, { now: () => Date.parse('2026-04-01T00:00:00Z') }).query({
+      metrics,
+      by: ['property:plan', 'property:region'],
+      min_users: 5,
+    })
+    await own.close()
+    // Each of the others stands alone in a line whose total is told: it hides nothing from who asks for that.
+    expect(rows.map(({ plan, users }) => [plan, users])).toEqual([
+      ['(suppressed)', 7],
+      ['b', 6],
+    ])
+    expect(meta.warnings.filter((warning) => warning.includes('share this answer alone'))).toHaveLength(1)
+  })
+
   it('intervals and metrics that were not asked for do not matter', async () => {
     const { rows, columns } = await analytics.query({ metrics: ['error_rate'], by: ['property:plan'], min_users: 5, ci: true })
     expect(columns.map(({ key }) => key)).not.toContain('users')

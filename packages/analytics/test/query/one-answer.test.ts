@@ -167,6 +167,12 @@ it('tiers that say of nobody who is in them are of the users whose plan is calle
   const expected = ['ada free_tier', 'ben pro_tier', 'cyd enterprise_tier', 'dan pro_tier']
   expect(await told(openAnalytics(store, { now: () => AS_OF }), { tiers: JSON.stringify(tiers) })).toEqual(expected)
   expect(await told(openAnalytics(store, { now: () => AS_OF, segments: tiers }), {})).toEqual(expected)
+  // A ledger that knows one of these properties only will do.
+  const plain = await ledgerOf([call('ada', 28, { plan: 'free' }), call('eve', 28, { plan: 'gold' })])
+  opened.push(plain)
+  const segmented = openAnalytics(plain, { now: () => AS_OF, segments: tiers })
+  expect(await told(segmented, {})).toEqual(['ada free_tier'])
+  expect((await segmented.report('users', { segment: 'free_tier' })).rows.map(({ user }) => user)).toEqual(['ada'])
   // One alone is for everybody.
   expect(
     await told(openAnalytics(store, { now: () => AS_OF }), { tiers: JSON.stringify({ all: { monthly_request_limit: 5 } }) }),
