@@ -12,7 +12,7 @@ export interface Table {
   readonly sums: readonly (readonly number[])[]
 }
 
-/** More hidden cells than this are not reckoned with. */
+/** More hidden cells than this are not reckoned with beside the total: elimination takes their number to the third. */
 const MAX_HIDDEN = 500
 
 /**
@@ -45,7 +45,7 @@ export function cellsToHide({ cells, sums: some }: Table, minUsers: number): Rea
     return first !== undefined
   }
   while (hidden.size > 0) {
-    if (hidden.size > MAX_HIDDEN) return undefined
+    if (some.length > 0 && hidden.size > MAX_HIDDEN) return undefined
     const single = sums.find((sum, at) => sum.length > 1 && hiddenIn[at] === 1)
     if (single !== undefined && hideOneOf(single)) continue
     const known = followingFrom(sums, hidden)

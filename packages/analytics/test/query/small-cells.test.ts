@@ -38,6 +38,13 @@ describe('cells of few users', () => {
     expect(hide(cellsOf(2, 2))).toBeUndefined()
   })
 
+  it('may be very many: a long tail is hidden as one, and from the lines of a table as far as these can be reckoned with', () => {
+    const tail = Array.from({ length: 3000 }, () => 1)
+    expect(hide(cellsOf(40, ...tail, 30))).toHaveLength(3000)
+    const halves = [tail.map((_, n) => n).slice(0, 1500), tail.map((_, n) => n).slice(1500)]
+    expect(hide(cellsOf(...tail), halves)).toBeUndefined()
+  })
+
   it('of a table with two dimensions are hidden in their row and in their column', () => {
     // Three by three; one small cell in the middle.
     const rows = [0, 3, 6].map((n) => [n, n + 1, n + 2])
