@@ -25,6 +25,10 @@ export interface SessionMetrics {
   readonly abandoned: number
   /** How many of the completed and abandoned the app itself said so of. */
   readonly explicit_outcomes: number
+  /** The others of them: read from the last call and feedback. */
+  readonly inferred_outcomes: number
+  /** Closed sessions of which nothing is known: with strict outcomes those of which the app said nothing. */
+  readonly unknown_outcomes: number
   readonly abandonment_messages_avg: number | null
   readonly abandonment_messages_p50: number | null
 }
@@ -56,6 +60,8 @@ export function sessionMetrics(totals: SessionTotals, options: OutcomeOptions & 
     completed,
     abandoned,
     explicit_outcomes: explicit,
+    inferred_outcomes: completed + abandoned - explicit,
+    unknown_outcomes: closed - completed - abandoned,
     abandonment_messages_avg: abandonedAt.avg,
     abandonment_messages_p50: abandonedAt.p50,
   }

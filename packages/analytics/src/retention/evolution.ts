@@ -1,6 +1,6 @@
 import { mean } from '../statistics/quantiles.ts'
 import { durationInWords } from '../behavior/in-words.ts'
-import { activeDays, type UserHistory } from '../behavior/user-history.ts'
+import { activeDays, type ActiveDay, type UserHistory } from '../behavior/user-history.ts'
 
 /** How users of a tenure behave: their own week n after they first came. */
 export interface EvolutionWeek {
@@ -11,6 +11,9 @@ export interface EvolutionWeek {
   readonly requests: number
   /** Per day and user: of the active ones, or of the whole panel. */
   readonly requestsPerDay: number | null
+  /** Users who could be seen through the last of the weeks, and how many requests they made in this one per day and user. */
+  readonly panel: number
+  readonly panelRequestsPerDay: number | null
   readonly sessionLengthAvgS: number | null
   /** Features that at least a fifth of the active users used, the most used first. */
   readonly features: readonly string[]
@@ -52,15 +55,13 @@ export function evolution(
   { asOfDay, weeks = evolutionWeeks, basis = 'active', sessions = [], ratings = [] }: EvolutionOptions,
 ): EvolutionWeek[] {
   const last = Math.max(...weeks)
+  const panel = histories.filter(({ firstDay }) => firstDay + WEEK_DAYS * last <= asOfDay)
   const firstDayOf = new Map(histories.map(({ user, firstDay }) => [user, firstDay]))
   return weeks.map((week) => {
-    const mustSee = basis === 'panel' ? last : week
-    const eligible = histories.filter(({ firstDay }) => firstDay + WEEK_DAYS * mustSee <= asOfDay)
+    const eligible = basis === 'panel' ? panel : histories.filter(({ firstDay }) => firstDay + WEEK_DAYS * week <= asOfDay)
     const seen = new Set(eligible.map(({ user }) => user))
-    const active = eligible
-      .map((history) => activeDays(history, history.firstDay + WEEK_DAYS * (week - 1), history.firstDay + WEEK_DAYS * week))
-      .filter((days) => days.length > 0)
-    const requests = active.reduce((sum, days) => sum + days.reduce((own, day) => own + day.requests, 0), 0)
+    const active = daysInWeek(eligible, week)
+    const requests = requestsOf(active)
     const userDays = WEEK_DAYS * (basis === 'panel' ? eligible.length : active.length)
     const isIn = ({ user, day }: { readonly user: string; readonly day: number }): boolean =>
       seen.has(user) && Math.floor((day - (firstDayOf.get(user) ?? day)) / WEEK_DAYS) + 1 === week
@@ -70,11 +71,24 @@ export function evolution(
       users: active.length,
       requests,
       requestsPerDay: userDays === 0 ? null : requests / userDays,
+      panel: panel.length,
+      panelRequestsPerDay: panel.length === 0 ? null : requestsOf(daysInWeek(panel, week)) / (WEEK_DAYS * panel.length),
       sessionLengthAvgS: mean(sessions.filter(isIn).map(({ seconds }) => seconds)),
       features: commonFeatures(active),
       satisfaction: satisfactionOf(ratings.filter(isIn)),
     }
   })
+}
+
+/** What those who were there did in their own week n, day by day. */
+function daysInWeek(histories: readonly UserHistory[], week: number): (readonly ActiveDay[])[] {
+  return histories
+    .map((history) => activeDays(history, history.firstDay + WEEK_DAYS * (week - 1), history.firstDay + WEEK_DAYS * week))
+    .filter((days) => days.length > 0)
+}
+
+function requestsOf(active: readonly (readonly ActiveDay[])[]): number {
+  return active.reduce((sum, days) => sum + days.reduce((own, day) => own + day.requests, 0), 0)
 }
 
 /** Who rates much does not decide it. */

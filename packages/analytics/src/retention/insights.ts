@@ -123,7 +123,18 @@ export function bestThresholdInterval(
   return low === undefined || high === undefined ? undefined : [low, high]
 }
 
-/** The threshold that tells most, the least of equals; undefined where none tells anything. */
-export function bestThreshold(thresholds: readonly Threshold[]): Threshold | undefined {
-  return thresholds.reduce<Threshold | undefined>((best, one) => ((one.phi ?? 0) > (best?.phi ?? 0) ? one : best), undefined)
+/** With fewer users than these, in all or on one side of a threshold, none is called the best. */
+export const MIN_THRESHOLD_USERS = 100
+export const MIN_SIDE = 20
+
+/**
+ * The threshold that tells most, the least of equals; undefined where none tells anything, or only those that few users are
+ * below or above.
+ */
+export function bestThreshold(
+  thresholds: readonly Threshold[],
+  { minUsers = MIN_THRESHOLD_USERS, minSide = MIN_SIDE } = {},
+): Threshold | undefined {
+  const meant = thresholds.filter(({ users, n }) => n >= minUsers && Math.min(users, n - users) >= minSide)
+  return meant.reduce<Threshold | undefined>((best, one) => ((one.phi ?? 0) > (best?.phi ?? 0) ? one : best), undefined)
 }

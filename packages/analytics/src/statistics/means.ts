@@ -19,6 +19,7 @@ export interface TwoMeans {
   readonly p: number
   readonly interval: Interval
   readonly lift: number | null
+  readonly liftStandardError: number | null
   readonly liftInterval: Interval | null
   readonly chanceToWin: number
 }
@@ -39,7 +40,7 @@ export function compareMeans(a: MeanFacts, b: MeanFacts, level = 0.95): TwoMeans
   const critical = studentTwoSidedQuantile(level, degrees)
   const t = difference / standardError
   const lift = a.mean === 0 ? null : difference / a.mean
-  const liftError = a.mean === 0 ? 0 : Math.sqrt(varB / a.mean ** 2 + (b.mean ** 2 * varA) / a.mean ** 4)
+  const liftStandardError = liftError({ value: a.mean, variance: varA }, { value: b.mean, variance: varB })
   return {
     difference,
     standardError,
@@ -48,9 +49,22 @@ export function compareMeans(a: MeanFacts, b: MeanFacts, level = 0.95): TwoMeans
     p: studentTwoSided(t, degrees),
     interval: around(difference, critical * standardError),
     lift,
-    liftInterval: lift === null ? null : around(lift, critical * liftError),
+    liftStandardError,
+    liftInterval: lift === null || liftStandardError === null ? null : around(lift, critical * liftStandardError),
     chanceToWin: normalCdf(t),
   }
+}
+
+/** An estimate, and how far off it may be. */
+interface Uncertain {
+  readonly value: number
+  /** Of the estimate itself, the square of its standard error. */
+  readonly variance: number
+}
+
+/** The standard error of `(b - a) / a` by the delta method; null where `a` is 0. */
+export function liftError(a: Uncertain, b: Uncertain): number | null {
+  return a.value === 0 ? null : Math.sqrt(b.variance / a.value ** 2 + (b.value ** 2 * a.variance) / a.value ** 4)
 }
 
 /** A value of a user, and the same measure of that user before the experiment. */

@@ -13,6 +13,7 @@ export interface TwoProportions {
   readonly z: number
   readonly p: number
   readonly difference: number
+  /** Unpooled; pooled where all of one have it and none of the other, so that neither varies. */
   readonly standardError: number
   readonly interval: Interval
   readonly lift: number | null
@@ -24,7 +25,7 @@ export interface TwoProportions {
 
 /**
  * The z test of two proportions: the p value from the pooled standard error, the interval from the unpooled one. The relative
- * lift and its error are by the delta method. Null where either share is of nothing, or neither varies.
+ * lift and its error are by the delta method. Null where either share is of nothing, or all are alike.
  */
 export function compareProportions(a: Share, b: Share, level = 0.95): TwoProportions | null {
   if (a.n === 0 || b.n === 0) return null
@@ -32,13 +33,15 @@ export function compareProportions(a: Share, b: Share, level = 0.95): TwoProport
   const pooled = (a.successes + b.successes) / (a.n + b.n)
   const pooledError = Math.sqrt(pooled * (1 - pooled) * (1 / a.n + 1 / b.n))
   const [varA, varB] = [(pa * (1 - pa)) / a.n, (pb * (1 - pb)) / b.n]
-  const standardError = Math.sqrt(varA + varB)
-  if (pooledError === 0 || standardError === 0) return null
+  if (pooledError === 0) return null
+  // All against none: neither share varies, and yet they are further apart than any others.
+  const areFixed = varA + varB === 0
+  const standardError = areFixed ? pooledError : Math.sqrt(varA + varB)
   const difference = pb - pa
   const critical = normalQuantile((1 + level) / 2)
   const z = difference / pooledError
   const lift = pa === 0 ? null : difference / pa
-  const liftStandardError = pa === 0 ? null : Math.sqrt(varB / pa ** 2 + (pb ** 2 * varA) / pa ** 4)
+  const liftStandardError = pa === 0 || areFixed ? null : Math.sqrt(varB / pa ** 2 + (pb ** 2 * varA) / pa ** 4)
   return {
     z,
     p: normalTwoSided(z),

@@ -81,6 +81,8 @@ describe('sessions', () => {
       completed: 4,
       abandoned: 2,
       explicit_outcomes: 1,
+      inferred_outcomes: 5,
+      unknown_outcomes: 0,
       abandonment_messages_avg: 2.5,
       abandonment_messages_p50: 2.5,
     })

@@ -40,6 +40,8 @@ export function sessionMetrics(sessions: readonly Session[], { asOfMs, saidOf, m
     completed,
     abandoned: abandonedAt.length,
     explicit_outcomes: outcomes.filter(({ basis, outcome }) => basis === 'explicit' && outcome !== 'unknown').length,
+    inferred_outcomes: outcomes.filter(({ basis, outcome }) => basis === 'inferred' && outcome !== 'unknown').length,
+    unknown_outcomes: outcomes.filter(({ outcome }) => outcome === 'unknown').length,
     abandonment_messages_avg: mean(abandonedAt),
     abandonment_messages_p50: quantile(abandonedAt, 0.5),
   }

@@ -195,8 +195,15 @@ describe('evolution', () => {
       [8, 11, 23, 122.5, 'chat, analysis'],
       [3, 5, 9, 130, 'chat, analysis'],
     ])
+    // Whom one sees in both: the same five users throughout come less and less.
+    expect((await analytics.report('evolution')).rows.map(({ panel, panel_requests_per_day: own }) => [panel, own])).toEqual([
+      [5, expect.closeTo(15 / 35, 9)],
+      [5, expect.closeTo(13 / 35, 9)],
+      [5, expect.closeTo(9 / 35, 9)],
+    ])
     const panel = await analytics.report('evolution', { options: { basis: 'panel' } })
     expect(panel.rows.map(({ requests }) => requests)).toEqual([15, 13, 9])
+    expect(panel.rows.map(({ panel_requests_per_day: own }) => own)).toEqual(panel.rows.map(({ requests_per_day: own }) => own))
     const { seed } = await analytics.report('evolution', { options: { shape: 'seed' } })
     expect(seed).toMatchObject({
       user_evolution: { week_1: { requests_per_day: 0.4047619, avg_session_length: '52 sec', features_used: ['chat', 'analysis'] } },

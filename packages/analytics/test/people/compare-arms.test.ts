@@ -37,6 +37,30 @@ describe('arms', () => {
     )
   })
 
+  it('that are all alike within themselves, and not with each other, are as far apart as can be', () => {
+    const [none, all] = [users(200, () => ({})), users(200, () => ({ reachedGoal: true, errors: 1, requests: 2 }))]
+    const of = (metric: 'goals' | 'error_rate' | 'requests', a = none, b = all) =>
+      compareArms(a, b, { metric: experimentMetrics[metric], how: once }).compared
+    expect(of('goals')).toMatchObject({ difference: 1, lift: null, interval: [expect.closeTo(0.902, 3), expect.closeTo(1.098, 3)] })
+    expect(of('goals')?.p).toBeLessThan(1e-50)
+    expect(of('error_rate')).toMatchObject({ difference: 0.5 })
+    expect(of('error_rate')?.p).toBeLessThan(1e-50)
+    expect(of('requests')).toMatchObject({ difference: 1, lift: 1 })
+    expect(of('requests')?.p).toBeLessThan(1e-50)
+    // Nothing differs anywhere: nothing can be told.
+    expect([of('goals', none, none), of('error_rate', none, none), of('requests', none, none)]).toEqual([null, null, null])
+  })
+
+  it('have the interval of the lift too, wider where one may look at any time', () => {
+    const [a, b] = [users(1000, (n) => ({ reachedGoal: n < 120 })), users(1000, (n) => ({ reachedGoal: n < 150 }))]
+    const of = (sequential: boolean) =>
+      compareArms(a, b, { metric: experimentMetrics.goals, how: { ...once, sequential } }).compared?.liftInterval
+    expect(of(false)).toEqual([expect.closeTo(-0.0293378, 6), expect.closeTo(0.5293378, 6)])
+    const [low = 0, high = 0] = of(true) ?? []
+    expect(low).toBeLessThan(-0.03)
+    expect(high).toBeGreaterThan(0.53)
+  })
+
   it('are better with less cost, and with more goals', () => {
     const cheap = users(200, (n) => ({ costNanoUsd: 1e9 + n, reachedGoal: n % 4 === 0 }))
     const dear = users(200, (n) => ({ costNanoUsd: 2e9 + n, reachedGoal: n % 2 === 0 }))

@@ -83,6 +83,29 @@ describe('experiments', () => {
     expect(meta.warnings).toEqual(['1 users saw more than one variant and are left out', expect.stringMatching(/^p and intervals hold/)])
   })
 
+  it('count goals by the latest word on each: one that was taken back was not reached', async () => {
+    const own = await ledgerOf(users.map(({ user }) => ({ at: START, user, session: `s-${user}` })))
+    const goal = (at: number, user: string, success: boolean) =>
+      eventOf({ kind: 'goal', at, user, session: `s-${user}`, says: { 'event.name': 'sent', 'goal.success': success } })
+    const reached = users.filter(({ arm }) => arm === 'variant_a').map(({ user }) => user)
+    await own.write({
+      calls: [],
+      events: [
+        ...users.map(({ arm, user }) => event('exposed', START, { user, name: 'new_chat_ui', outcome: arm })),
+        ...reached.map((user) => goal(START + HOUR, user, true)),
+        ...reached.slice(0, 80).map((user) => goal(START + 2 * HOUR, user, false)),
+      ],
+    })
+    const { rows } = await openAnalytics(own, { now: () => AS_OF }).report('experiments', {
+      options: { experiment: 'new_chat_ui', metric: 'goals' },
+    })
+    await own.close()
+    expect(rows.map(({ variant, value }) => [variant, value])).toEqual([
+      ['control', 0],
+      ['variant_a', 0.5],
+    ])
+  })
+
   it('are running as long as the time of any user is, unless one may look at any time', async () => {
     const stateOf = async (options: Record<string, string>): Promise<Cell | undefined> =>
       (await analytics.report('experiments', { options: { experiment: 'new_chat_ui', ...options } })).rows[1]?.['state']

@@ -105,6 +105,24 @@ it(
   },
 )
 
+it('request_patterns tell of pauses within sessions: an hour with the same id is one, ten minutes from one id to the next are none', async () => {
+  const call = (minute: number, session: string | undefined): CallWords => ({
+    at: START + minute * MINUTE,
+    latencyMs: 0,
+    user: 'ada',
+    session,
+  })
+  const gapOf = async (calls: readonly CallWords[]): Promise<unknown> => {
+    const store = await ledgerOf(calls)
+    const { rows } = await openAnalytics(store, { now: () => asOf }).report('request_patterns')
+    await store.close()
+    return rows[0]?.['gap_p50_s']
+  }
+  expect(Number(await gapOf([call(0, 's1'), call(60, 's1'), call(70, 's2')])) / 3600).toBeCloseTo(1, 1)
+  // Without an id a session ends after half an hour, with one after a day.
+  expect(await gapOf([call(0, undefined), call(30, undefined), call(31, 's3'), call(31 + 24 * 60, 's3')])).toBeNull()
+})
+
 it('request_patterns tell how often users ask on a day, and how long they pause between two requests', async () => {
   const at = (minute: number): Drawn => ({ user: 'ada', model: 'gpt-4o', minute, plan: undefined, usage: null })
   // Three on the first day, with pauses of 90 s and 9.5 min; one on the second, which is another session.

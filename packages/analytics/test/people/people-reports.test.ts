@@ -180,6 +180,7 @@ describe('reports about people, over twelve users', () => {
     await own.close()
     expect(lines(rows, 'barrier', 'stopped', 'adopted', 'stopped_rate', 'adopted_rate', 'difference')).toEqual([
       'errors 2 2 0.5 0.1 0.4',
+      'retries 2 2 null null null',
       'rate_limits 2 2 0 0 0',
       'slow_answers 2 2 1 0 1',
       'negative_feedback 2 2 null null null',
@@ -244,6 +245,11 @@ describe('reports about people, over twelve users', () => {
       'u11 casual false 1',
       'u12 new false 9',
     ])
+    // 30 days after the last call, of those who are gone.
+    expect(members.flatMap(({ user, churned_at: at }) => (at === null ? [] : `${String(user)} ${String(at)}`))).toEqual([
+      'u03 2024-02-16T12:00:00.000Z',
+      'u08 2024-03-13T12:00:00.000Z',
+    ])
     expect(members.find(({ user }) => user === 'u12')).toMatchObject({ tenure_days: 27, is_new: true })
     expect(members.find(({ user }) => user === 'u04')?.['risk_score']).toBeCloseTo(1 - 3 / 13, 12)
     const segments = await rowsOf('segments')
@@ -264,12 +270,15 @@ describe('reports about people, over twelve users', () => {
   })
 
   it('thresholds, insights and adoption: as worked out by hand', async () => {
-    const thresholds = await rowsOf('thresholds')
-    expect(thresholds.find(({ is_best: best }) => best === true)).toMatchObject({
+    const { rows: thresholds, meta } = await analytics.report('thresholds')
+    expect(thresholds[1]).toMatchObject({
       at_least: 2,
       phi: expect.closeTo(0.7698004, 7) as Cell,
       n: 11,
     })
+    // Eleven users are too few to call any of them the best.
+    expect(thresholds.some(({ is_best: best }) => best === true)).toBe(false)
+    expect(meta.warnings).toContain('only 11 users have been seen for 28 days; a best threshold takes at least 100')
     const insights = await rowsOf('retention_insights')
     expect(insights.find(({ factor }) => factor === 'analysis')).toMatchObject({
       lift: expect.closeTo(1.75, 9) as Cell,

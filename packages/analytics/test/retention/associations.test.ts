@@ -120,7 +120,8 @@ describe('associations', () => {
 })
 
 it('the best threshold of resampled users varies around that of all, the same every time', () => {
-  const histories = historiesOf(twelveUsers())
+  // Of each of the twelve users twenty: of fewer no threshold is called the best.
+  const histories = historiesOf(twelveUsers()).flatMap((history) => Array.from({ length: 20 }, () => history))
   const asOfDay = dayOf('2024-04-15')
   const best = bestThreshold(activationThresholds(histories, firstWeekCounts.requests, asOfDay))?.k ?? 0
   const interval = bestThresholdInterval(histories, firstWeekCounts.requests, asOfDay)

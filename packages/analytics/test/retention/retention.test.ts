@@ -163,8 +163,10 @@ describe('retention insights', () => {
     const [alone, ...others] = thresholds.map(({ phi }) => phi)
     expect(alone).toBeNull()
     expect(others).toEqual([0.7698004, 0.559017, 0.2886751, 0.1936492].map((value) => expect.closeTo(value, 7) as unknown))
-    expect(bestThreshold(thresholds)?.k).toBe(2)
-    expect(bestThreshold(thresholds)?.youden).toBeCloseTo(0.6666667, 7)
+    const few = { minUsers: 11, minSide: 0 }
+    expect(bestThreshold(thresholds, few)?.k).toBe(2)
+    expect(bestThreshold(thresholds)).toBeUndefined()
+    expect(bestThreshold(thresholds, few)?.youden).toBeCloseTo(0.6666667, 7)
     expect(activationThresholds([], firstWeekCounts.requests, asOfDay)).toEqual([])
   })
 })

@@ -1,4 +1,12 @@
-import { activationThresholds, bestThresholdInterval, firstWeekCounts, retentionInsights } from '../../retention/insights.ts'
+import {
+  activationThresholds,
+  bestThreshold,
+  bestThresholdInterval,
+  firstWeekCounts,
+  MIN_SIDE,
+  MIN_THRESHOLD_USERS,
+  retentionInsights,
+} from '../../retention/insights.ts'
 import type { Association } from '../../retention/associations.ts'
 import { churnIndicators } from '../../retention/churn.ts'
 import { CHURN_WINDOW_DAYS, OBSERVED_DAYS, readChurnUsers } from './read-churn.ts'
@@ -68,7 +76,9 @@ export async function tellChurnIndicators({ frame }: PeopleAsked): Promise<Told>
 }
 
 function times(ratio: number): string {
-  return `${ratio.toPrecision(2)}x`
+  if (ratio >= 1000) return 'more than 1000x'
+  if (ratio < 0.001) return 'less than 0.001x'
+  return `${Number(ratio.toPrecision(2))}x`
 }
 
 function associationColumns(difference: string, activity: string): ColumnTable {
@@ -139,7 +149,7 @@ export async function tellThresholds({ frame, options, isBegun }: PeopleAsked): 
     counted === 'sessions' || counted === 'multi_turn' ? await readFirstWeekSessions(frame, found, counted) : firstWeekCounts[counted]
   const rows = activationThresholds(histories, count, asOfDay)
   const n = rows[0]?.n ?? 0
-  const best = rows.reduce((most, { phi }) => Math.max(most, phi ?? 0), 0)
+  const best = bestThreshold(rows)
   const interval = bestThresholdInterval(histories, count, asOfDay)
   const told =
     interval === undefined
@@ -154,16 +164,25 @@ export async function tellThresholds({ frame, options, isBegun }: PeopleAsked): 
       n: ['Of', 'int', 'users first seen at least 28 days ago, in the period where one is given'],
       phi: ['Phi', 'number', 'how well it tells who is active in days 21 to 27: 0 not at all, 1 exactly (Matthews correlation)'],
       youden: ['Youden', 'number', 'sensitivity + specificity - 1'],
-      is_best: ['Best', 'bool', 'the least with the greatest phi'],
+      is_best: [
+        'Best',
+        'bool',
+        `the least with the greatest phi, of those with at least ${MIN_SIDE} users on either side, where there are ${MIN_THRESHOLD_USERS} users`,
+      ],
     },
-    rows: rows.map((row, at) => ({
+    rows: rows.map((row) => ({
       at_least: row.k,
       users: row.users,
       n: row.n,
       phi: row.phi,
       youden: row.youden,
-      is_best: best > 0 && row.phi === best && rows.findIndex(({ phi }) => phi === best) === at,
+      is_best: row.k === best?.k,
     })),
-    warnings: n < 100 ? [`only ${n} users have been seen for 28 days; a threshold takes at least 100 to mean something`, ...told] : told,
+    warnings:
+      n < MIN_THRESHOLD_USERS
+        ? [`only ${n} users have been seen for 28 days; a best threshold takes at least ${MIN_THRESHOLD_USERS}`]
+        : best === undefined
+          ? [`no threshold with at least ${MIN_SIDE} users on either side tells who stays`]
+          : told,
   }
 }

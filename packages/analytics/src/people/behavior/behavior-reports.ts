@@ -68,6 +68,12 @@ export async function tellSessionMetrics({ frame, options }: PeopleAsked): Promi
         'said so by the app, else the last call failed, was cancelled or cut off, or its answer was disliked',
       ],
       explicit_outcomes: ['Said', 'int', 'of both, how many the app itself said so of'],
+      inferred_outcomes: ['Inferred', 'int', 'of both, all others: read from the last call and what was thought of its answer'],
+      unknown_outcomes: [
+        'Unknown',
+        'int',
+        'sessions that are over of which neither is known: with --outcomes strict those of which the app said nothing',
+      ],
       abandonment_messages_avg: ['Left after avg', 'number', 'mean messages in abandoned sessions'],
       abandonment_messages_p50: ['Left after p50', 'number', 'their median'],
       reason: [
@@ -182,6 +188,12 @@ export async function tellEvolution({ frame, options, isBegun }: PeopleAsked): P
       users: ['Users', 'int', 'of these, with a call in the week'],
       requests: ['Requests', 'int', 'their calls in the week'],
       requests_per_day: ['Requests/day', 'number', 'requests / (7 days x users); with --basis panel requests / (7 days x eligible)'],
+      panel: ['Panel', 'int', 'users who could be seen through the last week asked for, the same ones in every row'],
+      panel_requests_per_day: [
+        'Panel/day',
+        'number',
+        'their calls in the week / (7 days x panel), whether or not they came: users of a late week are those who stayed, the panel is everybody',
+      ],
       session_length_avg_s: ['Session avg', 's', 'mean length of sessions that began in the week'],
       features: ['Features', 'string', 'features that at least a fifth of the users used, the most used first'],
       satisfaction: [
@@ -200,6 +212,8 @@ export async function tellEvolution({ frame, options, isBegun }: PeopleAsked): P
             users: row.users,
             requests: row.requests,
             requests_per_day: row.requestsPerDay,
+            panel: row.panel,
+            panel_requests_per_day: row.panelRequestsPerDay,
             session_length_avg_s: row.sessionLengthAvgS,
             features: row.features.join(', '),
             satisfaction: row.satisfaction,

@@ -35,7 +35,11 @@ const columns = {
   per_week_p50: ['A week p50', 'number', 'the same for half of them'],
   per_week_p90: ['A week p90', 'number', 'the same for 90 %'],
   per_week_p99: ['A week p99', 'number', 'the same for 99 %'],
-  gap_p50_s: ['Pause p50', 's', 'median from the end of a call to the start of the next of the same user, where that is below 30 minutes'],
+  gap_p50_s: [
+    'Pause p50',
+    's',
+    'median from the end of a call to the start of the next in the same session: with the same session id less than a day later, without one less than 30 minutes',
+  ],
   input_tokens_p50: ['Input p50', 'number', 'median of all input tokens of a request, cached ones too, of requests that reported tokens'],
   input_tokens_p90: ['Input p90', 'number', 'the same for 90 % of them'],
   output_tokens_p50: ['Output p50', 'number', 'median of visible output'],

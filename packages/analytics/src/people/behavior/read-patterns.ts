@@ -8,8 +8,9 @@ import { scopeOf, type Frame } from '../../read/frame.ts'
 import type { Key } from '../../plan/scope.ts'
 import { readRows } from '../../ledger/snapshot.ts'
 
-/** Calls further apart are of two sessions. */
+/** Calls further apart are of two sessions: without a session id, and with the same. */
 const IDLE_MS = 30 * 60_000
+const SPLIT_MS = 24 * 3_600_000
 /** Users with fewer calls say nothing of how loyal they are to a model. */
 const MIN_REQUESTS = 5
 const STICKY_SHARE = 0.8
@@ -25,7 +26,7 @@ export interface Patterns {
   readonly perDay: Durations
   /** The same in weeks. */
   readonly perWeek: Durations
-  /** From the end of a call to the start of the user's next one, in ms. */
+  /** From the end of a call to the start of the next one in the user's session, in ms. */
   readonly gaps: Durations
   readonly input: Durations
   readonly output: Durations
@@ -115,9 +116,8 @@ async function openReading(frame: Frame, property: Dimension | undefined) {
   const buckets = (value: string, from: Fragment): Promise<Key[][]> =>
     rows('k0, bucket, n', sql`SELECT k0, ${raw(durationBucketSql(value))} AS bucket, count(*) AS n FROM (${from}) GROUP BY k0, bucket`)
   // What a user did in a group, in its order: the call before each.
-  const before = (what: string): Fragment => sql`SELECT ${key} AS k0, c.user_id AS user_id, ${raw(what)} AS this,
-    lag(${raw(what)}) OVER w AS prev, c.start_ms - lag(c.start_ms + c.latency_ms) OVER w AS gap
-    ${base.from} AND c.user_id <> 0 WINDOW w AS (PARTITION BY ${key}, c.user_id ORDER BY c.start_ms, c.span_id, c.trace_id)`
+  const inOrder = (columns: Fragment, within: string): Fragment => sql`SELECT ${key} AS k0, c.user_id AS user_id, ${columns}
+    ${base.from} AND c.user_id <> 0 WINDOW w AS (PARTITION BY ${key}, ${raw(within)} ORDER BY c.start_ms, c.span_id, c.trace_id)`
   return {
     groups: () =>
       readRows<Key[]>(
@@ -129,7 +129,13 @@ async function openReading(frame: Frame, property: Dimension | undefined) {
           GROUP BY k0)`,
       ),
     tokens: (tokens: string) => buckets('v', sql`SELECT ${key} AS k0, ${raw(tokens)} AS v ${base.from} AND ${raw(isSized)}`),
-    gaps: () => buckets('gap', sql`SELECT k0, gap FROM (${before('c.start_ms')}) WHERE gap >= 0 AND gap < ${IDLE_MS}`),
+    gaps: () => {
+      const gaps = inOrder(
+        raw('c.session_id AS session_id, c.start_ms - lag(c.start_ms + c.latency_ms) OVER w AS gap'),
+        'c.user_id, c.session_id',
+      )
+      return buckets('gap', sql`SELECT k0, gap FROM (${gaps}) WHERE gap >= 0 AND gap < iif(session_id = 0, ${IDLE_MS}, ${SPLIT_MS})`)
+    },
     per: (step: 'day' | Week) => {
       const dimensions: Dimension[] = [...(property === undefined ? [] : [property]), { kind: 'time', step }]
       const byTime = compileBase({ source: 'calls', dimensions, sums: [], needs: [] }, scope)
@@ -142,7 +148,7 @@ async function openReading(frame: Frame, property: Dimension | undefined) {
     switches: () =>
       rows(
         'k0, rate',
-        sql`SELECT k0, avg(rate) AS rate FROM (SELECT k0, CAST(sum(this <> prev) AS REAL) / (count(*) - 1) AS rate FROM (${before(modelLabel)})
+        sql`SELECT k0, avg(rate) AS rate FROM (SELECT k0, CAST(sum(this <> prev) AS REAL) / (count(*) - 1) AS rate FROM (${inOrder(raw(`${modelLabel} AS this, lag(${modelLabel}) OVER w AS prev`), 'c.user_id')})
           GROUP BY k0, user_id HAVING count(*) >= ${MIN_REQUESTS}) GROUP BY k0`,
       ),
     models: () =>

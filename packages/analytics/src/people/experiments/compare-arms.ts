@@ -1,7 +1,15 @@
 import { bootstrapQuantile } from '../../statistics/bootstrap.ts'
 import { chanceAbove, detectableDifference, expectedLoss } from '../../statistics/decision.ts'
 import { normalQuantile, normalTwoSided } from '../../statistics/distributions.ts'
-import { adjustByBefore, compareMeans, meanFacts, ratioOfSums, type BeforeAfter, type MeanFacts } from '../../statistics/means.ts'
+import {
+  adjustByBefore,
+  compareMeans,
+  liftError,
+  meanFacts,
+  ratioOfSums,
+  type BeforeAfter,
+  type MeanFacts,
+} from '../../statistics/means.ts'
 import { around, compareProportions, type Interval } from '../../statistics/proportions.ts'
 import { mean, quantile } from '../../statistics/quantiles.ts'
 import { alwaysValid } from '../../statistics/sequential.ts'
@@ -51,6 +59,8 @@ export interface Compared {
   readonly difference: number
   readonly interval: Interval
   readonly lift: number | null
+  /** Null where the first value is 0. */
+  readonly liftInterval: Interval | null
   readonly p: number
   /** That the second arm is better: more, or less where less is better. */
   readonly chanceToWin: number
@@ -73,7 +83,13 @@ export function compareArms(
   const { arms, once } = compareOnce(a, b, metric, how)
   const [one, other] = arms
   if (once === null) return { a: one, b: other, compared: null }
-  const { interval, p } = how.sequential ? alwaysValid({ ...once, n: one.users + other.users }) : once
+  const n = one.users + other.users
+  const { interval, p } = how.sequential ? alwaysValid({ ...once, n }) : once
+  const { lift, liftStandardError } = once
+  const liftInterval =
+    !how.sequential || lift === null || liftStandardError === null
+      ? once.liftInterval
+      : alwaysValid({ difference: lift, standardError: liftStandardError, n }).interval
   const gain = { difference: metric.better === 'more' ? once.difference : -once.difference, standardError: once.standardError }
   return {
     a: one,
@@ -81,7 +97,8 @@ export function compareArms(
     compared: {
       difference: once.difference,
       interval,
-      lift: once.lift,
+      lift,
+      liftInterval,
       p,
       chanceToWin: chanceAbove(gain),
       expectedLoss: expectedLoss(gain),
@@ -114,6 +131,8 @@ interface Once {
   readonly standardError: number
   readonly interval: Interval
   readonly lift: number | null
+  readonly liftStandardError: number | null
+  readonly liftInterval: Interval | null
   readonly p: number
 }
 
@@ -135,7 +154,13 @@ function compareOnce(a: readonly ExposedUser[], b: readonly ExposedUser[], metri
         const found = parts.length < users.length ? null : ratioOfSums(parts)
         return { value: found?.ratio ?? null, standardError: found?.standardError ?? 0, users: users.length }
       }
-      return compareEstimates(of(a), of(b))
+      const [one, other] = [of(a), of(b)]
+      if (one.standardError > 0 || other.standardError > 0) return compareEstimates(one, other)
+      // No user of either arm differs from the others of it: all together say how far apart users are.
+      const all = of([...a, ...b])
+      const spread = all.standardError * Math.sqrt(all.users)
+      const spreadOf = (arm: typeof one) => ({ ...arm, standardError: spread / Math.sqrt(arm.users) })
+      return compareEstimates(spreadOf(one), spreadOf(other))
     }
     case 'quantile': {
       const of = (users: readonly ExposedUser[]) => {
@@ -170,13 +195,21 @@ function compareEstimates(one: Measured & { standardError: number }, other: Meas
   const standardError = Math.hypot(one.standardError, other.standardError)
   if (one.value === null || other.value === null || standardError === 0) return { arms, once: null }
   const difference = other.value - one.value
+  const critical = normalQuantile(1 - ALPHA / 2)
+  const lift = one.value === 0 ? null : difference / one.value
+  const liftStandardError = liftError(
+    { value: one.value, variance: one.standardError ** 2 },
+    { value: other.value, variance: other.standardError ** 2 },
+  )
   return {
     arms,
     once: {
       difference,
       standardError,
-      interval: around(difference, normalQuantile(1 - ALPHA / 2) * standardError),
-      lift: one.value === 0 ? null : difference / one.value,
+      interval: around(difference, critical * standardError),
+      lift,
+      liftStandardError,
+      liftInterval: lift === null || liftStandardError === null ? null : around(lift, critical * liftStandardError),
       p: normalTwoSided(difference / standardError),
     },
   }
@@ -197,7 +230,12 @@ function compareMeansOf(
   const measured = (own: readonly BeforeAfter[]): Measured => ({ value: mean(after(own)), users: own.length })
   const arms = [measured(one), measured(other)] as const
   const facts = adjusted ? adjustByBefore(one, other) : bothOf(meanFacts(after(one)), meanFacts(after(other)))
-  return { arms, once: facts === null ? null : compareMeans(facts.a, facts.b) }
+  if (facts === null) return { arms, once: null }
+  const once = compareMeans(facts.a, facts.b)
+  if (once !== null) return { arms, once }
+  // No user of either arm differs from the others of it: all together say how far apart users are.
+  const variance = meanFacts([...after(one), ...after(other)])?.variance ?? 0
+  return { arms, once: compareMeans({ ...facts.a, variance }, { ...facts.b, variance }) }
 }
 
 function after(own: readonly BeforeAfter[]): number[] {

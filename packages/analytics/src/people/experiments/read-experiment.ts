@@ -212,7 +212,7 @@ export async function readShares({ store, clock, period }: Frame, experiment: st
   return { shares: new Map(rows.map(([variant, share]) => [variant, share])), changed: rows.some(([, , told]) => told > 1) }
 }
 
-/** By user: requests, errors, cost, goals within the span, and requests before it. `spans` are [user, from, to]. */
+/** By user: requests, errors, cost, goals within the span (the latest word on each counts), and requests before it. `spans` are [user, from, to]. */
 async function readSums({ store }: Frame, spans: readonly Span[]): Promise<ReadonlyMap<number, number[]>> {
   const { fromMs, toMs } = wholeOf(spans)
   const rows = await readRows<[userId: number, ...sums: number[]]>(store, {
@@ -226,9 +226,13 @@ async function readSums({ store }: Frame, spans: readonly Span[]): Promise<Reado
           WHERE c.counted = 1 AND c.start_ms >= ?2 AND c.start_ms < ?3 AND c.start_ms >= x.from_ms - ${BEFORE_MS} AND c.start_ms < x.to_ms
           GROUP BY c.user_id
           UNION ALL
-          SELECT e.user_id, 0, 0, 0, count(*), 0 FROM event_subjects AS s JOIN events AS e ON e.subject_id = s.subject_id
-          CROSS JOIN (SELECT user_id, from_ms, to_ms FROM spans GROUP BY user_id) AS x ON x.user_id = e.user_id
-          WHERE s.kind = 'goal' AND e.outcome = 'success' AND e.start_ms >= x.from_ms AND e.start_ms < x.to_ms GROUP BY e.user_id)
+          SELECT user_id, 0, 0, 0, sum(outcome = 'success'), 0 FROM (
+            SELECT e.user_id, e.outcome, max(printf('%019d', e.start_ms * 1024 + e.start_fraction) || hex(e.span_id) || hex(e.trace_id)) AS latest
+            FROM event_subjects AS s JOIN events AS e ON e.subject_id = s.subject_id
+            CROSS JOIN (SELECT user_id, from_ms, to_ms FROM spans GROUP BY user_id) AS x ON x.user_id = e.user_id
+            WHERE s.kind = 'goal' AND e.outcome IS NOT NULL AND e.step IS NULL AND e.start_ms >= x.from_ms AND e.start_ms < x.to_ms
+            GROUP BY e.user_id, s.name, ${sameTarget})
+          GROUP BY user_id)
         GROUP BY user_id)`,
     values: [JSON.stringify(spans), fromMs - BEFORE_MS, toMs],
   })

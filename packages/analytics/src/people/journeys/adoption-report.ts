@@ -90,6 +90,7 @@ const SLOW_MS = 10_000
 /** What may keep a user from coming back to a feature, of the user's calls of it: part of whole. Who calls more meets more, so shares are compared. */
 const barriers: Readonly<Record<string, (calls: Group) => Parts>> = {
   errors: ({ sums }) => ({ part: sums.get('errors') ?? 0, whole: sums.get('requests') ?? 0 }),
+  retries: ({ retries }) => ({ part: retries?.retries ?? 0, whole: retries?.requests ?? 0 }),
   rate_limits: ({ sums }) => ({ part: sums.get('rate_limited_requests') ?? 0, whole: sums.get('requests') ?? 0 }),
   slow_answers: (calls) => ({ part: Number(metricTable.latency_p95_ms.of(calls) ?? 0) > SLOW_MS ? 1 : 0, whole: 1 }),
   negative_feedback: ({ feedback }) => ({ part: (feedback?.count ?? 0) - (feedback?.positive ?? 0), whole: feedback?.count ?? 0 }),
@@ -109,7 +110,7 @@ async function tellBarriers({ frame, options, week, interval, isBegun }: PeopleA
       barrier: [
         'Barrier',
         'string',
-        `in calls of the feature: errors and rate_limits, of requests; negative_feedback, of feedback; slow_answers: users of whose answers 5 % took more than ${SLOW_MS / 1000} s`,
+        `in calls of the feature: errors, retries (null where the ledger has no fingerprints) and rate_limits, of requests; negative_feedback, of feedback; slow_answers: users of whose answers 5 % took more than ${SLOW_MS / 1000} s`,
       ],
       stopped: ['Stopped', 'int', 'users who tried it and did not use it in two weeks of the last 28 days'],
       adopted: ['Adopted', 'int', 'users who did'],
@@ -161,7 +162,7 @@ async function readFeatureCalls(frame: Frame): Promise<ReadonlyMap<string, Group
   const scope = await scopeOf(frame, { fromMs: 0, toMs: frame.clock.asOfMs })
   const found = await readGroups(frame.store, scope, {
     dimensions: [USER, FEATURE],
-    metrics: ['requests', 'errors', 'rate_limited_requests', 'latency_p95_ms', 'feedback_count'],
+    metrics: ['requests', 'errors', 'rate_limited_requests', 'latency_p95_ms', 'feedback_count', 'retries'],
   })
   return new Map(found.map(({ keys, labels, group }) => [`${String(keys[0])} ${String(labels[1])}`, group]))
 }

@@ -1,10 +1,11 @@
-import type { Standing } from '../../segments/automatic-segments.ts'
+import { activityWindows, type Standing } from '../../segments/automatic-segments.ts'
 import { automaticOnly } from '../../segments/custom-segments.ts'
 import { scopeOf, type Frame } from '../../read/frame.ts'
 import { ruleWarnings, type PowerMeasure, type RiskMeasure, type TenureMeasure } from '../../segments/segment-rules.ts'
 import { noMemberships, segmentText, type Membership, type Memberships } from '../../segments/memberships.ts'
 import { readUserSums } from '../../read/population.ts'
 import { QueryError } from '../../query/query-error.ts'
+import { readRows } from '../../ledger/snapshot.ts'
 import { readGroups } from '../../read/read-groups.ts'
 import { readMembershipHistory } from '../../read/read-membership-history.ts'
 import type { PeopleAsked } from '../answers/people-report.ts'
@@ -123,10 +124,16 @@ export async function tellSegmentMembers({ frame }: PeopleAsked): Promise<Told> 
   const { standingOf } = await frame.segments()
   const { of } = await frame.readMemberships()
   const { custom, rules } = frame.clock.segmentation ?? automaticOnly
+  const lastCallOf = await readLastCalls(
+    frame,
+    members.map(({ keys }) => Number(keys[0])).filter((userId) => of.get(userId)?.automatic === 'churned'),
+  )
   const rows = members.map(({ keys, labels }) => {
     const userId = Number(keys[0])
     const membership = of.get(userId)
+    const lastMs = lastCallOf.get(userId)
     return cellsOf(String(labels[0]), {
+      churnedMs: lastMs === undefined ? null : lastMs + activityWindows.last30Days,
       standing: standingOf(userId, firstSeen.get(userId) ?? frame.clock.asOfMs),
       membership,
       power: rules.power,
@@ -159,15 +166,30 @@ export async function tellSegmentMembers({ frame }: PeopleAsked): Promise<Told> 
         'number',
         `1 - (${riskWords[rules.at_risk]} in 14 days + 1) / (${riskWords[rules.at_risk]} in the 14 before + 1)`,
       ],
+      churned_at: ['Churned', 'time', 'of churned users: 30 days after the last call'],
     },
     rows: rows.toSorted((a, b) => b.requests_30d - a.requests_30d || (a.user < b.user ? -1 : 1)),
     warnings: ruleWarnings(rules),
   }
 }
 
+/** When each of these churned users called last: long enough before `as_of` that the buckets of calls decide. */
+async function readLastCalls({ store, clock }: Frame, userIds: readonly number[]): Promise<ReadonlyMap<number, number>> {
+  if (userIds.length === 0) return new Map()
+  const rows = await readRows<[userId: number, lastMs: number]>(store, {
+    text: `SELECT json_group_array(json_array(user_id, last_ms)) AS rows FROM (
+      SELECT user_id, max(last_ms) AS last_ms FROM rollup_users
+      WHERE last_ms < ? AND user_id IN (SELECT value FROM json_each(?)) GROUP BY user_id)`,
+    values: [clock.asOfMs, JSON.stringify(userIds)],
+  })
+  return new Map(rows)
+}
+
 interface Member {
   readonly standing: Standing
   readonly membership: Membership | undefined
+  /** When a churned user was one for the first time since the last call. */
+  readonly churnedMs: number | null
   readonly supportLevel: string | undefined
   readonly power: PowerMeasure
 }
@@ -199,7 +221,7 @@ const newWords: Readonly<Record<TenureMeasure, string>> = {
 }
 const riskWords: Readonly<Record<RiskMeasure, string>> = { requests: 'calls', active_days: 'local days with a call' }
 
-function cellsOf(user: string, { standing, membership, supportLevel, power }: Member) {
+function cellsOf(user: string, { standing, membership, churnedMs, supportLevel, power }: Member) {
   const { segment, isPower, isNew, isAtRisk, last30Days, usage, tenureDays, riskScore } = standing
   return {
     user,
@@ -214,5 +236,6 @@ function cellsOf(user: string, { standing, membership, supportLevel, power }: Me
     usage_30d: usageUnits[power](usage),
     tenure_days: tenureDays,
     risk_score: riskScore,
+    churned_at: churnedMs,
   }
 }
