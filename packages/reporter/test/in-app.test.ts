@@ -189,15 +189,69 @@ describe('getUserExperiment', () => {
     ])
   })
 
+  it('takes part only who is in a segment, and in one experiment of a namespace; who was given a variant counts for nothing', async () => {
+    const now = Date.now()
+    const path = await writeLedger(
+      join(folder, 'targeted.db'),
+      Array.from({ length: 40 }, (_, n) => ({
+        at: new Date(now - n * 60_000).toISOString(),
+        user: `user-${n}`,
+        properties: { plan: n % 2 === 0 ? 'pro' : 'free' },
+      })),
+    )
+    const script = `
+      import { BasicTracerProvider } from '@opentelemetry/sdk-trace-base'
+      import { trace } from '@opentelemetry/api'
+      import { defineExperiments, defineSegments, getUserExperiment, LedgerSpanProcessor } from ${JSON.stringify(entry)}
+      const processor = new LedgerSpanProcessor({ store: ${JSON.stringify(path)} })
+      trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [processor] }))
+      await defineSegments({ pro: { where: ['is', 'property:plan', ['pro']] } })
+      defineExperiments({
+        targeted: { variants: ['control', 'next'], segments: ['pro'] },
+        left: { variants: ['a', 'b'], namespace: { name: 'checkout', from: 0, to: 0.5 } },
+        right: { variants: ['a', 'b'], namespace: { name: 'checkout', from: 0.5, to: 1 } },
+        given: { variants: ['control', 'next'], coverage: 0, overrides: { ' user-1 ': 'next' } },
+      })
+      const targeted = Array.from({ length: 40 }, (_, n) => getUserExperiment('user-' + n, 'targeted'))
+      for (let n = 0; n < 40; n++) for (const name of ['left', 'right']) getUserExperiment('user-' + n, name)
+      const given = ['user-1', 'user-2'].map((user) => getUserExperiment(user, 'given'))
+      await processor.shutdown()
+      console.log(JSON.stringify([targeted.filter((_, n) => n % 2 === 1), [...new Set(targeted)].sort(), given]))`
+    const told = inProcess(script, { SPANLEDGER_STORE: path })
+    expect(told).toEqual([Array.from({ length: 20 }, () => 'control'), ['control', 'next'], ['next', 'control']])
+    const usersOf = execFileSync(
+      process.execPath,
+      [command, 'report', 'experiments', '--store', path, '--format', 'csv', '--columns', 'experiment,users'],
+      {
+        encoding: 'utf8',
+      },
+    )
+    const users = new Map(
+      usersOf
+        .split('\r\n')
+        .slice(1, -1)
+        .map((line) => line.split(',') as [string, string]),
+    )
+    expect(users.get('targeted')).toBe('20')
+    expect(users.has('given')).toBe(false)
+    // Every user is in one of the two, and nobody in both.
+    expect(Number(users.get('left')) + Number(users.get('right'))).toBe(40)
+    expect(Number(users.get('left'))).toBeGreaterThan(0)
+    expect(Number(users.get('left'))).toBeLessThan(40)
+  })
+
   it('is refused where no variants, weights or coverage can be meant', () => {
     const script = `
       import { defineExperiments } from ${JSON.stringify(entry)}
-      const wrong = [{ e: { variants: [] } }, { e: { variants: { a: -1, b: 1 } } }, { e: { variants: ['a', 'b'], coverage: 2 } }]
+      const wrong = [{ e: { variants: [] } }, { e: { variants: { a: -1, b: 1 } } }, { e: { variants: ['a', 'b'], coverage: 2 } },
+        { e: { variants: ['a', 'b'], namespace: { name: 'n', from: 0.5, to: 0.5 } } }, { e: { variants: ['a', 'b'], overrides: { ada: 'c' } } }]
       console.log(JSON.stringify(wrong.map((one) => { try { defineExperiments(one); return 'taken' } catch ({ name, message }) { return [name, message.slice(0, 30)] } })))`
     expect(inProcess(script)).toEqual([
       ['TypeError', 'Experiment "e" has no variants'],
       ['TypeError', 'Experiment "e" has weights tha'],
       ['TypeError', 'Experiment "e" has coverage 2.'],
+      ['TypeError', 'Experiment "e" has no part of '],
+      ['TypeError', 'Experiment "e" gives user "ada'],
     ])
   })
 })

@@ -20,10 +20,24 @@ export interface Split {
   readonly variants: readonly { readonly name: string; readonly weight: number }[]
   /** The share of users who take part at all, 0 to 1. */
   readonly coverage: number
+  /** The part of a namespace whose users may take part; experiments with parts that do not overlap share no user. */
+  readonly namespace?: Namespace | undefined
+}
+
+/** A part of all users, from 0 to 1: [from, to) of the places that the name gives them. */
+export interface Namespace {
+  readonly name: string
+  readonly from: number
+  readonly to: number
 }
 
 /** The variant of a user; undefined for one who takes no part. */
-export function assign({ seed, variants, coverage }: Split, userId: string): string | undefined {
+export function assign({ seed, variants, coverage, namespace }: Split, userId: string): string | undefined {
+  if (namespace !== undefined) {
+    // Another draw than that of the variants: who is in the first half of a namespace is in each variant as often as anybody.
+    const place = unitInterval(`__${namespace.name}`, userId)
+    if (place < namespace.from || place >= namespace.to) return undefined
+  }
   const at = unitInterval(seed, userId)
   const whole = variants.reduce((total, { weight }) => total + weight, 0)
   // Each variant keeps the start of its own range and gives up the end: raising the coverage moves nobody to another variant.

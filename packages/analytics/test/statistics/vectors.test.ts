@@ -284,6 +284,12 @@ describe('assignment', () => {
     expect(assign(model, 'user-2')).toBe('claude_first')
     expect(unitInterval('new_chat_ui', 'user-2')).toBe(0.1409)
     expect(assign({ ...ui, coverage: 0.2 }, 'user-2')).toBeUndefined()
+    // A namespace takes users out and moves none of the others.
+    const half = Array.from({ length: 1000 }, (_, n) => assign({ ...ui, namespace: { name: 'n', from: 0, to: 0.5 } }, `u${n}`))
+    const whole = Array.from({ length: 1000 }, (_, n) => assign(ui, `u${n}`))
+    const left = half.filter((variant, n) => variant !== undefined && variant === whole[n]).length
+    expect(left).toBe(half.filter((variant) => variant !== undefined).length)
+    expect(Math.abs(left - 500)).toBeLessThan(60)
     const controls = Array.from({ length: 10_000 }, (_, n) => assign(ui, `u${n}`)).filter((name) => name === 'control').length
     expect(controls).toBe(4990)
   })
