@@ -8,7 +8,7 @@ import type { Scope, Source } from './scope.ts'
 export type Share = (amount: string) => string
 
 /** What is read of a group together with its sums, or by itself. */
-export type GroupNeed = Exclude<Need, 'latency' | 'ttft' | 'outcomes' | 'retries' | 'messages' | 'estimate' | Said>
+export type GroupNeed = Exclude<Need, 'latency' | 'ttft' | 'outcomes' | 'retries' | 'messages' | 'estimate' | 'whole' | Said>
 
 type TokenSum = Extract<SumName, `${string}_tokens`> | 'web_searches'
 
@@ -105,20 +105,12 @@ export function isReadApart(need: Need): boolean {
   return need === 'saved'
 }
 
+/** Whether a need is read as columns of a group; the others have readers of their own. */
+export function isGroupNeed(need: Need): need is GroupNeed {
+  return Object.hasOwn(needColumns, need)
+}
+
 /** Whether a source can give a need. */
 export function gives(source: Source, need: Need): boolean {
-  if (
-    need === 'latency' ||
-    need === 'ttft' ||
-    need === 'outcomes' ||
-    need === 'retries' ||
-    need === 'messages' ||
-    need === 'estimate' ||
-    need === 'feedback' ||
-    need === 'nps' ||
-    need === 'goals' ||
-    need === 'revenue'
-  )
-    return true
-  return needColumns[need][source] !== undefined
+  return !isGroupNeed(need) || needColumns[need][source] !== undefined
 }

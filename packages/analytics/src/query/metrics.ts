@@ -39,6 +39,14 @@ const metrics = {
     says: 'calls, failed ones too; what repeats another call of its trace is not counted',
     of: count('requests'),
   },
+  request_share: shareMetric(
+    {
+      label: 'Requests %',
+      says: 'requests / requests of all rows together, before any is left out by having or limit; of values that one call has several of each counts it',
+      needs: ['whole'],
+    },
+    (group) => (group.whole === undefined ? undefined : { successes: count('requests')(group), n: group.whole }),
+  ),
   users: { label: 'Users', type: 'int', says: 'different users; calls without a user add none', needs: ['users'], of: (g) => g.users ?? 0 },
   sessions: {
     label: 'Sessions',

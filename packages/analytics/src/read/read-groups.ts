@@ -1,6 +1,6 @@
 import type { Store } from '@spanledger/store'
 
-import { gives, isReadApart, type GroupNeed } from '../plan/call-columns.ts'
+import { gives, isGroupNeed, isReadApart, type GroupNeed } from '../plan/call-columns.ts'
 import { closedGroups } from '../plan/closed-groups.ts'
 import { compileGroups } from '../plan/compile.ts'
 import type { Dimension } from '../query/dimensions.ts'
@@ -16,7 +16,7 @@ import {
   type FoundGroup,
 } from './found-groups.ts'
 import type { Fragment } from '../ledger/fragment.ts'
-import { saidKinds, type Need, type Said } from '../sums/group.ts'
+import { saidKinds, type Said } from '../sums/group.ts'
 import { requirements, type MetricName } from '../query/metrics.ts'
 import { readCallGroups } from './read-call-groups.ts'
 import { readClosedGroups } from './read-closed-groups.ts'
@@ -41,7 +41,7 @@ export async function readGroups(
 ): Promise<FoundGroup[]> {
   const { sums, needs } = requirements(metrics)
   const durations = (['latency', 'ttft'] as const).filter((column) => needs.has(column))
-  const wanted = [...needs].filter((need): need is GroupNeed => !otherNeeds.has(need))
+  const wanted = [...needs].filter(isGroupNeed)
   const asked: Counted = { dimensions, sums: [...sums], users: needs.has('users'), durations }
   const closed = readsCalls(scope, asked) ? await closedGroups(store, scope, dimensions) : undefined
   const { found, read } =
@@ -68,6 +68,12 @@ export async function readGroups(
   if (needs.has('estimate')) {
     const estimates = new Map((await readEstimates(store, scope, dimensions)).map((one) => [nameOf(one.keys), one.estimate]))
     for (const [name, { group }] of found) group.estimate = estimates.get(name) ?? noEstimate
+  }
+  if (needs.has('whole')) {
+    // Of all users and rows, also where the page of some is read.
+    const all = { ...scope, groups: undefined, userIds: undefined }
+    const [total] = await readGroups(store, all, { dimensions: [], metrics: ['requests'] })
+    for (const { group } of found.values()) group.whole = total?.group.sums.get('requests') ?? 0
   }
   for (const kind of saidKinds) if (needs.has(kind)) await addSaid(store, scope, { kind, dimensions, found })
   return [...found.values()]
@@ -125,16 +131,6 @@ async function hasHits(store: Store, { period: { fromMs, toMs } }: Scope): Promi
   )
   return row?.found === 1
 }
-
-const otherNeeds: ReadonlySet<Need> = new Set<Exclude<Need, GroupNeed>>([
-  'latency',
-  'ttft',
-  'outcomes',
-  'retries',
-  'messages',
-  'estimate',
-  ...saidKinds,
-])
 
 async function readNeed(
   store: Store,

@@ -47,6 +47,7 @@ export type Need =
   | 'retries'
   | 'messages'
   | 'estimate'
+  | 'whole'
   | Said
 
 /** What is known of a group of calls; what no metric asked for is left out. */
@@ -89,6 +90,8 @@ export interface Group {
   readonly estimate?: { readonly requests: number; readonly told: number; readonly rated: number; readonly succeeded: number }
   /** Requests that a user's message stands behind. */
   readonly messages?: number
+  /** Requests of the whole question, before rows are chosen. */
+  readonly whole?: number
   readonly saved?: Saved
   readonly reported?: Reported
 }
