@@ -79,14 +79,34 @@ export function ratedAnswers(period: Scope['period']): Fragment {
     WHERE (c.satisfaction <= ${DISLIKED + 1e-9} OR c.satisfaction >= ${LIKED - 1e-9}) AND c.target_kind IN ('call', 'response')`
 }
 
+/** Labels by which a rule or a judging model says of an answer that it does what it should, or does not. */
+const passing = ['pass', 'passed', 'correct', 'success']
+const failing = ['fail', 'failed', 'incorrect', 'failure']
+const quoted = (words: readonly string[]): string => words.map((word) => `'${word}'`).join(', ')
+
 /**
- * Rows `[session, kind of target, target, outcome]` of the goals of a period and of how its sessions ended, those that count more
- * behind the others: a goal more than the end of its session, the later more than the earlier.
+ * Rows `[session, kind of target, target, outcome]` of what a period tells of how calls, answers and sessions ended, those that count
+ * more behind the others: of a call or answer its goals more than scores with such a label, of a session its goals more than its tasks,
+ * and these more than its end; the later more than the earlier.
  */
 export function toldOutcomes(period: Scope['period']): Fragment {
   const goals = latestOf(replacing.goals, { period }, ['target_kind', 'target'])
+  const tasks = latestOf(
+    { only: "s.kind = 'task' AND e.step IS NULL AND e.outcome IN ('completed', 'failed')", same: `e.user_id, s.name, ${sameTarget}` },
+    { period },
+  )
+  const scores = latestOf(
+    {
+      only: `s.kind = 'feedback' AND s.source <> 'human' AND lower(e.outcome) IN (${quoted([...passing, ...failing])}) AND e.target_kind IN ('call', 'response')`,
+      same: `e.user_id, s.name, s.source, ${sameTarget}`,
+    },
+    { period },
+    ['target_kind', 'target'],
+  )
   return sql`SELECT json_group_array(json_array(session_id, target_kind, target, outcome)) AS rows FROM (
-    SELECT session_id, target_kind, target, outcome, 1 AS place, latest FROM ${goals}
+    SELECT session_id, target_kind, target, outcome, 2 AS place, latest FROM ${goals}
+    UNION ALL SELECT session_id, 'session', NULL, outcome, 1, latest FROM ${tasks}
+    UNION ALL SELECT session_id, target_kind, target, iif(lower(outcome) IN (${raw(quoted(passing))}), 'success', 'failure'), 0, latest FROM ${scores}
     UNION ALL SELECT e.session_id, e.target_kind, e.target, e.outcome, 0,
         printf('%019d', e.start_ms * 1024 + e.start_fraction) || hex(e.span_id) || hex(e.trace_id)
       FROM event_subjects AS s CROSS JOIN events AS e ON e.subject_id = s.subject_id

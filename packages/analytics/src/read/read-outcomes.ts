@@ -23,8 +23,8 @@ export interface Told {
 }
 
 /**
- * Counts the requests whose outcome the app told in the period: by a goal about the very call, else by the last goal in its session,
- * else by how that ended. Groups without any are left out.
+ * Counts the requests whose outcome was told in the period: by a goal about the very call, else by a score of a rule or judge that
+ * says it passed or failed, else by the last goal in its session, else by the last task that ended in it, else by how that ended. Groups without any are left out.
  */
 export async function readOutcomes(store: Store, scope: Scope, dimensions: readonly Dimension[]): Promise<FoundOutcomes[]> {
   const told = await readTold(store, scope)

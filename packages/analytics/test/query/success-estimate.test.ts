@@ -22,7 +22,7 @@ interface Asked {
 interface SaidWords {
   readonly nth: number
   readonly about: 'call' | 'response' | 'session'
-  readonly says: 'goal' | 'rating' | 'end'
+  readonly says: 'goal' | 'score' | 'rating' | 'task' | 'end'
   readonly by: string
   readonly good: 0 | 1 | 2
 }
@@ -38,7 +38,7 @@ const asked: fc.Arbitrary<Asked> = fc.record({
 const said: fc.Arbitrary<SaidWords> = fc.record({
   nth: fc.nat(99),
   about: fc.constantFrom('call', 'response', 'session'),
-  says: fc.constantFrom('goal', 'rating', 'rating', 'end'),
+  says: fc.constantFrom('goal', 'score', 'rating', 'rating', 'task', 'end'),
   by: fc.constantFrom('ada', 'bob'),
   good: fc.constantFrom(0, 1, 2),
 })
@@ -58,10 +58,15 @@ function verdict(events: readonly Event[], call: Call): 'good' | 'bad' | undefin
     call.session === undefined
       ? []
       : some.filter(({ about, of }) => about === 'session' && of.session === call.session && of.user === call.user)
+  const scores = events.filter(({ says, of }) => says === 'score' && of.n === call.n)
+  const scored = (kind: Event['about']) => word(last(scores.filter(({ about }) => about === kind)))
   return (
     word(last(ofCall)) ??
+    scored('call') ??
     word(last(ofAnswer)) ??
+    scored('response') ??
     word(last(inSession(goals))) ??
+    word(last(inSession(events.filter(({ says }) => says === 'task')))) ??
     word(last(inSession(events.filter(({ says }) => says === 'end'))))
   )
 }
@@ -98,8 +103,9 @@ it('how requests ended is what was told of each, else what it was rated, else wh
       )
       const events = words.flatMap((one, n): Event[] => {
         const of = calls[one.nth % calls.length]
-        // An end is told of a session, a rating of an answer.
-        const fits = one.says === 'end' ? one.about === 'session' : one.says === 'goal' || one.about !== 'session'
+        // An end and a task are told of a session, a rating and a score of an answer.
+        const isOfSession = one.says === 'end' || one.says === 'task'
+        const fits = isOfSession ? one.about === 'session' : one.says === 'goal' || one.about !== 'session'
         if (of === undefined || !fits || (one.about === 'session' && of.session === undefined)) return []
         return [{ ...one, by: one.about === 'session' ? of.user : one.by, at: START + 3_600_000 + n * 1000, of }]
       })
@@ -119,6 +125,20 @@ it('how requests ended is what was told of each, else what it was rated, else wh
           const whose = { at: ms, user: by, session }
           if (says === 'end')
             return eventOf({ ...whose, kind: 'session_end', says: { 'session.outcome': good === 0 ? 'abandoned' : 'completed' } })
+          if (says === 'task')
+            return eventOf({
+              ...whose,
+              kind: 'task',
+              says: { 'task.id': `task ${good}`, 'task.state': good === 0 ? 'failed' : 'completed' },
+            })
+          if (says === 'score') {
+            const label = ['Incorrect', 'pass', 'correct'][good]
+            return eventOf({
+              ...whose,
+              kind: 'feedback',
+              says: { ...scoreFacts({ name: 'judge', value: undefined, label, source: 'judge' }), ...target },
+            })
+          }
           if (says === 'goal') return eventOf({ ...whose, kind: 'goal', says: { ...target, 'goal.success': good > 0 } })
           return eventOf({
             ...whose,
