@@ -70,7 +70,7 @@ export async function fillUsers(
 ): Promise<ReadonlyMap<number, { cells: ReadonlyMap<string, Amount | string>; group: Group }>> {
   const scope = { ...whole, userIds }
   const wanted = new Set<string>([...metrics, ...columns])
-  const fromRollups = isOfWholeUsers(scope) && scope.buckets !== undefined
+  const fromRollups = isFromRollups(scope)
   const read = new Set<MetricName>(metrics)
   if (wanted.has('requests_per_active_day')) read.add('active_days')
   if (wanted.has('last_seen') && !fromRollups) read.add('last_call_at')
@@ -78,7 +78,7 @@ export async function fillUsers(
   const groups = await readGroups(frame.store, scope, { dimensions: [USER], metrics: [...read] })
   const firsts = columns.some((column) => needFirst.has(column)) ? await readFirstSeen(frame.store, userIds) : new Map<number, number>()
   const lasts = wanted.has('last_seen') && fromRollups ? await readLastSeen(frame, scope) : undefined
-  const tops = await readTops(frame, scope, { fromRollups, columns })
+  const tops = await readTops(frame, scope, columns)
   const alarms = wanted.has('anomalies') ? groupBy(await readAlarms(frame), ({ user }) => Number(user)) : undefined
   const sparklines = wanted.has('sparkline') ? await readSparklines(frame, scope) : undefined
   const segmentFor = wanted.has('segment') ? await segmentReader(frame) : undefined
@@ -143,6 +143,11 @@ async function readSparklines(frame: Frame, { period: { toMs }, userIds }: Scope
 /** Whether a scope has all calls of each of its users in the period: its filter, if any, only chooses users. */
 export function isOfWholeUsers(scope: Scope): boolean {
   return scope.where === undefined || filterSql(scope.where, 'users', scope) !== undefined
+}
+
+/** Whether rollups know the calls of a scope by user. */
+function isFromRollups(scope: Scope): boolean {
+  return isOfWholeUsers(scope) && scope.buckets !== undefined
 }
 
 /** The calls without a user are nobody's, so nobody's days divide them. */
@@ -217,20 +222,17 @@ async function sessionsInPeriod(store: Store, scope: Scope): Promise<readonly Fr
 /** Requests by name, of each user. */
 type CountsOfUsers = Map<number, Map<string, number>>
 
-interface Tops {
+export interface Tops {
   readonly models: CountsOfUsers
   readonly features: CountsOfUsers
 }
 
-async function readTops(
-  frame: Frame,
-  scope: Scope,
-  { fromRollups, columns }: { fromRollups: boolean; columns: readonly UserColumn[] },
-): Promise<Tops> {
+/** Requests by model and by feature of each user of a scope, where columns ask for them. */
+export async function readTops(frame: Frame, scope: Scope, columns: readonly UserColumn[]): Promise<Tops> {
   const models = columns.includes('top_model') || columns.includes('models')
   const features = columns.includes('top_feature')
   if (!models && !features) return { models: new Map(), features: new Map() }
-  const packed = fromRollups ? await readPackedTops(frame, scope) : undefined
+  const packed = isFromRollups(scope) ? await readPackedTops(frame, scope) : undefined
   // Features beyond what the ledger gives numbers to are not counted in its rollups.
   const packedFeatures = frame.catalog.keys.get('feature')?.place === 'overflow' ? undefined : packed?.features
   return {
@@ -307,7 +309,8 @@ function addTo(counts: CountsOfUsers, userId: number, [name, count]: readonly [s
   ofUser.set(name, (ofUser.get(name) ?? 0) + count)
 }
 
-function topOf(counts: ReadonlyMap<string, number> | undefined): string | null {
+/** The name with the greatest count; of equals the first. */
+export function topOf(counts: ReadonlyMap<string, number> | undefined): string | null {
   let top: { name: string; count: number } | undefined
   for (const [name, count] of counts ?? []) {
     if (top === undefined || count > top.count || (count === top.count && name < top.name)) top = { name, count }

@@ -8,10 +8,11 @@ import { readLatestUsers } from '../ledger/seen-users.ts'
 import { readRows } from '../ledger/snapshot.ts'
 import { noPreference, readPreferences, type Preference } from '../people/behavior/read-preferences.ts'
 import { readStyles } from '../people/behavior/read-styles.ts'
-import { fillUsers } from './user-columns.ts'
+import { fillUsers, readTops, topOf } from './user-columns.ts'
+import { noHabits, readHabits, type Habits } from './user-habits.ts'
 
 /** What an app may decide by while it serves a user. All history up to the last time the copy was loaded. */
-export interface UserMetrics {
+export interface UserMetrics extends Habits {
   readonly user: string
   /** False for a user the ledger does not know or the copy had no room for, and as long as nothing was loaded. */
   readonly known: boolean
@@ -64,6 +65,7 @@ const neutral: Facts = {
   last_seen: null,
   top_model: null,
   top_feature: null,
+  ...noHabits,
   segment: null,
   prefers_speed: false,
   prefers_quality: false,
@@ -165,8 +167,10 @@ async function readStep(
   const filled = await fillUsers(frame, scope, {
     userIds,
     metrics: ['requests', 'cost_usd', 'total_tokens', 'error_rate', 'active_days', 'sessions'],
-    columns: ['requests_per_active_day', 'first_seen', 'last_seen', 'top_model', 'top_feature', 'segment'],
+    columns: ['requests_per_active_day', 'first_seen', 'last_seen', 'segment'],
   })
+  const tops = await readTops(frame, { ...scope, userIds }, ['top_model', 'top_feature'])
+  const habits = await readHabits(frame, userIds, tops)
   const preferences = await readPreferences(frame, scope, userIds)
   const styles = await readStyles(frame, scope, userIds)
   for (const [id, name] of users) {
@@ -187,8 +191,9 @@ async function readStep(
       sessions: number('sessions') ?? 0,
       first_seen: time('first_seen'),
       last_seen: time('last_seen'),
-      top_model: text('top_model'),
-      top_feature: text('top_feature'),
+      top_model: topOf(tops.models.get(id)),
+      top_feature: topOf(tops.features.get(id)),
+      ...(habits.get(id) ?? noHabits),
       segment: text('segment'),
       prefers_speed: preference?.prefers === 'speed',
       prefers_quality: preference?.prefers === 'quality',

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Store } from '@spanledger/store'
 
 import { openAnalytics, QueryError, unknownUser, type AnalyticsOptions } from '../../src/index.ts'
-import { ledgerOf } from '../ledger.ts'
+import { ledgerOf, type CallWords } from '../ledger.ts'
 
 const AS_OF = Date.parse('2026-03-10T00:00:00Z')
 const LONG = 'x'.repeat(600)
@@ -76,5 +76,48 @@ describe('a user asked for in another spelling than the ledger keeps', () => {
       { user: '(none)', requests: 1 },
     ])
     expect((await analytics.query({ metrics: ['requests'], where: ['is', 'user', ['(none)', ' padded']] })).totals).toEqual({ requests: 2 })
+  })
+})
+
+describe('what a user does again and again', () => {
+  const at = (day: number, time: string): string => `2026-03-0${day}T${time}:00Z`
+  const call = (when: string, model: string, feature: string): CallWords => ({
+    at: when,
+    user: 'ada',
+    latencyMs: 60_000,
+    model,
+    properties: { feature },
+  })
+  const calls = [
+    call(at(1, '18:40'), 'gpt-4o', 'chat'),
+    call(at(1, '18:50'), 'gpt-4o', 'chat'),
+    call(at(2, '18:31'), 'gpt-4o-mini', 'search'),
+    call(at(2, '09:00'), 'gpt-4o-mini', 'search'),
+    call(at(3, '09:10'), 'o3', 'export'),
+    call(at(4, '20:00'), 'gpt-4o', 'draw'),
+    call(at(5, '21:00'), 'gpt-4o', 'chat'),
+    { ...call(at(8, '12:00'), 'gpt-4o', 'chat'), user: 'grace' },
+  ]
+
+  it.each(['UTC', 'Asia/Kolkata', 'America/New_York'])('is what behavior tells of the user, in %s', async (tz) => {
+    const store = await ledgerOf(calls)
+    open.push(store)
+    await store.closeDays()
+    const analytics = openAnalytics(store, { now: () => AS_OF, timeZone: tz })
+    await analytics.loadUserMetrics()
+    const told = analytics.getUserMetrics('ada')
+    const { rows } = await analytics.report('behavior', { user: 'ada' })
+    expect({
+      favorite_features: told.favorite_features.join(', '),
+      preferred_models: told.preferred_models.join(', '),
+      session_length_avg_s: told.session_length_avg_s,
+    }).toEqual({
+      favorite_features: rows[0]?.['favorite_features'],
+      preferred_models: rows[0]?.['preferred_models'],
+      session_length_avg_s: rows[0]?.['session_length_avg_s'],
+    })
+    expect(told.favorite_features).toEqual(['chat', 'search', 'draw'])
+    expect(told.preferred_models).toEqual(['gpt-4o/openai', 'gpt-4o-mini/openai'])
+    expect(told.session_length_avg_s).toBeGreaterThan(60)
   })
 })
