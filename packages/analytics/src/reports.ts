@@ -28,6 +28,7 @@ import { tellScores } from './people/behavior/scores-report.ts'
 import { tellSegmentMembers, tellSegments } from './people/segments/segment-reports.ts'
 import { tellTasks } from './people/journeys/tasks-report.ts'
 import { tellTiers } from './people/money/tiers-report.ts'
+import { tellPrivacy } from './people/privacy/privacy-report.ts'
 import { tellPreferences } from './people/behavior/preferences-report.ts'
 import { tellUser } from './people/behavior/user-report.ts'
 import { QueryError, unknownName } from './query/query-error.ts'
@@ -104,6 +105,9 @@ const reports: Readonly<Record<string, Report>> = {
     isAbout: 'the running month and the weeks before',
   }),
   business: people('what users paid, what they cost, and what is left, by month', tellBusiness, ['plan_prices']),
+  privacy: people('what the ledger holds of people, who consented or opted out, and what was erased', tellPrivacy, [], {
+    isAbout: 'the ledger as it is',
+  }),
   experiments: people('what users of each variant did: --experiment NAME; alone it lists experiments', tellExperiments, [
     'experiment',
     'metric',

@@ -132,14 +132,22 @@ export const needs: Readonly<Record<string, ReportParams>> = {
   tiers: { options: { tiers } },
 }
 
-/** Where every report has something to tell, and most options make a difference. */
-export async function busyLedger(): Promise<Store> {
-  const store = await ledgerOf([])
-  const all = calls()
+/** Where every report has something to tell, and most options make a difference; `without` one user, nothing but money is said of it. */
+export async function busyLedger({ without, store }: { without?: string; store?: Store } = {}): Promise<Store> {
+  const ledger = store ?? (await ledgerOf([]))
+  const all = calls().map((call) =>
+    call.user !== undefined && call.user === without
+      ? Object.assign(call, { user: undefined, session: undefined, properties: {}, fingerprint: undefined })
+      : call,
+  )
   for (let at = 0; at < all.length; at += 500)
-    await store.write({
+    await ledger.write({
       calls: all.slice(at, at + 500).map(({ fingerprint, ...words }) => Object.assign(callOf(words), { fingerprint })),
     })
-  await store.write({ calls: [], events: events().map(eventOf) })
-  return store
+  const told = events().flatMap((one): EventWords[] => {
+    if (one.user === undefined || one.user !== without) return [one]
+    return one.kind === 'revenue' ? [Object.assign(one, { user: undefined, session: undefined, properties: {} })] : []
+  })
+  await ledger.write({ calls: [], events: told.map(eventOf) })
+  return ledger
 }

@@ -56,11 +56,15 @@ describe('the documentation names', () => {
       let help = ''
       command.configureOutput({ writeOut: (text) => (help += text) })
       command.outputHelp()
-      const group = command.parent?.parent === null ? '' : `${command.parent?.name()} `
-      expect(help).toMatch(new RegExp(`Examples?:\\n {2}.*spanledger ${group}${command.name()}`))
+      expect(help).toMatch(new RegExp(`Examples?:\\n {2}.*${wordsOf(command).join(' ')}`))
     }
   })
 })
+
+/** What is typed to run a command, from `spanledger` on. */
+function wordsOf(command: Command): string[] {
+  return [...(command.parent === null ? [] : wordsOf(command.parent)), command.name()]
+}
 
 it('doctor has words for every counter that the documentation names, and names every counter that it has words for', () => {
   const sections = read('bad-input.md')

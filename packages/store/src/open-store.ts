@@ -18,9 +18,12 @@ import { readyBatch, type ReadyBatch } from './write/ready-batch.ts'
 import { writeSaved } from './write/saved.ts'
 import { openSqlite, type Sqlite } from './sqlite/sqlite.ts'
 import { StoreError, toStoreError } from './sqlite/store-error.ts'
-import type { Store, StoreOptions } from './store.ts'
+import type { EraseOptions, EraseOutcome, Store, StoreOptions } from './store.ts'
 import { forgetOldTraces } from './traces/trace-spans.ts'
 import { readTraits, writeTraits } from './users/traits.ts'
+import { eraseUser, findErasable, readErasures } from './users/erase-user.ts'
+import { optIn, optOut, readOptOut, readOptOuts, spreadOptOut } from './users/withheld-users.ts'
+import { vacuum } from './sqlite/vacuum.ts'
 import { quickCheck } from './sqlite/quick-check.ts'
 import { closeDays, moveToZone, rebuild } from './upkeep.ts'
 import { verifyLedger } from './verify.ts'
@@ -127,13 +130,12 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
     return context
   }
   const writeReady = async (ready: ReadyBatch): Promise<WriteOutcome> => {
-    const { batch } = ready
     const nowMs = Date.now()
     if (nowMs - forgottenMs > FORGET_EVERY_MS) {
       forgottenMs = nowMs
       await forgetOldTraces(db, nowMs)
     }
-    const { outcome, ...before } = await writeBatch(writing(), ready)
+    const { batch, outcome, ...before } = await writeBatch(writing(), ready)
     await writeSaved(db, batch.calls, writing().priceBook)
     await writeRepeats(db, batch.calls)
     await applyAliases({ db, zone }, batch, before)
@@ -150,9 +152,26 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
   const changeAlias = async (change: typeof makeAlias, pair: { from: string; to: string }): Promise<AliasOutcome> => {
     const outcome = await change({ db, zone, nowMs: Date.now }, pair)
     if (!outcome.changed) return outcome
+    for (const user of [pair.from, pair.to]) await spreadOptOut(db, user)
     const revisedEvents = await redecideNamedEvents(writing(), [readId(pair.from).id ?? '', readId(pair.to).id ?? ''])
     await applyAliases({ db, zone }, { calls: [] }, { revised: [], revisedEvents })
     return outcome
+  }
+  const erase = async (user: string, { dryRun = false, vacuum: wanted = true }: EraseOptions = {}): Promise<EraseOutcome> => {
+    if (dryRun) {
+      const { names, calls, events, payments, traits } = await findErasable({ all }, user)
+      return { names, calls, events, payments, traits, vacuumed: false, reason: 'nothing was changed' }
+    }
+    const erasure = await inTurn(() => eraseUser({ db, zone, nowMs: Date.now() }, user))
+    if (!wanted) return { ...erasure, vacuumed: false, reason: 'it was not asked for' }
+    try {
+      const isCut = path === ':memory:' || (await afterwards(() => vacuum(db)))
+      return isCut
+        ? { ...erasure, vacuumed: true }
+        : { ...erasure, vacuumed: false, reason: 'another program reads the ledger, so its log could not be cut' }
+    } catch (error) {
+      return { ...erasure, vacuumed: false, reason: toStoreError(error, path).message }
+    }
   }
   const repricing: RepriceContext = {
     read: all,
@@ -192,6 +211,12 @@ function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
     alias: (from, to) => inTurn(() => changeAlias(makeAlias, { from, to })),
     undoAlias: (from, to) => inTurn(() => changeAlias(undoAlias, { from, to })),
     aliases: () => readAliases(all),
+    erase,
+    erasures: () => readErasures(all),
+    optOut: (user) => inTurn(() => optOut(db, user, Date.now())),
+    optIn: (user) => inTurn(() => optIn(db, user)),
+    optedOutSince: (user) => readOptOut({ all }, user),
+    optOuts: () => readOptOuts(all),
     traits: () => readTraits(all),
     writeTraits: (traits) => inTurn(() => writeTraits(db, traits, Date.now())),
     verify: (asked) => afterwards(() => verifyLedger(db, zone, asked)),

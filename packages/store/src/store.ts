@@ -5,7 +5,9 @@ import type { Batch, WriteOutcome } from './batch.ts'
 import type { Repricing } from './reprice/reprice-log.ts'
 import type { RepriceOptions, RepriceOutcome } from './reprice/reprice.ts'
 import type { SqliteValue } from './sqlite/sqlite.ts'
+import type { Erasure, ErasureRecord } from './users/erase-user.ts'
 import type { KnownTrait, Trait, TraitsOutcome } from './users/traits.ts'
+import type { OptOut, OptOutOutcome } from './users/withheld-users.ts'
 import type { QuickCheck, QuickCheckOptions } from './sqlite/quick-check.ts'
 import type { Verification, VerifyOptions } from './verify.ts'
 
@@ -33,6 +35,20 @@ export interface StoreOptions {
    * for who writes the calls of many days and calls `closeDays` afterwards: a day that is closed meanwhile is computed again.
    */
   readonly closesDays?: boolean
+}
+
+/** How to erase. */
+export interface EraseOptions {
+  /** Only says what there is. */
+  readonly dryRun?: boolean
+  /** Whether to write the file anew, so that no byte is left of what was deleted; default true. Needs room for a second copy. */
+  readonly vacuum?: boolean
+}
+
+export interface EraseOutcome extends Erasure {
+  /** Whether the file was written anew; where not, `reason` says why, and the bytes of what was deleted may still be in it. */
+  readonly vacuumed: boolean
+  readonly reason?: string
 }
 
 /** An open ledger. One process may hold several; several processes may write one file. */
@@ -82,6 +98,21 @@ export interface Store {
   undoAlias(from: string, to: string): Promise<AliasOutcome>
   /** Every alias ever made, those taken back too, the latest first. */
   aliases(): Promise<readonly Alias[]>
+  /**
+   * Takes a person, aliases too, out of the ledger: calls and payments stay as nobody's, so that every sum of money is what it was; all
+   * else is gone, also from the bytes of the file, and what comes late from before is nobody's. Doing it twice changes nothing.
+   * @throws StoreError of kind `refused` for what is no user id
+   */
+  erase(user: string, options?: EraseOptions): Promise<EraseOutcome>
+  /** Every erasure, the latest first; never whose it was. */
+  erasures(): Promise<readonly ErasureRecord[]>
+  /** From now on the calls of a person, aliases too, are nobody's, and its events but payments are not kept. @throws StoreError as `erase` does */
+  optOut(user: string): Promise<OptOutOutcome>
+  /** Takes an opt-out back, for what comes. @throws StoreError as `erase` does */
+  optIn(user: string): Promise<OptOutOutcome>
+  /** Since when a person has opted out, in ms; undefined where it has not. @throws StoreError as `erase` does */
+  optedOutSince(user: string): Promise<number | undefined>
+  optOuts(): Promise<readonly OptOut[]>
   /** Writes what holds for users rather than for calls, each from an instant on. Writing the same again changes nothing. */
   writeTraits(traits: readonly Trait[]): Promise<TraitsOutcome>
   traits(): Promise<readonly KnownTrait[]>

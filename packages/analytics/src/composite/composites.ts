@@ -21,6 +21,7 @@ import {
   onboarding,
   overview,
   profileSections,
+  privacy,
   quality,
   requestPatterns,
   retries,
@@ -157,6 +158,7 @@ export const composites = {
       { name: 'bias', report: 'bias', title: 'Whether groups fare worse than others', params: within, needs: 'property' },
       forecast,
       limits,
+      privacy,
     ],
   },
   product_dashboard: {

@@ -142,7 +142,7 @@ async function tellAll(asked: AskedComposite): Promise<Composite> {
     }
     const told = await tellSection(section, asked).catch((error: unknown) => {
       // What the first section was told of, a filter that is wrong in itself is not.
-      if (section.isOfEvents !== true || sections.length === 0 || !(error instanceof QueryError)) throw error
+      if (section.mayRefuseFilters !== true || sections.length === 0 || !(error instanceof QueryError)) throw error
       left.push(`section ${section.name} is left out: ${error.message}`)
       return []
     })

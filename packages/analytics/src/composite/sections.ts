@@ -23,8 +23,8 @@ export interface SectionPlan {
   readonly hasWeeks?: boolean
   /** Options of the composite that it is asked with. */
   readonly takes?: readonly ReportOptionName[]
-  /** It is told from events, which some filters of calls cannot be asked of; then it is left out, and the answer says why. */
-  readonly isOfEvents?: boolean
+  /** Some filters cannot be asked of it, as of events those by model; then it is left out, and the answer says why. */
+  readonly mayRefuseFilters?: boolean
   /** Asked at the last instant of the period, for reports about the month that is running then. */
   readonly atLastInstant?: boolean
 }
@@ -135,7 +135,7 @@ export const lifecycle: SectionPlan = {
   params: within,
   takes: ['advanced_features', 'onboarding', 'free_plans'],
 }
-export const tasks: SectionPlan = { name: 'tasks', report: 'tasks', title: 'Tasks and goals', params: within, isOfEvents: true }
+export const tasks: SectionPlan = { name: 'tasks', report: 'tasks', title: 'Tasks and goals', params: within, mayRefuseFilters: true }
 export const behavior: SectionPlan = { name: 'behavior', report: 'behavior', title: 'When and how users use it', params: within }
 export const retries: SectionPlan = { name: 'retries', report: 'retries', title: 'What users ask again, by feature', params: within }
 export const scores: SectionPlan = {
@@ -143,7 +143,7 @@ export const scores: SectionPlan = {
   report: 'scores',
   title: 'Scores of answers, by who gave them',
   params: within,
-  isOfEvents: true,
+  mayRefuseFilters: true,
 }
 export const churnIndicators: SectionPlan = {
   name: 'churn_indicators',
@@ -177,3 +177,9 @@ export const profileSections: readonly SectionPlan[] = [
   anomalies,
   { ...limits, title: 'The limits of the tier', params: () => ({}) },
 ]
+export const privacy: SectionPlan = {
+  name: 'privacy',
+  report: 'privacy',
+  title: 'What the ledger holds of people, as it is',
+  mayRefuseFilters: true,
+}

@@ -40,8 +40,8 @@ export interface EvolutionOptions {
    * came: the active ones of a late week are those who stayed, so comparing them with beginners flatters.
    */
   readonly basis?: 'active' | 'panel'
-  /** Seconds of each closed session, by the user and the local day on which it began. */
-  readonly sessions?: readonly { readonly user: string; readonly day: number; readonly seconds: number }[]
+  /** How long each closed session took, in whole ms, by the user and the local day on which it began. */
+  readonly sessions?: readonly { readonly user: string; readonly day: number; readonly durationMs: number }[]
   /** In the order of time. */
   readonly ratings?: readonly Rating[]
 }
@@ -73,11 +73,15 @@ export function evolution(
       requestsPerDay: userDays === 0 ? null : requests / userDays,
       panel: panel.length,
       panelRequestsPerDay: panel.length === 0 ? null : requestsOf(daysInWeek(panel, week)) / (WEEK_DAYS * panel.length),
-      sessionLengthAvgS: mean(sessions.filter(isIn).map(({ seconds }) => seconds)),
+      sessionLengthAvgS: inSeconds(mean(sessions.filter(isIn).map(({ durationMs }) => durationMs))),
       features: commonFeatures(active),
       satisfaction: satisfactionOf(ratings.filter(isIn)),
     }
   })
+}
+
+function inSeconds(ms: number | null): number | null {
+  return ms === null ? null : ms / 1000
 }
 
 /** What those who were there did in their own week n, day by day. */

@@ -22,7 +22,7 @@ beforeAll(async () => {
 })
 afterAll(() => store.close())
 
-/** Whose shares are of tokens, money or means, or have intervals of their own. */
+/** Whose shares are of tokens, money or means, or have intervals of their own, and those that have none. */
 const withoutShares = [
   'active',
   'anomalies',
@@ -37,6 +37,7 @@ const withoutShares = [
   'segment_members',
   'thresholds',
   'tiers',
+  'privacy',
 ]
 
 /** The bounds by their meaning: the shares from which the one that was seen is 1.96 of their own standard errors away. */

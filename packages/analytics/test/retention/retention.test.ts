@@ -92,7 +92,7 @@ describe('evolution', () => {
   const sessions = sessionize(calls, { asOfMs: asOfDay * 86_400_000, retries: new Map() }).map((session) => ({
     user: session.user,
     day: Math.floor(session.startMs / 86_400_000),
-    seconds: durationMs(session) / 1000,
+    durationMs: durationMs(session),
   }))
 
   it('of those who stayed rises', () => {

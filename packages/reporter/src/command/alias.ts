@@ -1,12 +1,10 @@
-import { existsSync } from 'node:fs'
-
 import type { Column } from '@spanledger/analytics'
-import { openStore, type Alias, type AliasOutcome } from '@spanledger/store'
+import type { Alias, AliasOutcome } from '@spanledger/store'
 import type { Command } from 'commander'
 
 import { formatSheet } from '../format/write-answer.ts'
 import { usageFailure } from './failure.ts'
-import { checkStorePath, optionsOf, withIo, withLedger, type Globals } from './globals.ts'
+import { optionsOf, withLedger, withWritableLedger, type Globals } from './globals.ts'
 import type { Io } from './io.ts'
 
 export function addAlias(program: Command): void {
@@ -28,7 +26,6 @@ Examples:
     )
     .action(async (from: string | undefined, to: string | undefined) => {
       const options = optionsOf<{ undo?: boolean }>(command)
-      checkStorePath(options.store)
       if (from === undefined) {
         if (options.undo === true) throw usageFailure('Say which alias to take back: spanledger alias FROM TO --undo')
         return withLedger(options, async ({ io, store }) => list(io, options, await store.aliases()))
@@ -39,15 +36,9 @@ Examples:
 }
 
 async function change(globals: Globals, { from, to, undo }: { from: string; to: string; undo: boolean }): Promise<void> {
-  if (!existsSync(globals.store)) throw usageFailure(`There is no ledger at ${JSON.stringify(globals.store)}. Name another with --store.`)
-  await withIo(globals, async (io) => {
-    const store = await openStore({ path: globals.store })
-    try {
-      const outcome = undo ? await store.undoAlias(from, to) : await store.alias(from, to)
-      io.say(said(outcome, { from, to, undo }))
-    } finally {
-      await store.close()
-    }
+  await withWritableLedger(globals, async ({ io, store }) => {
+    const outcome = undo ? await store.undoAlias(from, to) : await store.alias(from, to)
+    io.say(said(outcome, { from, to, undo }))
   })
 }
 

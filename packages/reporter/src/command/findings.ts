@@ -125,6 +125,7 @@ export const counterWords: Readonly<Record<string, { state: Finding['state']; wo
   refused_event_time: { state: 'warning', words: 'events had no usable time and were refused' },
   event_name_cut: { state: 'ok', words: 'names, labels or ids of events were cut to 256 characters' },
   duplicate_events: { state: 'ok', words: 'events arrived again and were counted once' },
+  withheld_calls: { state: 'ok', words: 'calls of users who opted out or were erased were kept as nobody’s' },
   duplicate_calls: { state: 'ok', words: 'calls arrived again and were counted once' },
 }
 

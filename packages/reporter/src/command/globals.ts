@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 
 import { storeSetting } from '@spanledger/exporter'
 import { openAnalytics, parseAsOf, type Analytics, type SegmentsWords } from '@spanledger/analytics'
@@ -101,6 +101,23 @@ export async function withLedger<Result>(globals: Globals, work: (reading: Readi
     const store = await openStore({ path: globals.store, readOnly: true })
     try {
       return await work({ io, store, analytics: analyticsOn(store, globals) })
+    } finally {
+      await store.close()
+    }
+  })
+}
+
+/** Opens a ledger that must be there for writing, and closes it whatever happens: a command that changes one makes none. */
+export async function withWritableLedger<Result>(
+  globals: Globals,
+  work: (writing: { readonly io: Io; readonly store: Store }) => Promise<Result>,
+): Promise<Result> {
+  checkStorePath(globals.store)
+  if (!existsSync(globals.store)) throw usageFailure(`There is no ledger at ${JSON.stringify(globals.store)}. Name another with --store.`)
+  return withIo(globals, async (io) => {
+    const store = await openStore({ path: globals.store })
+    try {
+      return await work({ io, store })
     } finally {
       await store.close()
     }

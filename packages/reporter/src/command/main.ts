@@ -11,11 +11,13 @@ import { addCollect } from './collect.ts'
 import { addCompletion } from './completion.ts'
 import { addDemo } from './demo.ts'
 import { addDoctor } from './doctor.ts'
+import { addErase } from './erase.ts'
 import { addExport } from './export.ts'
 import { CommandFailure, exitCodes } from './failure.ts'
 import { addGlobals } from './globals.ts'
 import { addImport } from './import.ts'
 import { addPrices } from './prices.ts'
+import { addPrivacy } from './privacy.ts'
 import { addQuery } from './query.ts'
 import { addSchema } from './schema.ts'
 import { addReconcile } from './reconcile.ts'
@@ -91,6 +93,8 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 wr
     addImport,
     addAlias,
     addTraits,
+    addErase,
+    addPrivacy,
     addExport,
     addBackup,
     addVerify,
@@ -100,7 +104,10 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 ok, 1 failed, 2 wr
     add(program)
   for (const command of program.commands) {
     command.helpOption('--help', 'show help')
-    for (const inner of command.commands) inner.helpOption('--help', 'show help')
+    for (const inner of command.commands) {
+      inner.helpOption('--help', 'show help')
+      for (const innermost of inner.commands) innermost.helpOption('--help', 'show help')
+    }
   }
   return program
 }

@@ -99,7 +99,8 @@ function addReportOptions(command: Command): Command {
   return addShowOptions(addPeriodOptions(command))
 }
 
-async function runReport(name: string, options: Globals & AskOptions & WatchOptions): Promise<void> {
+/** Shows a report, as often as is asked for. */
+export async function runReport(name: string, options: Globals & AskOptions & WatchOptions): Promise<void> {
   const everyMs = options.watch === undefined ? undefined : watchMs(options.watch, options)
   await withLedger(options, (reading) => repeat(everyMs, reading.io, () => show(reading, name, options)))
 }

@@ -1,14 +1,11 @@
-import { existsSync } from 'node:fs'
-
 import type { Column } from '@spanledger/analytics'
-import { openStore } from '@spanledger/store'
 import type { Command } from 'commander'
 
 import { formatSheet } from '../format/write-answer.ts'
 import { localTimes } from '../import/read-time.ts'
 import { traitRows } from '../import/trait-rows.ts'
-import { CommandFailure, exitCodes, usageFailure } from './failure.ts'
-import { checkStorePath, optionsOf, withIo, withLedger, type Globals } from './globals.ts'
+import { CommandFailure, exitCodes } from './failure.ts'
+import { optionsOf, withLedger, withWritableLedger, type Globals } from './globals.ts'
 
 /** Lines that are named when they cannot be read; the others are counted. */
 const MAX_LINES_SAID = 10
@@ -38,22 +35,15 @@ Examples:
 }
 
 async function importTraits(file: string, globals: Globals): Promise<void> {
-  checkStorePath(globals.store)
-  if (!existsSync(globals.store)) throw usageFailure(`There is no ledger at ${JSON.stringify(globals.store)}. Name another with --store.`)
-  await withIo(globals, async (io) => {
-    const store = await openStore({ path: globals.store })
+  await withWritableLedger(globals, async ({ io, store }) => {
     const sum = { written: 0, unchanged: 0, refused: 0, lines: 0 }
-    try {
-      for await (const { traits, refused } of traitRows(file, localTimes(globals.tz ?? store.timeZone))) {
-        for (const { line, detail } of refused) if (sum.lines++ < MAX_LINES_SAID) io.say(`line ${line} is left out: ${detail}`)
-        if (traits.length === 0) continue
-        const outcome = await store.writeTraits(traits)
-        sum.written += outcome.written
-        sum.unchanged += outcome.unchanged
-        sum.refused += outcome.refused
-      }
-    } finally {
-      await store.close()
+    for await (const { traits, refused } of traitRows(file, localTimes(globals.tz ?? store.timeZone))) {
+      for (const { line, detail } of refused) if (sum.lines++ < MAX_LINES_SAID) io.say(`line ${line} is left out: ${detail}`)
+      if (traits.length === 0) continue
+      const outcome = await store.writeTraits(traits)
+      sum.written += outcome.written
+      sum.unchanged += outcome.unchanged
+      sum.refused += outcome.refused
     }
     io.say(
       `Traits: ${sum.written} written, ${sum.unchanged} known already, ${sum.refused} refused (no user id, name or time), ${sum.lines} lines left out.`,

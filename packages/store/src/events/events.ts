@@ -2,6 +2,7 @@ import { mergeIdentities, type Identity } from '@spanledger/conventions'
 
 import type { Batch, WrittenEvent } from '../batch.ts'
 import { encodeEventRow, encodeIdentityRow, insertEvents, updateEventIdentities } from './event-row.ts'
+import { NOBODY, tellable } from '../names/withheld-identity.ts'
 import { nobody, type Interning } from '../names/interning.ts'
 import { forgetSaidUsers, type RowKey } from '../users/move-to-user.ts'
 import { namesOfCalls, type NameableCall } from './named-calls.ts'
@@ -46,13 +47,19 @@ export async function writeEvents(
   const freshOpen = [...open.values()].filter((event) => event !== undefined)
   await insertOpenEvents(db, freshOpen, nowMs())
   const identities = await decideIdentities(db, [...freshOpen, ...waiting], { fresh: names, waiting: new Set(waiting) })
-  await insertFresh(context, fresh, (event) => {
+  await forget(
+    db,
+    [...identities].flatMap(([event, identity]) => (isWithheld(event, identity) ? [event] : [])),
+  )
+  const identityOf = (event: WrittenEvent): Identity => {
     const asked = open.get(event)
     return (asked === undefined ? undefined : identities.get(asked)) ?? withResource(event)
-  })
+  }
+  const kept = fresh.filter((event) => !isWithheld(event, identityOf(event)))
+  await insertFresh(context, kept, (event) => tellable(identityOf(event)))
   await revise(context, waiting, identities)
-  for (const event of fresh) for (const fault of event.faults) addTo(counters, fault)
-  return { inserted: fresh.length, revised: waiting.map(({ startMs, spanId, traceId }) => [startMs, spanId, traceId]) }
+  for (const event of kept) for (const fault of event.faults) addTo(counters, fault)
+  return { inserted: kept.length, revised: waiting.map(({ startMs, spanId, traceId }) => [startMs, spanId, traceId]) }
 }
 
 /**
@@ -67,9 +74,26 @@ export async function redecideNamedEvents(
   const names = await readNamesOfUsers(db, users)
   if (names.length === 0) return []
   const waiting = await readOpenEvents(db, { traceIds: new Set(), names })
-  await interning.begin((await readStanding(db)).dataVersion)
+  await interning.begin(await readStanding(db))
   await revise({ db, interning }, waiting, await decideIdentities(db, waiting, { fresh: new Map(), waiting: new Set(waiting) }))
   return waiting.map(({ startMs, spanId, traceId }) => [startMs, spanId, traceId])
+}
+
+/** Of those of whom nothing is to be kept, only what they paid is. */
+function isWithheld({ kind }: Pick<WrittenEvent, 'kind'>, { user }: Identity): boolean {
+  return user === NOBODY && kind !== 'revenue'
+}
+
+/** Takes events away that turned out to be of somebody of whom nothing is to be kept. */
+async function forget(db: Sqlite, events: readonly OpenEvent[]): Promise<void> {
+  if (events.length === 0) return
+  const keys = JSON.stringify(events.map(({ startMs, spanId, traceId }) => [startMs, spanId, traceId]))
+  for (const table of ['events', 'open_events']) {
+    await db.run(
+      `DELETE FROM ${table} WHERE (start_ms, span_id, trace_id) IN (SELECT value->>0, unhex(value->>1), unhex(value->>2) FROM jsonb_each(?))`,
+      keys,
+    )
+  }
 }
 
 /** The traces of which the batch brings spans that may stand above an event. */
@@ -135,7 +159,7 @@ async function revise(
   identities: ReadonlyMap<OpenEvent, Identity>,
 ): Promise<void> {
   if (waiting.length === 0) return
-  const decided = waiting.map((event) => identities.get(event) ?? event.identity)
+  const decided = waiting.map((event) => tellable(identities.get(event) ?? event.identity))
   const ids = await interning.internIdentities(decided)
   const rows = waiting.map((event, n) => encodeIdentityRow(event, decided[n] ?? event.identity, ids[n] ?? nobody))
   await db.run(updateEventIdentities, JSON.stringify(rows))

@@ -3,14 +3,18 @@ import type { Cost } from '@spanledger/pricing'
 
 import { openDictionary, type DictionaryLimit, type DictionaryTable } from './dictionary.ts'
 import { inTurns } from '../sqlite/in-turns.ts'
+import { NOBODY } from './withheld-identity.ts'
 import { nowhere, openProperties, type PlacedIdentity, type PlacedProperties } from './properties.ts'
 import { besides, sideBySide } from '../sqlite/side-by-side.ts'
 import type { Sqlite } from '../sqlite/sqlite.ts'
 
 /** Gives ids to all that repeats in calls. */
 export interface Interning {
-  /** At the start of each transaction, with SQLite's `data_version`, which is another after each commit of another process. */
-  begin(dataVersion: number): Promise<void>
+  /**
+   * At the start of each transaction, with SQLite's `data_version`, which is another after each commit of another process, and the last
+   * erasure: it takes ids away.
+   */
+  begin(standing: { readonly dataVersion: number; readonly lastErasure: number }): Promise<void>
   /** Fills in the ids of what each call names, of its price once the calls are priced. Inside a transaction that was begun. */
   intern(calls: readonly NamedCall[], priced: Promise<void>): Promise<void>
   internIdentities(identities: readonly Identity[]): Promise<IdentityIds[]>
@@ -87,8 +91,17 @@ export function openInterning(db: Sqlite): Interning {
     })
     await sideBySide(unknown.map((one) => one.dictionary.learn(one.rows)))
   }
+  const forget = (): void => {
+    folded = new Map()
+    for (const one of all) one.forget()
+  }
+  let erasureKnown = 0
   return {
-    begin: (dataVersion) => properties.begin(dataVersion),
+    begin: async ({ dataVersion, lastErasure }) => {
+      if (lastErasure !== erasureKnown) forget()
+      erasureKnown = lastErasure
+      await properties.begin(dataVersion)
+    },
     internIdentities: async (identities) => {
       const rows = identities.map((identity): IdentityRow => ({ identity, ...nobody }))
       await besides((start) => fillIdentities(rows, start))
@@ -110,18 +123,12 @@ export function openInterning(db: Sqlite): Interning {
       if (taken.size > 0) folded = new Map()
       return taken
     },
-    forget: () => {
-      folded = new Map()
-      for (const one of all) one.forget()
-    },
+    forget,
   }
 }
 
 /** Nobody with nothing. */
 export const nobody: IdentityIds = { userId: 0, sessionId: 0, placed: nowhere }
-
-/** The names of the rows with id 0; no user can be called so, see `readId`. */
-const NOBODY = '(none)'
 
 const userTable: DictionaryTable<IdentityRow> = {
   table: 'users',

@@ -73,3 +73,22 @@ export function toContribution(row: readonly (number | string | null)[]): Contri
     usage: usageOf(Object.fromEntries(usageBuckets.map((bucket, n) => [bucket, Number(tokens[n])]))),
   }
 }
+
+/** The contributions of some calls (JSON of a list that each begin with start, span and trace), and whether these count. */
+export async function readContributionsOf(db: Sqlite, keys: string): Promise<{ counted: boolean; contribution: Contribution }[]> {
+  const [row] = await db.all<{ rows: string }>(
+    `SELECT json_group_array(json_array(${contributionColumns})) AS rows FROM jsonb_each(?) AS j
+     JOIN llm_calls AS c ON c.start_ms = j.value->>0 AND c.span_id = unhex(j.value->>1) AND c.trace_id = unhex(j.value->>2)
+     JOIN kinds AS k ON k.kind_id = c.kind_id`,
+    keys,
+  )
+  return (JSON.parse(row?.rows ?? '[]') as (number | string | null)[][]).map((found) => ({
+    counted: found[3] === 1,
+    contribution: toContribution(found),
+  }))
+}
+
+/** The contributions of those of some calls that count. */
+export async function readCountedOf(db: Sqlite, keys: string): Promise<Contribution[]> {
+  return (await readContributionsOf(db, keys)).flatMap(({ counted, contribution }) => (counted ? [contribution] : []))
+}

@@ -12,6 +12,7 @@ import { savedSchema } from '../write/saved.ts'
 import { firstMeasures, usageColumns } from '../rollups/measures.ts'
 import { slimSessionNamesSchema } from '../rollups/sessions.ts'
 import { spanKeysSchema, spanNumbersSchema } from '../traces/span-keys-schema.ts'
+import { withheldSchema } from '../users/withheld-schema.ts'
 import { traitsSchema } from '../users/traits-schema.ts'
 
 /**
@@ -264,4 +265,5 @@ export const migrations: readonly string[] = [
   dayWaitsSchema,
   spanNumbersSchema,
   `${slimSessionNamesSchema}${slimSessionsSchema}${slimUsersSchema}`,
+  withheldSchema,
 ]

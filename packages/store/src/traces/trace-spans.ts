@@ -1,4 +1,5 @@
 import type { SpanLink, WrittenCall } from '../batch.ts'
+import { tellable } from '../names/withheld-identity.ts'
 import { findRelated, isNew, MAX_RELATED_SPANS, readRelated, readSame, readySearch, type Searched } from './related-spans.ts'
 import { settleAlone, settleTraces, type Decision, type TraceSpan } from './settle.ts'
 import { deleteSpanRows, encodeIdentity, insertSpanRows, readyRows, type ReadyRows } from './span-rows.ts'
@@ -76,15 +77,15 @@ export async function growTraces(
     if (decision === undefined) {
       if (isNew(keys, keyOf(span))) together.set(span, call)
       else remembered.add(span)
-    } else if (call !== undefined) decisions.set(call, decision)
+    } else if (call !== undefined) decisions.set(call, tellableOf(decision))
   }
   const revised: { span: TraceSpan; decision: Decision }[] = []
   const was = settleTraces(before)
   for (const [span, decision] of settleTraces([...before, ...together.keys()])) {
     const call = together.get(span)
-    if (call !== undefined) decisions.set(call, decision)
+    if (call !== undefined) decisions.set(call, tellableOf(decision))
     const earlier = was.get(span)
-    if (earlier !== undefined && !sameDecision(earlier, decision)) revised.push({ span, decision })
+    if (earlier !== undefined && !sameDecision(earlier, decision)) revised.push({ span, decision: tellableOf(decision) })
   }
   // Nothing else of the calls needs it: while SQLite has them to insert, they are given their ids.
   const isAsReady = remembered.size === 0
@@ -101,6 +102,10 @@ export async function growTraces(
     ),
   )
   return { decisions, revised, overLimit }
+}
+
+function tellableOf({ counted, identity }: Decision): Decision {
+  return { counted, identity: tellable(identity) }
 }
 
 /** The day of an instant, as `seen_day` counts. */

@@ -1,4 +1,4 @@
-import { contributionColumns, toContribution, type Contribution } from '../rollups/contributions.ts'
+import { readCountedOf } from '../rollups/contributions.ts'
 import { addContribution, emptyDelta } from '../rollups/rollup-delta.ts'
 import { applyDelta, rereadBounds } from '../rollups/rollups.ts'
 import { rereadSessions, widenedToSeen } from '../rollups/sessions.ts'
@@ -45,9 +45,9 @@ async function moveCalls(
   zone: Zone,
   { keys, toUserId, emptied }: { keys: string; toUserId: number; emptied: ReadonlySet<number> },
 ): Promise<Set<number>> {
-  const before = await readCounted(db, keys)
+  const before = await readCountedOf(db, keys)
   await moveRows(db, 'llm_calls', keys, toUserId)
-  const after = await readCounted(db, keys)
+  const after = await readCountedOf(db, keys)
   const delta = emptyDelta()
   for (const contribution of before) addContribution(delta, contribution, zone, -1)
   for (const contribution of after) addContribution(delta, contribution, zone)
@@ -72,15 +72,6 @@ export async function forgetSaidUsers(db: Sqlite, keys: string, of: 'calls' | 'e
 
 const joined = (table: string): string => `jsonb_each(?) AS j
   JOIN ${table} AS c ON c.start_ms = j.value->>0 AND c.span_id = unhex(j.value->>1) AND c.trace_id = unhex(j.value->>2)`
-
-async function readCounted(db: Sqlite, keys: string): Promise<Contribution[]> {
-  const [row] = await db.all<{ rows: string }>(
-    `SELECT json_group_array(json_array(${contributionColumns})) AS rows FROM ${joined('llm_calls')}
-     JOIN kinds AS k ON k.kind_id = c.kind_id WHERE c.counted = 1`,
-    keys,
-  )
-  return (JSON.parse(row?.rows ?? '[]') as (number | string | null)[][]).map(toContribution)
-}
 
 async function moveRows(db: Sqlite, table: 'llm_calls' | 'events', keys: string, toUserId: number): Promise<void> {
   // Whom they said first stays: aliases may be of aliases.

@@ -1,18 +1,20 @@
 import type { PriceBook } from '@spanledger/pricing'
 
-import type { WriteOutcome, WrittenCall } from '../batch.ts'
+import type { Batch, WriteOutcome, WrittenCall } from '../batch.ts'
 import { callColumns, noUsage, type CallRow } from './call-row.ts'
-import { contributionColumns, toContribution, type Contribution } from '../rollups/contributions.ts'
+import { readContributionsOf, type Contribution } from '../rollups/contributions.ts'
 import { writeEvents } from '../events/events.ts'
 import { inTurns } from '../sqlite/in-turns.ts'
 import { nobody, type Interning } from '../names/interning.ts'
 import { forgetSaidUsers, type RowKey } from '../users/move-to-user.ts'
+import { NOBODY } from '../names/withheld-identity.ts'
+import { withoutWithheld } from '../users/withheld-users.ts'
 import { SLOTS } from '../names/properties.ts'
 import type { NameableCall } from '../events/named-calls.ts'
 import { noteReports } from '../traces/response-ids.ts'
 import { addContribution, emptyDelta, type RollupDelta } from '../rollups/rollup-delta.ts'
 import { applyDelta, rereadBounds } from '../rollups/rollups.ts'
-import { MAX_START_MS, type ReadyBatch } from './ready-batch.ts'
+import { MAX_START_MS, readyBatch, type ReadyBatch } from './ready-batch.ts'
 import { rereadSessions, touchSessions, widenRange, type SessionRanges } from '../rollups/sessions.ts'
 import { namesOneAnswer, type Decision, type TraceSpan } from '../traces/settle.ts'
 import { besides } from '../sqlite/side-by-side.ts'
@@ -36,18 +38,21 @@ const SLICE = 1024
 
 /** A batch that is written, and the calls that were there before and that it changed. */
 interface Written {
+  /** As it was written: without what it said of users of whom nothing is kept. */
+  readonly batch: Batch
   readonly outcome: WriteOutcome
   readonly revised: readonly RowKey[]
   readonly revisedEvents: readonly RowKey[]
 }
 
 /** Writes a batch. Inside a transaction: dedup, the verdict on its traces, calls and rollups become visible together. */
-export async function writeBatch(context: WriteContext, ready: ReadyBatch): Promise<Written> {
+export async function writeBatch(context: WriteContext, given: ReadyBatch): Promise<Written> {
   const { db } = context
+  const standing = await readStanding(db)
+  const ready = standing.withholds ? await withhold(context, given) : given
   const { batch } = ready
   const counters = new Map(ready.counters)
-  const standing = await readStanding(db)
-  await context.interning.begin(standing.dataVersion)
+  await context.interning.begin(standing)
   const rows = await freshRows(db, ready, standing, counters)
   const fresh = rows === ready.rows ? ready.calls : rows.map(({ call }) => call)
 
@@ -79,7 +84,13 @@ export async function writeBatch(context: WriteContext, ready: ReadyBatch): Prom
     unpriced: changes.unpriced,
     insertedEvents: events.inserted,
   }
-  return { outcome, revised: revised.map(({ span }) => [span.startMs, span.spanId, span.traceId]), revisedEvents: events.revised }
+  return { batch, outcome, revised: revised.map(({ span }) => [span.startMs, span.spanId, span.traceId]), revisedEvents: events.revised }
+}
+
+/** The batch without what it says of users of whom nothing is to be kept: few batches have such, which are made ready once more. */
+async function withhold({ db, priceBook, nowMs }: WriteContext, ready: ReadyBatch): Promise<ReadyBatch> {
+  const batch = await withoutWithheld(db, ready.batch)
+  return batch === ready.batch ? ready : readyBatch(batch, { priceBook, nowMs: nowMs() })
 }
 
 /** What events may name of the calls that are new, or somebody else's now. */
@@ -142,6 +153,7 @@ function addToChanges(changes: Changes, row: CallRow, zone: Zone): void {
     return
   }
   if (row.cost.costNanoUsd === undefined) changes.unpriced++
+  if (row.call.user === NOBODY) addTo(changes.counters, 'withheld_calls')
   widenRange(changes.sessions, row.sessionId, row.call.startMs)
   addContribution(changes.delta, contributionOf(row), zone)
 }
@@ -251,16 +263,3 @@ const updateCalls = `UPDATE llm_calls SET ${revisedColumns.map((column) => `${co
   FROM (SELECT value->>0 AS start_ms, unhex(value->>1) AS span_id, unhex(value->>2) AS trace_id,
       ${revisedColumns.map((column, n) => `value->>${n + 3} AS ${column}`).join(', ')} FROM jsonb_each(?)) AS j
   WHERE llm_calls.start_ms = j.start_ms AND llm_calls.span_id = j.span_id AND llm_calls.trace_id = j.trace_id`
-
-async function readContributionsOf(db: Sqlite, keys: string): Promise<{ counted: boolean; contribution: Contribution }[]> {
-  const [row] = await db.all<{ rows: string }>(
-    `SELECT json_group_array(json_array(${contributionColumns})) AS rows FROM jsonb_each(?) AS j
-     JOIN llm_calls AS c ON c.start_ms = j.value->>0 AND c.span_id = unhex(j.value->>1) AND c.trace_id = unhex(j.value->>2)
-     JOIN kinds AS k ON k.kind_id = c.kind_id`,
-    keys,
-  )
-  return (JSON.parse(row?.rows ?? '[]') as (number | string | null)[][]).map((found) => ({
-    counted: found[3] === 1,
-    contribution: toContribution(found),
-  }))
-}

@@ -157,13 +157,13 @@ export async function tellEvolution({ frame, options, isBegun }: PeopleAsked): P
   const { asOfDay, scope, dayOf } = found
   const counted = await sinceSignUp(frame, found.histories, options)
   const histories = cameIn(frame, { histories: counted.histories, dayOf }, { isBegun })
-  const sessions: { user: string; day: number; seconds: number }[] = []
+  const sessions: { user: string; day: number; durationMs: number }[] = []
   // The weeks of who came in the period go on after it.
   const ever = { ...frame, period: scope.period }
   await readBehavior(ever, {
     eachClosed: ({ userId, startMs, endMs }) => {
       const day = timeKeyOfDay('day', frame.zone.day(startMs))
-      sessions.push({ user: String(userId), day, seconds: (endMs - startMs) / 1000 })
+      sessions.push({ user: String(userId), day, durationMs: endMs - startMs })
     },
   })
   const ratings = await readRatings(frame, { scope, dayOf })
