@@ -5,6 +5,7 @@ import { benchApp } from './app.ts'
 import { benchCollector } from './collector.ts'
 import { benchCollectorFaults } from './collector-faults.ts'
 import { benchDuckDb } from './duckdb.ts'
+import { benchErase } from './erase.ts'
 import { benchInProcess } from './in-process.ts'
 import { benchInstrumentation } from './instrumentation.ts'
 import type { Finding } from './measure.ts'
@@ -48,6 +49,10 @@ const benches: Readonly<Record<string, { full: Bench; quick: Bench }>> = {
   'users-report': {
     full: (kept) => benchUsersReport({ calls: 1_000_000, ...kept }),
     quick: (kept) => benchUsersReport({ calls: 100_000, ...kept }),
+  },
+  erase: {
+    full: (kept) => benchErase({ calls: 1_000_000, ...kept }),
+    quick: (kept) => benchErase({ calls: 50_000, ...kept }),
   },
   reports: {
     full: (kept) => benchReports({ bench: 'reports', calls: 1_000_000, rounds: 3, asked: reportsAsked, ...kept }),
