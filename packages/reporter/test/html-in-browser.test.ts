@@ -60,6 +60,8 @@ const whatThereIs = `({
     svg.getAttribute('aria-labelledby').split(' ').every((id) => document.getElementById(id).textContent !== '')).length,
   tables: document.querySelectorAll('table').length,
 })`
+/** Counts what the policy of the page forbade; runs before anything of the page does. */
+const watchPolicy = `window.forbidden = []; addEventListener('securitypolicyviolation', (event) => window.forbidden.push(event.violatedDirective))`
 const howItIsPrinted = `({
   scheme: getComputedStyle(document.documentElement).colorScheme,
   color: getComputedStyle(document.body).color,
@@ -92,12 +94,14 @@ describe.skipIf(executablePath === undefined)('a page of a report in a browser',
       const page = await browser!.newPage({ colorScheme })
       const asked: string[] = []
       const said: string[] = []
+      await page.addInitScript(watchPolicy)
       page.on('request', (request) => asked.push(request.url()))
       page.on('console', (message) => said.push(message.text()))
       await page.goto(pathToFileURL(pathOf(name)).href)
       const found = await page.evaluate<Found>(whatThereIs)
       expect(asked).toEqual([pathToFileURL(pathOf(name)).href])
       expect(said).toEqual([])
+      expect(await page.evaluate('window.forbidden')).toEqual([])
       expect(found.title).not.toMatch(/^taken$|^1$/)
       expect(found.active).toBe(0)
       expect(found.named).toBe(found.charts)
@@ -113,11 +117,13 @@ describe.skipIf(executablePath === undefined)('a page of a report in a browser',
 
   it('lets no script run, should one get in all the same', async () => {
     const page = await browser!.newPage()
+    await page.addInitScript(watchPolicy)
     const { out } = await run(['report', 'models', '--store', ledger, '--format', 'html'])
     const path = pathOf('broken into')
     writeFileSync(path, out.replace('<main>', '<main><script>document.title = "taken"</script>'))
     await page.goto(pathToFileURL(path).href)
     expect(await page.title()).toMatch(/^models/)
+    expect(await page.evaluate('window.forbidden')).toEqual(['script-src-elem'])
     await page.close()
   })
 

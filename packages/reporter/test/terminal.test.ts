@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { sparkline } from '../src/format/sparkline.ts'
-import { run, temporaryFolder, writeLedger, type SoldCall } from './run-command.ts'
+import { run, start, temporaryFolder, writeLedger, type SoldCall } from './run-command.ts'
 
 const folder = temporaryFolder()
 const path = join(folder, 'ledger.db')
@@ -132,4 +132,18 @@ describe('an overview', () => {
 it('a sparkline has a space where nothing is known', () => {
   expect(sparkline([1, null, 3])).toBe('▁ █')
   expect(sparkline([null, null])).toBe('  ')
+})
+
+it('ends without a word, and as if all were well, where nobody reads on', async () => {
+  const many = await writeLedger(
+    join(folder, 'many.db'),
+    Array.from({ length: 20_000 }, (_, n) => ({ at: new Date(Date.UTC(2026, 0, 1) + n * 1000).toISOString(), user: `user-${n}` })),
+  )
+  const child = start(['export', 'calls', '--format', 'csv', '--store', many])
+  let err = ''
+  child.stderr?.on('data', (chunk: Buffer) => (err += String(chunk)))
+  await new Promise((resolve) => child.stdout?.once('data', resolve))
+  child.stdout?.destroy()
+  expect(await new Promise((resolve) => child.on('close', resolve))).toBe(0)
+  expect(err).not.toMatch(/EPIPE|Error/)
 })

@@ -52,6 +52,22 @@ describe('reports about behaviour', () => {
     expect(strict.rows[0]).toMatchObject({ completed: 1, abandoned: 0 })
   })
 
+  it('active: users of local days, one of which has 23 hours, and of those of UTC', async () => {
+    const daily = async (timeZone?: string): Promise<unknown> => {
+      const asked = openAnalytics(store, { now: () => Date.parse('2024-03-11T12:00:00Z'), ...(timeZone === undefined ? {} : { timeZone }) })
+      return (await asked.report('active')).rows.map(({ date, dau }) => [date, dau])
+    }
+    expect(await daily()).toEqual([
+      ['2024-03-09', 2],
+      ['2024-03-10', 3],
+      ['2024-03-11', 2],
+    ])
+    expect(await daily('UTC')).toEqual([
+      ['2024-03-10', 4],
+      ['2024-03-11', 2],
+    ])
+  })
+
   it('a period cuts no session: it has those that began in it, whole', async () => {
     const { rows } = await analytics.report('session_metrics', { since: '2024-03-09', until: '2024-03-09' })
     // That of user A began ten minutes before midnight and went on after it.

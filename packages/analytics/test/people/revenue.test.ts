@@ -21,6 +21,21 @@ async function rowsOf(store: Store, params: ReportParams = {}): Promise<readonly
 
 const lines = (rows: readonly Row[], ...keys: string[]): string[] => rows.map((row) => keys.map((key) => String(row[key])).join(' '))
 
+it('a user worth 20 USD a month, with a margin of 60 % and a churn of 5 %, is worth 240 USD uncapped', async () => {
+  const payers = Array.from({ length: 20 }, (_, n) => `payer-${n}`)
+  const store = await ledgerOf([{ at: '2026-03-10T10:00:00Z', user: 'payer-1', costNanoUsd: 152 * USD }])
+  await store.write({
+    calls: [],
+    events: [
+      ...payers.map((user) => payment(user, '2026-02-05T00:00:00Z', 20, 'month')),
+      ...payers.slice(1).map((user) => payment(user, '2026-03-05T00:00:00Z', 20, 'month')),
+    ].map(eventOf),
+  })
+  const [, march] = await rowsOf(store, { since: '2026-02-01', until: '2026-03-31' })
+  expect(march).toMatchObject({ arppu_usd: '20.000000000', margin_rate: 0.6, churn: 0.05, ltv_uncapped_usd: '240.000000000' })
+  await store.close()
+})
+
 describe('a payment for a year', () => {
   let store: Store
   beforeAll(async () => {
