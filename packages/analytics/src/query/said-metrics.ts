@@ -40,14 +40,14 @@ export const saidMetrics = {
   outcome_requests: {
     label: 'Outcome known',
     type: 'int',
-    says: 'requests whose outcome the app told in the period: by a goal about the call, else the last goal in its session, else its sessionEnd',
+    says: 'requests whose outcome was told in the period: by a goal or the label of a judge about the call, else by the last goal, task or end of its session',
     needs: ['outcomes'],
     of: (g) => g.outcomes?.known ?? 0,
   },
   outcome_success: shareMetric(
     {
       label: 'Outcome %',
-      says: 'of those requests, the ones that reached their goal, or whose session was completed',
+      says: 'of outcome_requests, those that ended well: the goal or task was reached, the answer passed, the session was completed',
       needs: ['outcomes'],
     },
     ({ outcomes }) => outcomes && { successes: outcomes.succeeded, n: outcomes.known },

@@ -31,7 +31,7 @@ export async function tellSessionMetrics({ frame, options }: PeopleAsked): Promi
       sessions: [
         'Sessions',
         'int',
-        "sessions that began in the period: by the app's id, else calls with less than 30 minutes between them",
+        "sessions that began in the period: by the app's id, as long as less than 24 hours lie between two calls, else calls with less than 30 minutes between them, within 24 hours",
       ],
       open_sessions: ['Open', 'int', 'of these, with a call less than 30 minutes before as_of; not measured below'],
       duration_avg_s: ['Duration avg', 's', 'mean time from the first start to the last end'],
