@@ -147,3 +147,13 @@ it('ends without a word, and as if all were well, where nobody reads on', async 
   expect(await new Promise((resolve) => child.on('close', resolve))).toBe(0)
   expect(err).not.toMatch(/EPIPE|Error/)
 })
+
+it('says why there are no rows, and what there is', async () => {
+  const held = 'The ledger has calls from 2026-03-01T10:00:00.000Z to 2026-03-06T10:00:00.000Z.'
+  const said = async (...args: string[]): Promise<string | undefined> => (await ask('report', 'users', ...args)).err.split('\n')[0]
+  expect(await said('--where', 'plan = none-such')).toBe(`No call in this period passes the filter. ${held}`)
+  expect(await said('--since', '2020-01-01', '--until', '2020-02-01')).toBe(`No calls in this period. ${held}`)
+  expect((await run(['report', 'users', '--store', path, '--as-of', '2020-01-01'])).err).toContain(
+    'The ledger holds no calls before 2020-01-01.',
+  )
+})

@@ -1,4 +1,5 @@
 import type {
+  Analytics,
   Answer,
   Attribution,
   Column,
@@ -136,9 +137,21 @@ export function shownRows(format: Format): number | undefined {
   return readByPeople.has(format) ? (format === 'html' ? 1000 : 50) : undefined
 }
 
+/** Params of an answer that choose calls whenever these were. */
+const filterParams = ['where', 'user', 'user_prefix', 'segment'] as const
+
+/** Why an answer has no rows, and what there is to ask for. */
+async function whyEmpty(analytics: Analytics, { meta, params }: Answer, { asOf }: Globals): Promise<string> {
+  if (meta.requests > 0) return 'No rows: nothing in this period is what this asks for.'
+  const { totals } = await analytics.query({ metrics: ['requests', 'started_at', 'last_call_at'] })
+  if (totals['requests'] === 0) return `The ledger holds no calls${asOf === undefined ? ' yet' : ` before ${asOf}`}.`
+  const isFiltered = filterParams.some((name) => params[name] !== undefined)
+  return `${isFiltered ? 'No call in this period passes the filter.' : 'No calls in this period.'} The ledger has calls from ${String(totals['started_at'])} to ${String(totals['last_call_at'])}.`
+}
+
 /** Writes an answer as the options say, then fails where they ask for it. */
 export async function writeAnswer(
-  { io }: Pick<Reading, 'io'>,
+  { io, analytics }: Pick<Reading, 'io' | 'analytics'>,
   answer: Answer,
   {
     globals,
@@ -167,8 +180,7 @@ export async function writeAnswer(
     formatAnswer(shown, globals.format, { decorated: io.decorated, header: globals.header, ascii: globals.ascii === true }, more),
   )
   if (globals.format === 'table') {
-    if (shown.rows.length === 0)
-      io.say(shown.meta.requests === 0 ? 'No calls in this period.' : 'No rows: nothing in this period is what this asks for.')
+    if (shown.rows.length === 0) io.say(await whyEmpty(analytics, answer, globals))
     const hidden = answer.columns.length - columns.length
     if (hidden > 0 && options.columns === undefined) io.say(`${hidden} more columns: --columns all, or --format json`)
   }

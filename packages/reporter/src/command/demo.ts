@@ -160,7 +160,7 @@ async function printReports(io: Io, store: Store, globals: Globals): Promise<voi
   const quiet = { ...io, say: () => undefined }
   const readable = globals.format === 'table'
   if (readable) await io.out('\nUsers, the dearest 15\n')
-  await writeAnswer({ io: quiet }, users, {
+  await writeAnswer({ io: quiet, analytics }, users, {
     globals,
     options: { limit: '15' },
     preferred: [
@@ -178,7 +178,7 @@ async function printReports(io: Io, store: Store, globals: Globals): Promise<voi
     ],
   })
   if (readable) await io.out('\nPlans and features\n')
-  await writeAnswer({ io: quiet }, plans, {
+  await writeAnswer({ io: quiet, analytics }, plans, {
     globals,
     options: {},
     preferred: [
