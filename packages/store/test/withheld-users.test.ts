@@ -202,6 +202,20 @@ describe('a user who is erased', () => {
     await store.close()
   })
 
+  it('may have made ten thousand calls', async () => {
+    const calls = Array.from({ length: 20_000 }, (_, n) => call({ n, user: n % 2 === 0 ? 'ann' : 'bob', session: `s-${n % 7}` }))
+    const store = await ledger([{ calls }])
+    const before = await store.all(sums)
+    expect(await store.erase('ann')).toMatchObject({ calls: 10_000 })
+    expect(await store.all(sums)).toEqual(before)
+    expect(await store.all('SELECT user_id = 0 AS nobody, count(*) AS n FROM llm_calls GROUP BY 1')).toEqual([
+      { nobody: 0, n: 10_000 },
+      { nobody: 1, n: 10_000 },
+    ])
+    expect(await store.verify()).toMatchObject({ ok: true })
+    await store.close()
+  })
+
   it('leaves its payments apart from those of others with the same id, and finds corrections of them', async () => {
     const invoice = (n: number, user: string): ReturnType<typeof event> =>
       event(n, {

@@ -7,6 +7,7 @@ import { addContribution, emptyDelta } from '../rollups/rollup-delta.ts'
 import { applyDelta } from '../rollups/rollups.ts'
 import type { Sqlite } from '../sqlite/sqlite.ts'
 import type { Zone } from '../zone.ts'
+import type { RowKey } from './move-to-user.ts'
 import { readPerson } from './person.ts'
 import { readKey, withheldEntry, withhold } from './withheld-users.ts'
 
@@ -68,7 +69,7 @@ export async function eraseUser(
   const ids = JSON.stringify(userIds)
   await withhold(db, erasure.names, { reason: 'erased', sinceMs: nowMs })
   const used = await readUsedValues(db, ids)
-  await forgetInTraces(db, erasure.names)
+  await forgetInTraces(db, erasure.names, ids)
   await takeCalls(db, zone, ids)
   await takeEvents(db, ids)
   await db.run('DELETE FROM said_users WHERE user_id IN (SELECT value FROM json_each(?))', ids)
@@ -108,60 +109,60 @@ async function note(db: Sqlite, { names, calls, events, payments, traits }: Eras
 /** Whether what is remembered in a column names one of the users bound to `?1`. */
 const saying = (column: string): string => `${column} IS NOT NULL AND (${column} ->> 0) IN (SELECT value FROM json_each(?1))`
 
-/** What the spans of traces say of users, and those of their calls whatever they say. */
-async function forgetInTraces(db: Sqlite, names: readonly string[]): Promise<void> {
+/** What the spans of traces say of users, and those of their calls whatever they say. Before the calls are nobody's. */
+async function forgetInTraces(db: Sqlite, names: readonly string[], ids: string): Promise<void> {
   const list = JSON.stringify(names)
   const withheld = encodeIdentity(withheldIdentity)
+  await db.run(
+    `UPDATE trace_spans AS t SET identity = ?2 WHERE t.identity IS NOT NULL AND EXISTS (SELECT 1 FROM llm_calls AS c
+       WHERE c.start_ms = t.start_ms AND c.span_id = t.span_id AND c.trace_id = t.trace_id AND c.user_id IN (SELECT value FROM json_each(?1)))`,
+    ids,
+    withheld,
+  )
   await db.run(`UPDATE trace_spans SET identity = ?2 WHERE ${saying('identity')}`, list, withheld)
   await db.run(`UPDATE trace_spans SET resource_identity = ?2 WHERE ${saying('resource_identity')}`, list, withheld)
   await db.run(`DELETE FROM open_events WHERE (${saying('identity')}) OR (${saying('resource_identity')})`, list)
 }
 
-const theirKeys = (table: string): string =>
-  `SELECT json_group_array(json_array(start_ms, lower(hex(span_id)), lower(hex(trace_id)))) AS keys FROM ${table}
-   WHERE user_id <> 0 AND user_id IN (SELECT value FROM json_each(?))`
+/** The keys of what stands under users, some at a time, as JSON; each once, though it stands under nobody afterwards. */
+async function* keysOf(db: Sqlite, table: 'llm_calls' | 'events', ids: string): AsyncGenerator<string> {
+  for (let after: RowKey = [-1, '', '']; ;) {
+    const [row] = await db.all<{ keys: string }>(
+      `SELECT json_group_array(json_array(start_ms, lower(hex(span_id)), lower(hex(trace_id)))) AS keys FROM (
+         SELECT start_ms, span_id, trace_id FROM ${table} WHERE (start_ms, span_id, trace_id) > (?, unhex(?), unhex(?))
+           AND user_id <> 0 AND user_id IN (SELECT value FROM json_each(?)) ORDER BY start_ms, span_id, trace_id LIMIT ${STEP})`,
+      ...after,
+      ids,
+    )
+    const last = (JSON.parse(row?.keys ?? '[]') as RowKey[]).at(-1)
+    if (row === undefined || last === undefined) return
+    yield row.keys
+    after = last
+  }
+}
 
-/** The keys bound to `?n`, as rows. */
-const keyRows = (parameter: string): string => `SELECT value->>0, unhex(value->>1), unhex(value->>2) FROM jsonb_each(${parameter})`
+/** Whether a row is one of those whose keys are bound. */
+const isOneOf = '(start_ms, span_id, trace_id) IN (SELECT value->>0, unhex(value->>1), unhex(value->>2) FROM jsonb_each(?))'
 
 async function takeCalls(db: Sqlite, zone: Zone, ids: string): Promise<void> {
-  const [all] = await db.all<{ keys: string }>(theirKeys('llm_calls'), ids)
-  await db.run(
-    `UPDATE trace_spans SET identity = ?2 WHERE identity IS NOT NULL AND (start_ms, span_id, trace_id) IN (${keyRows('?1')})`,
-    all?.keys ?? '[]',
-    encodeIdentity(withheldIdentity),
-  )
-  const keys = JSON.parse(all?.keys ?? '[]') as unknown[]
-  for (let at = 0; at < keys.length; at += STEP) {
-    const step = JSON.stringify(keys.slice(at, at + STEP))
-    const before = await readCountedOf(db, step)
-    await db.run(
-      `UPDATE llm_calls SET user_id = 0, session_id = 0, ${noProperties}, fingerprint = NULL WHERE (start_ms, span_id, trace_id) IN (${keyRows('?')})`,
-      step,
-    )
+  for await (const keys of keysOf(db, 'llm_calls', ids)) {
     const delta = emptyDelta()
-    for (const contribution of before) addContribution(delta, contribution, zone, -1)
-    for (const contribution of await readCountedOf(db, step)) addContribution(delta, contribution, zone)
+    for (const contribution of await readCountedOf(db, keys)) addContribution(delta, contribution, zone, -1)
+    await db.run(`UPDATE llm_calls SET user_id = 0, session_id = 0, ${noProperties}, fingerprint = NULL WHERE ${isOneOf}`, keys)
+    for (const contribution of await readCountedOf(db, keys)) addContribution(delta, contribution, zone)
     await applyDelta(db, delta)
-    await forgetSaid(db, step, 0)
+    await forgetSaid(db, keys, 0)
   }
 }
 
 async function takeEvents(db: Sqlite, ids: string): Promise<void> {
-  const [all] = await db.all<{ keys: string }>(theirKeys('events'), ids)
-  const keys = JSON.parse(all?.keys ?? '[]') as unknown[]
   const revenue = `SELECT subject_id FROM event_subjects WHERE kind = 'revenue'`
-  for (let at = 0; at < keys.length; at += STEP) {
-    const step = JSON.stringify(keys.slice(at, at + STEP))
-    const within = (columns: string): string => `(${columns}) IN (${keyRows('?')})`
-    await renameEntries(db, step)
-    await forgetSaid(db, step, 1)
-    await db.run(`DELETE FROM open_events WHERE ${within('start_ms, span_id, trace_id')}`, step)
-    await db.run(`DELETE FROM events WHERE subject_id NOT IN (${revenue}) AND ${within('start_ms, span_id, trace_id')}`, step)
-    await db.run(
-      `UPDATE events SET user_id = 0, session_id = 0, ${noProperties}, task = NULL, step = NULL WHERE ${within('start_ms, span_id, trace_id')}`,
-      step,
-    )
+  for await (const keys of keysOf(db, 'events', ids)) {
+    await renameEntries(db, keys)
+    await forgetSaid(db, keys, 1)
+    await db.run(`DELETE FROM open_events WHERE ${isOneOf}`, keys)
+    await db.run(`DELETE FROM events WHERE subject_id NOT IN (${revenue}) AND ${isOneOf}`, keys)
+    await db.run(`UPDATE events SET user_id = 0, session_id = 0, ${noProperties}, task = NULL, step = NULL WHERE ${isOneOf}`, keys)
   }
 }
 
@@ -183,5 +184,5 @@ async function renameEntries(db: Sqlite, keys: string): Promise<void> {
 }
 
 async function forgetSaid(db: Sqlite, keys: string, isEvent: 0 | 1): Promise<void> {
-  await db.run(`DELETE FROM said_users WHERE is_event = ${isEvent} AND (start_ms, span_id, trace_id) IN (${keyRows('?')})`, keys)
+  await db.run(`DELETE FROM said_users WHERE is_event = ${isEvent} AND ${isOneOf}`, keys)
 }
