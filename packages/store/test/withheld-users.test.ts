@@ -202,6 +202,77 @@ describe('a user who is erased', () => {
     await store.close()
   })
 
+  it('is in no byte either where properties have very many values or keys, where a resource says who it is, or events name a call or a session', async () => {
+    const path = newPath()
+    const withKeys = (n: number): Record<string, string> =>
+      Object.fromEntries(Array.from({ length: 60 }, (_, k) => [`key${n * 60 + k}`, `${CANARY}-${k}`]))
+    const traceId = 'b'.repeat(32)
+    const resourceIdentity = { user: CANARY, session: `${CANARY}-r`, properties: properties({ host: `${CANARY}-host` }) }
+    const store = await ledger(
+      [
+        {
+          calls: Array.from({ length: 500 }, (_, n) =>
+            call({ n, user: n % 5 === 0 ? CANARY : 'bob', properties: properties({ job: n % 5 === 0 ? `${CANARY}-${n}` : `job-${n}` }) }),
+          ),
+        },
+        ...Array.from({ length: 20 }, (_, n): Batch => ({
+          calls: [call({ n: 1000 + n, user: CANARY, properties: properties(withKeys(n)) })],
+        })),
+        {
+          calls: [call({ n: 2000, user: undefined, traceId, parentSpanId: id(0xa009), settled: false })],
+          links: [linkOf(9, '', { traceId, identity: undefined, resourceIdentity })],
+        },
+        {
+          calls: [call({ n: 2001, user: CANARY, responseId: 'an answer of sixteen', session: `${CANARY}-s` })],
+          events: [
+            event(20, { attributes: { 'session.id': `${CANARY}-s` } }),
+            event(21, { attributes: { 'gen_ai.response.id': 'an answer of sixteen' } }),
+          ],
+        },
+      ],
+      path,
+    )
+    await store.alias('other', CANARY)
+    await store.undoAlias('other', CANARY)
+    await store.closeDays()
+    const places = await store.all('SELECT DISTINCT place FROM property_keys ORDER BY 1')
+    expect([places, await store.all('SELECT count(*) > 1 AS n FROM llm_calls WHERE overflow IS NOT NULL')]).toEqual([
+      [{ place: 'segment' }, { place: 'slot' }],
+      [{ n: 1 }],
+    ])
+    expect(await store.erase(CANARY)).toMatchObject({ calls: 122, events: 2, vacuumed: true })
+    expect(timesIn(path, CANARY)).toBe(0)
+    expect(await store.all("SELECT count(*) AS n FROM property_values WHERE value LIKE 'job-%'")).toEqual([{ n: 400 }])
+    expect(await store.verify()).toMatchObject({ ok: true })
+    await store.close()
+  })
+
+  it('leaves a ledger that is repriced and undone, closed, rebuilt and moved to another zone as any', async () => {
+    const store = await ledger(history)
+    await store.reprice({
+      priceBook: Object.assign({}, flatPrices, {
+        source: 'other prices',
+        costOf: () => ({ costNanoUsd: 7, price: { provider: 'test', model: 'any', source: 'other' } }),
+      }),
+    })
+    await store.erase(CANARY)
+    const [repricing] = await store.repricings()
+    const steps: readonly (() => Promise<unknown>)[] = [
+      () => store.undoRepricing(repricing?.id ?? 0),
+      () => store.closeDays(),
+      () => store.rebuildRollups(),
+      () => store.setTimeZone('Asia/Kathmandu'),
+    ]
+    for (const step of steps) {
+      await step()
+      expect(await store.verify()).toMatchObject({ ok: true })
+    }
+    const plain = await ledger(history)
+    expect(await store.all(sums)).toEqual(await plain.all(sums))
+    await plain.close()
+    await store.close()
+  })
+
   it('may have made ten thousand calls', async () => {
     const calls = Array.from({ length: 20_000 }, (_, n) => call({ n, user: n % 2 === 0 ? 'ann' : 'bob', session: `s-${n % 7}` }))
     const store = await ledger([{ calls }])
