@@ -1,6 +1,7 @@
 import { matchProperty, propertySql } from './compile-property.ts'
 import type { DimensionSql, TextTest } from './dimension-sql.ts'
 import { NONE, type ColumnDimension, type Dimension } from '../query/dimensions.ts'
+import { QueryError } from '../query/query-error.ts'
 import { raw, sql, type Fragment } from '../ledger/fragment.ts'
 import { personsSql } from '../ledger/persons.ts'
 import { hasRows, type Scope, type Source } from './scope.ts'
@@ -60,6 +61,8 @@ export function dimensionSql(dimension: Dimension, source: Source, scope: Scope)
       return columnSql(dimension.name, source)
     case 'property':
       return propertySql(dimension.key, source, scope)
+    case 'latest':
+      return latestSql(dimension.key, source, scope)
     case 'trait':
       return traitSql(dimension.key, source, scope)
     case 'experiment':
@@ -105,6 +108,32 @@ function traitOf(name: string, source: Source, { catalog, traitTimes }: Scope): 
   return time === 'start' && !hasRows(source) ? undefined : traitValue(key, time, { user, start: 'c.start_ms' })
 }
 
+function latestSql(name: string, source: Source, scope: Scope): DimensionSql | undefined {
+  const pointer = users.pointers[source]
+  if (pointer === undefined) return undefined
+  const alias = `latest_${Buffer.from(name).toString('hex')}`
+  return { key: raw(`${alias}.text`), label: raw, joins: [joinTexts(latestPairs(name, scope), { alias, pointer })] }
+}
+
+/**
+ * A join of texts of users, given as JSON of pairs. With a limit SQLite writes them down once, and as whole numbers it gives them an index:
+ * else each row would be compared with every user.
+ */
+function joinTexts(pairs: string, { alias, pointer }: { alias: string; pointer: string }): Fragment {
+  return sql`LEFT JOIN (SELECT CAST(value->>0 AS INTEGER) AS user_id, value->>1 AS text FROM json_each(${pairs}) LIMIT -1) AS ${raw(alias)}
+    ON ${raw(alias)}.user_id = ${raw(pointer)}`
+}
+
+/** Users and their values, as JSON. @throws QueryError where a segment asks, whose tests are of latest values anyway */
+function latestPairs(name: string, { latest }: Scope): string {
+  const values = latest.get(name)
+  if (values === undefined)
+    throw new QueryError(`In a segment of your own write the property itself: its latest value is what is tested there.`, {
+      given: `latest:${name}`,
+    })
+  return JSON.stringify([...values])
+}
+
 /** The variant that the user of a row was exposed to first, from then on; rollups do not know when. */
 function experimentSql(name: string, source: Source): DimensionSql | undefined {
   if (!hasRows(source)) return undefined
@@ -129,11 +158,9 @@ function segmentSql(source: Source, { memberships }: Scope): DimensionSql | unde
   if (pointer === undefined) return undefined
   const pairs = JSON.stringify(Array.from(memberships.of, ([userId, { segments }]) => segments.map((segment) => [userId, segment])).flat())
   return {
-    key: raw('in_segment.segment'),
+    key: raw('in_segment.text'),
     label: raw,
-    joins: [
-      sql`LEFT JOIN (SELECT value->>0 AS user_id, value->>1 AS segment FROM json_each(${pairs})) AS in_segment ON in_segment.user_id = ${raw(pointer)}`,
-    ],
+    joins: [joinTexts(pairs, { alias: 'in_segment', pointer })],
     repeats: !memberships.exclusive,
   }
 }
@@ -181,6 +208,12 @@ export function matchSql(
     return value === undefined
       ? undefined
       : sql`EXISTS (SELECT 1 FROM (SELECT ${value} AS value) AS t WHERE ifnull(t.value, ${NONE}) <> ${NONE} AND ${test(raw('t.value'))})`
+  }
+  if (dimension.kind === 'latest') {
+    const pointer = users.pointers[source]
+    return pointer === undefined
+      ? undefined
+      : sql`${raw(pointer)} IN (SELECT l.value->>0 FROM json_each(${latestPairs(dimension.key, scope)}) AS l WHERE ${test(raw('(l.value->>1)'))})`
   }
   if (dimension.kind === 'experiment') {
     return hasRows(source)

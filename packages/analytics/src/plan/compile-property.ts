@@ -61,7 +61,7 @@ function listSql(name: string, key: PropertyKey | undefined, scope: Scope): Dime
     key: sql`iif(${raw(list)}.whole IS NULL, nullif(${text}, ${NONE}), ${raw(list)}.part)`,
     label: raw,
     joins: [
-      sql`LEFT JOIN (SELECT value->>0 AS whole, value->>1 AS part, value->>2 AS n, value->>3 AS k
+      sql`LEFT JOIN (SELECT ${raw(isText ? 'value->>0' : 'CAST(value->>0 AS INTEGER)')} AS whole, value->>1 AS part, value->>2 AS n, value->>3 AS k
         FROM json_each(${JSON.stringify(scope.lists.get(name) ?? [])}) LIMIT -1) AS ${raw(list)} ON ${raw(list)}.whole = ${whole}`,
     ],
     list,

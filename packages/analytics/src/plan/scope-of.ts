@@ -8,7 +8,7 @@ import { namesIn, type FilterNode } from '../query/filter.ts'
 import type { Attribution } from '../query/list-values.ts'
 import type { Memberships } from '../segments/memberships.ts'
 import type { Period } from '../query/period.ts'
-import type { Scope } from './scope.ts'
+import type { LatestValues, Scope } from './scope.ts'
 import { zoneOffsets } from '../query/time-bucket.ts'
 import { traitTime, type TraitMode, type TraitTime } from '../query/traits.ts'
 
@@ -21,6 +21,7 @@ export interface ScopeWords {
   readonly dimensions: readonly Dimension[]
   readonly where: FilterNode | undefined
   readonly memberships: Memberships
+  readonly latest: LatestValues
   readonly attribution: Attribution | undefined
   readonly traits: TraitMode
   readonly lists: Scope['lists']
@@ -38,6 +39,7 @@ export async function scopeOf(words: ScopeWords, period: Period, restrict: { use
     timeZone: words.zone.name,
     buckets: await bucketsOf(words.store, known, words.zone),
     memberships: words.memberships,
+    latest: words.latest,
     traitTimes: await readTraitTimes(words, known),
     attribution: words.attribution,
     lists: words.lists,

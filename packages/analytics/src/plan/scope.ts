@@ -24,6 +24,9 @@ export interface DayPart {
   readonly timeKey: number
 }
 
+/** Values of users by id, by canonical key. */
+export type LatestValues = ReadonlyMap<string, ReadonlyMap<number, string>>
+
 /** What the calls of a group have in common, by dimension; null for none. */
 export type Key = string | number | null
 
@@ -50,6 +53,8 @@ export interface Scope {
   readonly buckets: Buckets | undefined
   /** The segments of each user at `as_of`; only read where the question names segments. */
   readonly memberships: Memberships
+  /** By property that the question names as `latest:KEY`, the value of each user, by id. */
+  readonly latest: LatestValues
   /** When the values of the traits that the question names are read, by key. */
   readonly traitTimes: ReadonlyMap<string, TraitTime>
   /** How calls of several values are counted; undefined where a value is what is stored, lists too. */

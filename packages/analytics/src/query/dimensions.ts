@@ -9,6 +9,7 @@ export type Dimension =
   | { readonly kind: 'column'; readonly name: ColumnDimension }
   | { readonly kind: 'property'; readonly key: string }
   | { readonly kind: 'trait'; readonly key: string }
+  | { readonly kind: 'latest'; readonly key: string }
   | { readonly kind: 'segment' }
   | { readonly kind: 'experiment'; readonly key: string }
   | { readonly kind: 'time'; readonly step: TimeStep }
@@ -39,6 +40,7 @@ export const otherDimensions = {
   prompt: 'the property "prompt": the name of a prompt, as gen_ai.prompt.name or Helicone-Prompt-Id tell it',
   'property:KEY': 'any property, by its name in any spelling',
   'trait:KEY': 'what holds for the user, as imported: a plan, a region',
+  'latest:KEY': 'of any property the latest value that the user had by as_of, for all of its calls',
   'experiment:NAME': 'the variant that the user was exposed to first, for calls from then on',
   segment: 'the automatic segment of the user: power, casual, new, at_risk, churned',
   'time:minute': 'when the call started, by the minute; at most two weeks of them',
@@ -69,6 +71,7 @@ export function resolveDimension(name: string, catalog: Catalog): Dimension {
   if (rest.length > 0 && prefix.toLowerCase() === 'experiment') return experimentOf(rest.join(':'), name)
   if (rest.length > 0 && prefix.toLowerCase() === 'property') return propertyOf(rest.join(':'), name)
   if (rest.length > 0 && prefix.toLowerCase() === 'trait') return { ...propertyOf(rest.join(':'), name), kind: 'trait' }
+  if (rest.length > 0 && prefix.toLowerCase() === 'latest') return { ...propertyOf(rest.join(':'), name), kind: 'latest' }
   if (rest.length > 0 && prefix.toLowerCase() === 'time') {
     const step = timeSteps.find((known) => known === rest.join(':').toLowerCase())
     if (step === undefined) throw unknownName('step of time', name, { allowed: timeSteps.map((known) => `time:${known}`) })
@@ -100,7 +103,8 @@ export function unknownProperty(dimension: Dimension, catalog: Catalog): string 
     const known = [...catalog.traits.keys()]
     return `no user has trait ${JSON.stringify(dimension.key)}; ${known.length === 0 ? 'import some: spanledger traits import FILE.csv' : `there are: ${known.join(', ')}`}`
   }
-  if (dimension.kind !== 'property' || catalog.keys.has(dimension.key) || catalog.keysLeftOut) return undefined
+  if ((dimension.kind !== 'property' && dimension.kind !== 'latest') || catalog.keys.has(dimension.key) || catalog.keysLeftOut)
+    return undefined
   const near = nearest(dimension.key, [...catalog.keys.keys()])
   return `no call has property ${JSON.stringify(dimension.key)}${near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`}`
 }
@@ -111,6 +115,7 @@ export function columnKey(dimension: Dimension): string {
     case 'column':
       return dimension.name
     case 'property':
+    case 'latest':
     case 'trait':
       return dimension.key
     case 'experiment':
@@ -129,6 +134,8 @@ export function columnSays(dimension: Dimension, catalog: Catalog): string {
       return columnDimensions[dimension.name].says
     case 'property':
       return `the call's property ${JSON.stringify(catalog.keys.get(dimension.key)?.name ?? dimension.key)}; ${NONE} for calls without it`
+    case 'latest':
+      return `the latest property ${JSON.stringify(catalog.keys.get(dimension.key)?.name ?? dimension.key)} that the user had by as_of, for all of its calls; ${NONE} of users who never had it`
     case 'trait':
       return `what holds for the user as ${JSON.stringify(catalog.traits.get(dimension.key)?.name ?? dimension.key)}: when the call was made, or with traits "current" at as_of`
     case 'experiment':
@@ -145,6 +152,7 @@ export function columnLabel(dimension: Dimension, catalog: Catalog): string {
     case 'column':
       return columnDimensions[dimension.name].label
     case 'property':
+    case 'latest':
       return catalog.keys.get(dimension.key)?.name ?? dimension.key
     case 'trait':
       return catalog.traits.get(dimension.key)?.name ?? dimension.key

@@ -31,7 +31,7 @@ export function columnsOf({ dimensions, catalog }: Split, metrics: readonly Metr
 }
 
 function isKeyed({ kind }: Dimension): boolean {
-  return kind === 'property' || kind === 'trait' || kind === 'experiment'
+  return kind === 'property' || kind === 'latest' || kind === 'trait' || kind === 'experiment'
 }
 
 function typeOf(dimension: Dimension): 'string' | 'date' | 'time' {

@@ -16,12 +16,13 @@ import { QueryError } from '../query/query-error.ts'
 import { readAutomatic } from './read-automatic.ts'
 import { readGroups } from './read-groups.ts'
 import { readMemberships } from './read-memberships.ts'
+import { readCallValues } from './read-user-values.ts'
 import { lookUpDone } from './users-who-did.ts'
 import type { UserSegments } from '../segments/read-segments.ts'
 import { ruleWarnings } from '../segments/segment-rules.ts'
 import { firstStartsOf, readFirstSeen } from '../ledger/seen-users.ts'
-import { namedDimensions, scopeOf } from '../plan/scope-of.ts'
-import type { Scope } from '../plan/scope.ts'
+import { namedDimensions, scopeOf, type ScopeWords } from '../plan/scope-of.ts'
+import type { LatestValues, Scope } from '../plan/scope.ts'
 import { checkSteps, endOfLastBucket, type WeekStart } from '../query/time-bucket.ts'
 import type { TraitMode } from '../query/traits.ts'
 
@@ -50,6 +51,8 @@ export interface Frame {
   readonly where: FilterNode | undefined
   /** Who is in which segment at `as_of`; nobody where the question does not name segments. */
   readonly memberships: Memberships
+  /** What each user had last by `as_of` of the properties that the question names so. */
+  readonly latest: LatestValues
   readonly attribution: Attribution | undefined
   readonly traits: TraitMode
   readonly lists: Scope['lists']
@@ -98,10 +101,12 @@ export async function openFrame(store: Store, clock: Clock, words: FrameWords): 
     where: words.where,
     attribution: words.attribution,
     traits: words.traits ?? ('as-of' as const),
+    latest: new Map() as LatestValues,
     lists: words.attribution === undefined ? new Map<string, never>() : await readLists(store, { catalog, dimensions, where: words.where }),
   }
   const segmentation = clock.segmentation ?? automaticOnly
   const nobody = noMemberships(segmentation)
+  const latest = await readLatest({ ...frame, memberships: nobody })
   if (!nobody.exclusive && words.attribution === 'split' && dimensions.some(({ kind }) => kind === 'segment'))
     throw new QueryError('Users are in several segments, which cannot share a call: leave out attribution split, or segment.', {
       given: 'split',
@@ -115,7 +120,7 @@ export async function openFrame(store: Store, clock: Clock, words: FrameWords): 
     ),
   )
   const memberships = named.includes('segment') ? await everybody() : nobody
-  const whole = { ...frame, memberships, segments, firstSeen, readMemberships: everybody }
+  const whole = { ...frame, latest, memberships, segments, firstSeen, readMemberships: everybody }
   return { ...whole, where: await lookUpDone(whole, words.where) }
 }
 
@@ -131,6 +136,17 @@ async function beginOfHistory({ store, clock, zone }: Pick<Frame, 'store' | 'clo
 function once<Result>(work: () => Promise<Result>): () => Promise<Result> {
   let running: Promise<Result> | undefined
   return () => (running ??= work())
+}
+
+/** Of the properties that a question names as `latest:KEY`, the value that each user had by then. */
+async function readLatest(words: ScopeWords): Promise<LatestValues> {
+  const { clock, catalog, dimensions, where } = words
+  const keys = [...dimensions, ...namedDimensions(where, catalog)].flatMap((one) => (one.kind === 'latest' ? [one.key] : []))
+  const latest = new Map<string, ReadonlyMap<number, string>>()
+  for (const key of new Set(keys)) {
+    latest.set(key, new Map(await readCallValues(words, key, { which: 'latest', beforeMs: clock.asOfMs })))
+  }
+  return latest
 }
 
 async function readLists(

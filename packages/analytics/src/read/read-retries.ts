@@ -37,6 +37,7 @@ export async function readRetries(store: Store, scope: Scope): Promise<Retries |
   const everybody: Scope = {
     catalog,
     memberships,
+    latest: new Map(),
     offsets,
     timeZone,
     period: { fromMs: period.fromMs - SESSION_DAY_MS, toMs: period.toMs },

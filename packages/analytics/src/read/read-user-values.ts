@@ -48,15 +48,17 @@ export async function readTraitValues(
   )
 }
 
-async function readCallValues(words: ScopeWords, name: string, choice: WhichValue): Promise<Iterable<[number, string]>> {
+/** What stands on the calls of users under a property. */
+export async function readCallValues(words: ScopeWords, name: string, choice: WhichValue): Promise<Iterable<[number, string]>> {
   if (!words.catalog.keys.has(name) && !words.catalog.keysLeftOut) return []
   const { which, beforeMs, userIds } = choice
-  const period = { fromMs: 0, toMs: beforeMs }
-  if (which === 'first' || userIds === undefined) return readCallValuesIn(words, name, { which, period })
   const [first] = await words.store.all<{ ms: number | null }>('SELECT min(start_ms) AS ms FROM llm_calls')
+  // Not since 1970: a zone takes a while to say its offsets of so long.
+  const period = { fromMs: Math.min(first?.ms ?? beforeMs, beforeMs), toMs: beforeMs }
+  if (which === 'first' || userIds === undefined) return readCallValuesIn(words, name, { which, period })
   const wanted = new Set(userIds)
   const found: [number, string][] = []
-  for (const part of backwards({ ...period, fromMs: first?.ms ?? beforeMs })) {
+  for (const part of backwards(period)) {
     if (wanted.size === 0) break
     for (const [userId, text] of await readCallValuesIn(words, name, { which, period: part, userIds: [...wanted] })) {
       wanted.delete(userId)

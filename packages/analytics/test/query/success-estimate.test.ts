@@ -43,6 +43,16 @@ const said: fc.Arbitrary<SaidWords> = fc.record({
   good: fc.constantFrom(0, 1, 2),
 })
 
+const askedIn = (session: 's' | 't', minute: number): Asked => ({
+  minute,
+  user: 'ada',
+  session,
+  feature: 'chat',
+  status: 'ok',
+  asks: undefined,
+})
+const taskTold = (nth: number): SaidWords => ({ nth, about: 'session', says: 'task', by: 'ada', good: 0 })
+
 type Call = Asked & { readonly n: number }
 type Event = SaidWords & { readonly at: number; readonly of: Call }
 
@@ -66,9 +76,15 @@ function verdict(events: readonly Event[], call: Call): 'good' | 'bad' | undefin
     word(last(ofAnswer)) ??
     scored('response') ??
     word(last(inSession(goals))) ??
-    word(last(inSession(events.filter(({ says }) => says === 'task')))) ??
+    word(last(inSession(tasksThatCount(events)))) ??
     word(last(inSession(events.filter(({ says }) => says === 'end'))))
   )
+}
+
+/** A task is told by its id: what was said of it last, in whichever session, takes the place of what was said before. */
+function tasksThatCount(events: readonly Event[]): Event[] {
+  const tasks = events.filter(({ says }) => says === 'task').toSorted((a, b) => a.at - b.at)
+  return [...new Map(tasks.map((task) => [`${task.of.user} ${task.good}`, task])).values()]
 }
 
 function rating(events: readonly Event[], call: Call): 'good' | 'bad' | undefined {
@@ -202,7 +218,16 @@ it('how requests ended is what was told of each, else what it was rated, else wh
       expect(one.other?.values ?? expected([])).toEqual(expected(rest))
       await store.close()
     }),
-    { numRuns: 80 },
+    // A task that ends in one session, and later in another.
+    {
+      numRuns: 80,
+      examples: [
+        [
+          [askedIn('s', 0), askedIn('t', 5)],
+          [taskTold(0), taskTold(1)],
+        ],
+      ],
+    },
   )
   for (const seen of Object.values(basis)) expect(seen).toBeGreaterThan(0)
 })

@@ -10,7 +10,12 @@ export async function frameBefore(frame: Frame, words: FrameWords, mode: Compare
   const { fromMs, toMs } = previousPeriod(frame.period, frame.zone, mode)
   const period = { since: new Date(fromMs).toISOString(), until: new Date(toMs).toISOString(), last: undefined }
   const clock = { ...frame.clock, asOfMs: Math.min(toMs, frame.clock.asOfMs) }
-  return { ...(await openFrame(frame.store, clock, { ...words, ...period })), memberships: frame.memberships, where: frame.where }
+  return {
+    ...(await openFrame(frame.store, clock, { ...words, ...period })),
+    memberships: frame.memberships,
+    latest: frame.latest,
+    where: frame.where,
+  }
 }
 
 /**

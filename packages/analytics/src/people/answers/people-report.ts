@@ -166,8 +166,8 @@ function refuseWhatIsNotTaken({ metrics, other, compare, since, until, last, min
 
 /** @throws QueryError for a split by anything but one property */
 function checkProperty(by: readonly string[]): void {
-  const allowed = ['property:KEY', 'trait:KEY', 'feature', 'segment']
-  const isOne = by.every((name) => /^(?:property:|trait:|feature$|segment$)/i.test(name.trim()))
+  const allowed = ['property:KEY', 'latest:KEY', 'trait:KEY', 'feature', 'segment']
+  const isOne = by.every((name) => /^(?:property:|latest:|trait:|feature$|segment$)/i.test(name.trim()))
   if (by.length > 1 || !isOne)
     throw new QueryError(`This report is split by one property: ${allowed.join(', ')}. Given: ${by.join(', ')}.`, {
       given: by.join(','),
