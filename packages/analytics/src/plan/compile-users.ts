@@ -40,6 +40,16 @@ function userSumsOfCalls(sums: readonly SumName[], scope: Scope): Fragment {
 }
 
 /**
+ * One JSON list of the users of a scope, by rows of the rollup: whoever called in several buckets stands there as often, nobody by
+ * id 0. Counting the different ones costs SQLite a tree of them all, which takes longer than reading them.
+ * @returns undefined where the rollup of users cannot answer
+ */
+export function compileUserIds(scope: Scope): Fragment | undefined {
+  const rollup = compileBase({ source: 'users', dimensions: [], sums: [], needs: [] }, scope)
+  return rollup === undefined ? undefined : sql`SELECT json_group_array(r.user_id) AS rows ${rollup.from}`
+}
+
+/**
  * One row of JSON lists: user ids, local days (numbered from 1970), requests; a user stands there once for each day with a call.
  */
 export function compileUserDays(scope: Scope): Fragment {

@@ -20,6 +20,7 @@ import { readCallValues } from './read-user-values.ts'
 import { lookUpDone } from './users-who-did.ts'
 import type { UserSegments } from '../segments/read-segments.ts'
 import { ruleWarnings } from '../segments/segment-rules.ts'
+import { readUserDays, type DayUsers } from '../segments/user-days.ts'
 import { firstStartsOf, readFirstSeen } from '../ledger/seen-users.ts'
 import { namedDimensions, scopeOf, type ScopeWords } from '../plan/scope-of.ts'
 import type { LatestValues, Scope } from '../plan/scope.ts'
@@ -60,6 +61,8 @@ export interface Frame {
   readonly segments: () => Promise<UserSegments>
   /** The start of each user's first call ever; read once. */
   readonly firstSeen: () => Promise<ReadonlyMap<number, number>>
+  /** Who called on each day of a period, whatever the filter; each period is read once. */
+  readonly userDays: (period: Period) => Promise<readonly DayUsers[]>
   /** The segments of all users, with the app's own. */
   readonly readMemberships: () => Promise<Memberships>
 }
@@ -113,6 +116,13 @@ export async function openFrame(store: Store, clock: Clock, words: FrameWords): 
     })
   const segments = once(() => readAutomatic({ ...frame, memberships: nobody }, { asOfMs: clock.asOfMs, rules: segmentation.rules }))
   const firstSeen = once(() => readFirstSeen(store))
+  const daysOf = new Map<string, Promise<readonly DayUsers[]>>()
+  const userDays = (asked: Period): Promise<readonly DayUsers[]> => {
+    const name = `${asked.fromMs} ${asked.toMs}`
+    const days = daysOf.get(name) ?? readUserDays(store, asked)
+    daysOf.set(name, days)
+    return days
+  }
   const everybody = once(async () =>
     readMemberships(
       { ...frame, memberships: nobody },
@@ -120,7 +130,7 @@ export async function openFrame(store: Store, clock: Clock, words: FrameWords): 
     ),
   )
   const memberships = named.includes('segment') ? await everybody() : nobody
-  const whole = { ...frame, latest, memberships, segments, firstSeen, readMemberships: everybody }
+  const whole = { ...frame, latest, memberships, segments, firstSeen, userDays, readMemberships: everybody }
   return { ...whole, where: await lookUpDone(whole, words.where) }
 }
 

@@ -3,6 +3,7 @@ import type { Store } from '@spanledger/store'
 import { gives, isGroupNeed, isReadApart, type GroupNeed } from '../plan/call-columns.ts'
 import { closedGroups } from '../plan/closed-groups.ts'
 import { compileGroups } from '../plan/compile.ts'
+import { compileUserIds } from '../plan/compile-users.ts'
 import type { Dimension } from '../query/dimensions.ts'
 import {
   compiled,
@@ -17,6 +18,7 @@ import {
 } from './found-groups.ts'
 import type { Fragment } from '../ledger/fragment.ts'
 import { saidKinds, type Said } from '../sums/group.ts'
+import { UserSet } from '../sums/user-set.ts'
 import { requirements, type MetricName } from '../query/metrics.ts'
 import { readCallGroups } from './read-call-groups.ts'
 import { readClosedGroups } from './read-closed-groups.ts'
@@ -137,6 +139,13 @@ async function readNeed(
   scope: Scope,
   { need, dimensions, found }: { need: GroupNeed; dimensions: readonly Dimension[]; found: Found },
 ): Promise<void> {
+  const users = need === 'users' && dimensions.length === 0 ? compileUserIds(scope) : undefined
+  if (users !== undefined) {
+    const set = new UserSet()
+    for (const id of await readRows<number>(store, users)) if (id !== 0) set.addOne(id)
+    for (const { group } of found.values()) group.users = set.size
+    return
+  }
   const statement = firstCompiled((source) =>
     gives(source, need) ? compileGroups({ source, dimensions, sums: [], needs: [need] }, scope) : undefined,
   )

@@ -11,7 +11,7 @@ import { metricTable, type MetricName } from '../query/metrics.ts'
 import { groupBy } from '../sums/group-by.ts'
 import { readAlarms } from '../people/activity/read-alarms.ts'
 import { readPackedCounts } from '../sums/packed-counts.ts'
-import { calendarDays } from '../read/calendar-days.ts'
+import { calendarDaysOf } from '../read/calendar-days.ts'
 import type { FoundGroup } from '../read/found-groups.ts'
 import { readGroups } from '../read/read-groups.ts'
 import type { Scope } from '../plan/scope.ts'
@@ -81,6 +81,7 @@ export async function fillUsers(
   const tops = await readTops(frame, scope, columns)
   const alarms = wanted.has('anomalies') ? groupBy(await readAlarms(frame), ({ user }) => Number(user)) : undefined
   const sparklines = wanted.has('sparkline') ? await readSparklines(frame, scope) : undefined
+  const calendarDays = calendarDaysOf(frame.zone, scope.period)
   const segmentFor = wanted.has('segment') ? await segmentReader(frame) : undefined
 
   return new Map(
@@ -93,7 +94,7 @@ export async function fillUsers(
         first_seen: firstMs ?? null,
         last_seen: (lasts === undefined ? group.lastStartMs : lasts.get(userId)) ?? null,
         requests_per_active_day: perDay(group, group.activeDays ?? 0, userId),
-        requests_per_calendar_day: perDay(group, calendarDays(frame.zone, scope.period, firstMs), userId),
+        requests_per_calendar_day: perDay(group, calendarDays(firstMs), userId),
         models: tops.models.get(userId)?.size ?? 0,
         top_model: topOf(tops.models.get(userId)),
         top_feature: topOf(tops.features.get(userId)),

@@ -7,6 +7,7 @@ import { ofActivity } from '../histories/activity.ts'
 import { readHistories } from '../histories/read-histories.ts'
 import { readPersons } from '../histories/read-persons.ts'
 import type { Counted } from '../histories/since-sign-up.ts'
+import { readSignUps } from '../../read/read-sign-ups.ts'
 import { choiceOf, weeksOf } from '../../report-options.ts'
 
 const defaultWeeks = [1, 2, 4, 8, 12]
@@ -113,7 +114,11 @@ function daysById(histories: readonly UserHistory[]): UserHistory['days'][] {
 
 /** The same users, counted from their sign-up where it is known, and those who signed up and never called. */
 async function fromSignUp(frame: Frame, seen: readonly UserHistory[]): Promise<Counted> {
-  const { people, badSignUps } = await readPersons(frame)
+  const said = await readSignUps(frame)
+  // Everybody begins with the first call, and all calls are looked at.
+  if (said.signUps.size === 0 && frame.where === undefined && frame.period.toMs >= frame.clock.asOfMs)
+    return { histories: seen, badSignUps: { unreadable: said.unreadable, late: 0 } }
+  const { people, badSignUps } = await readPersons(frame, { said })
   const daysOf = daysById(seen)
   return {
     histories: Array.from(people, ([userId, { user, beginDay }]) => ({ user, firstDay: beginDay, days: daysOf[userId] ?? [] })),

@@ -3,11 +3,11 @@ import { addDays, findRefold, readKeptState, type Refold, type SessionFacts } fr
 import { countUp, waitsOf } from '../../behavior/call-counts.ts'
 import { addEnding, addSession, endingOf } from '../../behavior/session-totals.ts'
 import type { SaidOfSession } from '../../behavior/outcomes.ts'
+import { raw, sql } from '../../ledger/fragment.ts'
 import { NONE } from '../../query/dimensions.ts'
 import { scopeOf, type Frame } from '../../read/frame.ts'
 import { eachCount } from '../../sums/packed-counts.ts'
 import { readColumns, readRows } from '../../ledger/snapshot.ts'
-import { readUserDays } from '../../segments/user-days.ts'
 import { saidOfSession, type BehaviorReading, type BehaviorWanted } from './behavior-reading.ts'
 import { disliked } from './read-dislikes.ts'
 import { eachCall } from '../histories/user-calls.ts'
@@ -108,7 +108,7 @@ export async function addKeptCounts(frame: Frame, plan: KeptPlan, { counts, want
   // Those that were counted are users of days that are not closed.
   delete counts.users
   if (wanted.counts !== 'all') return
-  const userDays = await readUserDays(store, (await scopeOf(frame, frame.period)).period)
+  const userDays = await frame.userDays((await scopeOf(frame, frame.period)).period)
   counts.userDays = userDays.reduce((sum, { userIds }) => sum + countUsers(userIds), 0)
 }
 
@@ -136,16 +136,20 @@ export async function addKeptSessions(frame: Frame, plan: KeptPlan, kept: Kept):
 }
 
 async function addReturns({ store, period }: Frame, { refold, staleUsers }: KeptPlan, { returning }: Kept): Promise<void> {
-  const [userIds = [], returned = []] = await readColumns(store, {
-    text: `SELECT json_group_array(user_id) AS users, json_group_array(returned) AS returned FROM (
-      SELECT user_id, max(next_ms IS NOT NULL) AS returned FROM kept_sessions
-      WHERE user_id <> 0 AND start_ms >= ? AND start_ms < ? AND NOT (start_ms >= ? AND user_id IN (SELECT value FROM json_each(?)))
+  const isKept =
+    refold === undefined
+      ? raw('true')
+      : sql`NOT (start_ms >= ${refold.fromMs} AND user_id IN (SELECT value FROM json_each(${JSON.stringify([...staleUsers])})))`
+  const [userIds = [], returned = []] = await readColumns(
+    store,
+    sql`SELECT json_group_array(user_id) AS users, json_group_array(returned) AS returned FROM (
+      SELECT user_id, count(to_next_ms) AS returned FROM kept_sessions
+      WHERE user_id <> 0 AND start_ms >= ${period.fromMs} AND start_ms < ${period.toMs} AND ${isKept}
       GROUP BY user_id)`,
-    values: [period.fromMs, period.toMs, refold?.fromMs ?? period.toMs, JSON.stringify([...staleUsers])],
-  })
+  )
   for (const [n, userId] of userIds.entries()) {
     returning.known.add(userId)
-    if (returned[n] === 1) returning.returned.add(userId)
+    if ((returned[n] ?? 0) > 0) returning.returned.add(userId)
   }
 }
 

@@ -3,11 +3,12 @@ import { ratio } from '../../behavior/session-metrics.ts'
 import { equals, type UsageCounts } from '../../behavior/usage-patterns.ts'
 import type { Dimension } from '../../query/dimensions.ts'
 import { both } from '../../query/filter.ts'
-import { calendarDays } from '../../read/calendar-days.ts'
+import { calendarDaysFrom, calendarDaysOf } from '../../read/calendar-days.ts'
 import { scopeOf, type Frame } from '../../read/frame.ts'
 import { readUserSums } from '../../read/population.ts'
 import type { Scope } from '../../plan/scope.ts'
 import { readGroups } from '../../read/read-groups.ts'
+import { lastIdOf } from '../../segments/user-days.ts'
 import { isModelChosen } from './chosen-models.ts'
 import { readBehavior } from './read-behavior.ts'
 
@@ -61,15 +62,49 @@ async function readChosenModels(frame: Frame): Promise<ReadonlyMap<string, numbe
   return counts
 }
 
+interface UsersAndDays {
+  readonly count: number
+  /** Added up over users. */
+  readonly calendarDays: number
+}
+
 /** How many users called, and on how many days each of them could. */
-async function readUsers(frame: Frame): Promise<{ count: number; calendarDays: number }> {
+async function readUsers(frame: Frame): Promise<UsersAndDays> {
   const scope = await scopeOf(frame, frame.period)
+  const ofDays = await countByDays(frame, scope)
+  if (ofDays !== undefined) return ofDays
   const firstSeen = await frame.firstSeen()
-  const userIds = new Set(everybody(scope, firstSeen) ?? (await readUserSums(frame.store, scope, { sums: [], activeDays: false })).ids)
-  userIds.delete(0)
-  let days = 0
-  for (const userId of userIds) days += calendarDays(frame.zone, scope.period, firstSeen.get(userId))
-  return { count: userIds.size, calendarDays: days }
+  const userIds = everybody(scope, firstSeen) ?? new Set((await readUserSums(frame.store, scope, { sums: [], activeDays: false })).ids)
+  const daysOf = calendarDaysOf(frame.zone, scope.period)
+  const sum = { count: 0, calendarDays: 0 }
+  for (const userId of userIds) {
+    if (userId === 0) continue
+    sum.count++
+    sum.calendarDays += daysOf(firstSeen.get(userId))
+  }
+  return sum
+}
+
+/** Of all calls of all time so far, in days of the store's zone: the days on which users called tell on which they began, and are read anyway. */
+async function countByDays({ store, zone, userDays }: Frame, { where, period }: Scope): Promise<UsersAndDays | undefined> {
+  if (where !== undefined || zone.name !== store.timeZone) return undefined
+  const [first] = await store.all<{ ms: number }>('SELECT start_ms AS ms FROM llm_calls WHERE counted = 1 ORDER BY start_ms LIMIT 1')
+  if (first === undefined || first.ms < period.fromMs) return undefined
+  const days = await userDays(period)
+  const isKnown = new Uint8Array(lastIdOf(days) + 1)
+  const daysFrom = calendarDaysFrom(zone, period)
+  const sum = { count: 0, calendarDays: 0 }
+  for (const { day, userIds } of days.toSorted((a, b) => a.day - b.day)) {
+    const left = daysFrom(day)
+    for (let n = 0; n < userIds.length; n++) {
+      const userId = userIds[n] ?? 0
+      if (userId === 0 || isKnown[userId] === 1) continue
+      isKnown[userId] = 1
+      sum.count++
+      sum.calendarDays += left
+    }
+  }
+  return sum
 }
 
 /** Of a period that begins before anybody's first call, and of all calls, it is known who called in it; else undefined. */

@@ -64,7 +64,7 @@ async function readAllDays({ store }: Frame, period: Period): Promise<UserHistor
   for (let userId = 1; userId < ends.length; userId++) addTo(ends, userId, ends[userId - 1] ?? 0)
   const nextAt = new Int32Array(ends.length)
   nextAt.set(ends.subarray(0, -1), 1)
-  const all = Array.from({ length: ends.at(-1) ?? 0 }, () => noDay)
+  const all = Array<ActiveDay | undefined>(ends.at(-1) ?? 0).fill(undefined)
   for (const { day, userIds, requests } of userDays) {
     const key = timeKeyOfDay('day', day)
     // Users who called equally often on a day share what is said of it: else there were millions of them.
@@ -77,7 +77,8 @@ async function readAllDays({ store }: Frame, period: Period): Promise<UserHistor
   }
   const histories: UserHistory[] = []
   for (let userId = 1; userId < ends.length; userId++) {
-    const days = all.slice(ends[userId - 1], ends[userId])
+    // Every place has its day by now.
+    const days = all.slice(ends[userId - 1], ends[userId]) as ActiveDay[]
     const [first] = days
     if (first !== undefined) histories.push({ user: String(userId), firstDay: first.day, days })
   }
@@ -130,4 +131,3 @@ async function readDays(frame: Frame, scope: Scope, features: boolean): Promise<
 }
 
 const none: ReadonlyMap<string, number> = new Map()
-const noDay: ActiveDay = { day: 0, requests: 0, features: none }

@@ -4,7 +4,7 @@ import { scopeOf, type Frame } from '../../read/frame.ts'
 import type { JourneyTime, Person } from '../../journey/person.ts'
 import { readGroups } from '../../read/read-groups.ts'
 import { timeKeyOfDay } from '../../query/time-bucket.ts'
-import { readSignUps, type BadSignUps } from '../../read/read-sign-ups.ts'
+import { readSignUps, type BadSignUps, type SignUps } from '../../read/read-sign-ups.ts'
 import { mayBeSignUpOf } from '../../segments/sign-up.ts'
 
 /** Who came in a period, by id. */
@@ -14,17 +14,18 @@ export interface Persons {
 }
 
 /**
- * Users who signed up, or first called, before `as_of`; with `inPeriod` only those who did so in the period. A filter chooses
+ * Users who signed up, or first called, before `as_of` and the end of the period, and not before `from`. `said`: sign-ups that
+ * were read already. A filter chooses
  * users, those with a call that it lets through: what they did is told of all their calls, so that nobody's first request is
  * one that came later.
  */
 export async function readPersons(
   frame: Frame,
-  { from }: { readonly from: number } = { from: Number.NEGATIVE_INFINITY },
+  { from = Number.NEGATIVE_INFINITY, said: known }: { readonly from?: number; readonly said?: SignUps } = {},
 ): Promise<Persons> {
   const { clock, period, zone } = frame
   const dayOf = (ms: number): number => timeKeyOfDay('day', zone.day(ms))
-  const { signUps, unreadable } = await readSignUps(frame)
+  const { signUps, unreadable } = known ?? (await readSignUps(frame))
   const firstSeen = await frame.firstSeen()
   const chosen = await readChosen(frame)
   const people = new Map<number, Person>()
