@@ -101,6 +101,19 @@ describe('reports about people, over twelve users', () => {
     await own.close()
   })
 
+  it('cohorts --until an instant: who begins later on that day is not in them yet', async () => {
+    const own = await ledgerOf([
+      { user: 'ada', at: '2024-02-01T10:00:00Z' },
+      { user: 'ben', at: '2024-02-01T14:00:00Z' },
+      { user: 'ada', at: '2024-02-20T10:00:00Z' },
+    ])
+    const asked = openAnalytics(own, { now: () => AS_OF })
+    const sizeAt = async (until: string) => lines((await asked.report('cohorts', { until })).rows, 'cohort', 'size')
+    expect(await sizeAt('2024-02-01T12:00:00Z')).toEqual(['2024-02 1'])
+    expect(await sizeAt('2024-02-01T15:00:00Z')).toEqual(['2024-02 2'])
+    await own.close()
+  })
+
   it('growth and evolution: who signed up before the first call is new when signing up, and comes back with that call', async () => {
     const own = await ledgerOf([
       { user: 'ada', at: '2024-02-10T10:00:00Z', properties: { SignupDate: '2024-01-20' } },
