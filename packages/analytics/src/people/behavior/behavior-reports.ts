@@ -230,9 +230,8 @@ export async function tellFriction({ frame }: PeopleAsked): Promise<Told> {
   const { totals, words, rateLimited } = await readBehavior(frame, { counts: 'kinds', waits: true, messages: true })
   const segmentOfUser = await segmentsOfUsers(frame.store, await frame.segments(), frame.clock.asOfMs)
   const meant = await readMeant(frame)
-  const powerUsers = [...segmentOfUser].flatMap(([userId, segment]) =>
-    segment === 'power' && meant?.has(userId) !== false ? [userId] : [],
-  )
+  const powerUsers: number[] = []
+  for (const [userId, segment] of segmentOfUser) if (segment === 'power' && meant?.has(userId) !== false) powerUsers.push(userId)
   // Most ledgers have none, and then the requests of features need not be counted.
   const asked = (await hasFingerprints(frame)) ? await readRequestsByFeature(frame) : { features: [], isTold: false }
   const limited = rateLimited ?? (await readRateLimited(frame))
