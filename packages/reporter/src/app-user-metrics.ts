@@ -159,7 +159,7 @@ let triedMs = Number.NEGATIVE_INFINITY
 
 function open(store: string | Store | undefined): NonNullable<typeof opened> {
   const source = store ?? (process.env[storeSetting.env] || storeSetting.default)
-  const reading = typeof source === 'string' ? openStore({ path: source, readOnly: true, cacheMiB: 64 }) : Promise.resolve(source)
+  const reading = typeof source === 'string' ? openStore({ path: source, readOnly: true }) : Promise.resolve(source)
   return {
     source,
     analytics: reading.then((one) => openAnalytics(one, { tiers: definedTiers, segments: definedSegments, modelTiers: definedModelTiers })),

@@ -30,10 +30,6 @@ import { verifyLedger } from './verify.ts'
 import { addCounters, writeBatch, type WriteContext } from './write/write.ts'
 import { openZone, type Zone } from './zone.ts'
 
-/** What a report about a million calls reads again and again does not quite fit into half of it: sessions then take a third longer. */
-const READING_CACHE_MIB = 128
-/** Of the connection beside one that writes, which an app or a collector pays for. */
-const BESIDE_CACHE_MIB = 64
 /** A WAL larger than this is written back and cut between two writes, so that a reader that never rests cannot grow it without end. */
 const MAX_WAL_BYTES = 64 * 1024 * 1024
 /** SQLite's page size, its default since 2016. */
@@ -104,7 +100,7 @@ function statOf(path: string): Stats | undefined {
  * and `verify` checks them all.
  */
 function pragmas({ readOnly = false, cacheMiB, maxMiB, busyTimeoutMs = 5000, synchronous = 'full' }: StoreOptions): string {
-  const reading = `PRAGMA busy_timeout = ${Math.trunc(busyTimeoutMs)}; PRAGMA cache_size = -${Math.trunc((cacheMiB ?? (readOnly ? READING_CACHE_MIB : 8)) * 1024)};`
+  const reading = `PRAGMA busy_timeout = ${Math.trunc(busyTimeoutMs)}; PRAGMA cache_size = -${Math.trunc((cacheMiB ?? (readOnly ? 64 : 8)) * 1024)};`
   if (readOnly) return `${reading} PRAGMA query_only = 0; PRAGMA temp_store = MEMORY;`
   return `${reading} PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 8000; PRAGMA synchronous = ${synchronous === 'full' ? 'FULL' : 'NORMAL'}; PRAGMA foreign_keys = OFF;
     PRAGMA secure_delete = ON; PRAGMA journal_size_limit = ${MAX_WAL_BYTES}; PRAGMA temp_store = MEMORY;
@@ -121,7 +117,7 @@ async function settleZone(db: Sqlite, asked: Zone, readOnly: boolean): Promise<Z
 function storeOn(db: Sqlite, options: StoreOptions, firstZone: Zone): Store {
   const { path, readOnly, closesDays = true } = options
   const interning = openInterning(db)
-  const readingPragmas = pragmas({ ...options, readOnly: true, cacheMiB: options.cacheMiB ?? BESIDE_CACHE_MIB })
+  const readingPragmas = pragmas({ ...options, readOnly: true })
   const connections = openConnections(db, { path, readOnly, readingPragmas, rolledBack: () => interning.forget() })
   const { inTurn, afterwards, all } = connections
   let zone = firstZone

@@ -22,7 +22,7 @@ export interface StoreOptions {
   /** IANA zone whose days are rolled up. Kept in the file: it decides for a new file only; `setTimeZone` changes it. */
   readonly timeZone?: string
   readonly readOnly?: boolean
-  /** How much memory SQLite may use for pages, in MiB. Default 8 for writing and 64 for the queries beside it; 128 with `readOnly`. */
+  /** How much memory SQLite may use for pages, in MiB. Default 8 for writing, 64 for reading. */
   readonly cacheMiB?: number
   /** How large the file may grow, in MiB; by default as large as the disk. Beyond it writes fail as on a full disk. */
   readonly maxMiB?: number
