@@ -2,6 +2,12 @@ import type { Store } from '@spanledger/store'
 
 import { readColumns, readRows } from './snapshot.ts'
 
+/** The start of the first call ever that counts; undefined of a ledger without one. */
+export async function readFirstStart(store: Store): Promise<number | undefined> {
+  const [first] = await store.all<{ ms: number }>('SELECT start_ms AS ms FROM llm_calls WHERE counted = 1 ORDER BY start_ms LIMIT 1')
+  return first?.ms
+}
+
 /** The start of the first call ever of some users, or of all, by id; from the rollups by month, which hold all history. */
 export async function readFirstSeen(store: Store, userIds?: readonly number[]): Promise<ReadonlyMap<number, number>> {
   const [ids = [], firsts = []] = await readMonths(store, userIds)

@@ -380,4 +380,14 @@ describe('what users like', () => {
     expect(row).toMatchObject({ user_days: 1, requests_per_calendar_day: 1 })
     await store.close()
   })
+
+  it('calendar days are those of the zone asked for: a call of the evening in UTC begins on the next day in Kathmandu', async () => {
+    const store = await ledgerOf([{ at: '2026-03-01T20:00:00Z', user: 'ada', properties: {} }])
+    const perDay = async (timeZone: string) => {
+      const analytics = openAnalytics(store, { now: () => Date.parse('2026-03-04T10:00:00Z'), timeZone })
+      return (await analytics.report('behavior')).rows[0]?.['requests_per_calendar_day']
+    }
+    expect([await perDay('UTC'), await perDay('Asia/Kathmandu')]).toEqual([1 / 4, 1 / 3])
+    await store.close()
+  })
 })

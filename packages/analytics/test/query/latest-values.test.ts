@@ -127,6 +127,16 @@ describe('latest:KEY', () => {
     await store.close()
   })
 
+  it('is what users are now in the period before too, which is of the same users', async () => {
+    const store = await ledgerOf(calls)
+    const analytics = openAnalytics(store, { now: () => Date.parse('2026-03-04T00:00:00Z') })
+    const period = { since: '2026-03-03', until: '2026-03-03', compare: 'previous' as const }
+    const { rows } = await analytics.report('session_metrics', { ...period, where: 'latest:plan = pro' })
+    // On the day before ada was not pro yet.
+    expect(rows[0]).toMatchObject({ sessions: 1, sessions_previous: 1 })
+    await store.close()
+  })
+
   it('is refused in a segment of one’s own, whose tests are of latest values anyway', async () => {
     const store = await ledgerOf(calls)
     const analytics = openAnalytics(store, { now: () => START + 5 * DAY, segments: { payers: { where: 'latest:plan = pro' } } })

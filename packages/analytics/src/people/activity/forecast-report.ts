@@ -1,4 +1,5 @@
 import { readGroups } from '../../read/read-groups.ts'
+import { readFirstStart } from '../../ledger/seen-users.ts'
 import { scopeOf } from '../../read/frame.ts'
 import type { Amount } from '../../query/metric.ts'
 import { metricTable } from '../../query/metrics.ts'
@@ -49,8 +50,8 @@ export async function tellForecast({ frame, options }: PeopleAsked): Promise<Tol
   const scope = await scopeOf(frame, { fromMs: startOf(firstDay), toMs: startOf(today) })
   const groups = await readGroups(store, scope, { dimensions: [{ kind: 'time', step: 'day' }], metrics: [metric] })
   const byDay = new Map(groups.map(({ keys, group }) => [Number(keys[0]), Number(metricTable[metric].of(group) ?? 0)]))
-  const [first] = await store.all<{ ms: number }>('SELECT start_ms AS ms FROM llm_calls WHERE counted = 1 ORDER BY start_ms LIMIT 1')
-  const begun = first === undefined ? today : Math.max(firstDay, timeKeyOfDay('day', zone.day(first.ms)))
+  const firstMs = await readFirstStart(store)
+  const begun = firstMs === undefined ? today : Math.max(firstDay, timeKeyOfDay('day', zone.day(firstMs)))
   const values = Array.from({ length: today - begun }, (_, n) => byDay.get(begun + n) ?? 0)
   const coming = forecastDays(values, today, monthEnd)
   const type = metric === 'cost_usd' ? 'usd' : 'number'

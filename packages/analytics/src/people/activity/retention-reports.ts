@@ -115,8 +115,8 @@ function daysById(histories: readonly UserHistory[]): UserHistory['days'][] {
 /** The same users, counted from their sign-up where it is known, and those who signed up and never called. */
 async function fromSignUp(frame: Frame, seen: readonly UserHistory[]): Promise<Counted> {
   const said = await readSignUps(frame)
-  // Everybody begins with the first call, and all calls are looked at.
-  if (said.signUps.size === 0 && frame.where === undefined && frame.period.toMs >= frame.clock.asOfMs)
+  // Everybody begins with the first call, and who called is known.
+  if (said.signUps.size === 0 && frame.period.toMs >= frame.clock.asOfMs)
     return { histories: seen, badSignUps: { unreadable: said.unreadable, late: 0 } }
   const { people, badSignUps } = await readPersons(frame, { said })
   const daysOf = daysById(seen)

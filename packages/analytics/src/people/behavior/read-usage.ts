@@ -2,6 +2,7 @@ import type { CallCounts } from '../../behavior/call-counts.ts'
 import { ratio } from '../../behavior/session-metrics.ts'
 import { equals, type UsageCounts } from '../../behavior/usage-patterns.ts'
 import type { Dimension } from '../../query/dimensions.ts'
+import { readFirstStart } from '../../ledger/seen-users.ts'
 import { both } from '../../query/filter.ts'
 import { calendarDaysFrom, calendarDaysOf } from '../../read/calendar-days.ts'
 import { scopeOf, type Frame } from '../../read/frame.ts'
@@ -88,8 +89,8 @@ async function readUsers(frame: Frame): Promise<UsersAndDays> {
 /** Of all calls of all time so far, in days of the store's zone: the days on which users called tell on which they began, and are read anyway. */
 async function countByDays({ store, zone, userDays }: Frame, { where, period }: Scope): Promise<UsersAndDays | undefined> {
   if (where !== undefined || zone.name !== store.timeZone) return undefined
-  const [first] = await store.all<{ ms: number }>('SELECT start_ms AS ms FROM llm_calls WHERE counted = 1 ORDER BY start_ms LIMIT 1')
-  if (first === undefined || first.ms < period.fromMs) return undefined
+  const firstMs = await readFirstStart(store)
+  if (firstMs === undefined || firstMs < period.fromMs) return undefined
   const days = await userDays(period)
   const isKnown = new Uint8Array(lastIdOf(days) + 1)
   const daysFrom = calendarDaysFrom(zone, period)

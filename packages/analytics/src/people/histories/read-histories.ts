@@ -4,7 +4,7 @@ import { scopeOf, type Frame } from '../../read/frame.ts'
 import { readGroups } from '../../read/read-groups.ts'
 import type { Scope } from '../../plan/scope.ts'
 import { readColumns } from '../../ledger/snapshot.ts'
-import { readFirstSeen } from '../../ledger/seen-users.ts'
+import { readFirstSeen, readFirstStart } from '../../ledger/seen-users.ts'
 import { lastIdOf, readUserDays } from '../../segments/user-days.ts'
 import { timeKeyOfDay } from '../../query/time-bucket.ts'
 import type { ActiveDay, UserHistory } from '../../behavior/user-history.ts'
@@ -28,8 +28,7 @@ export interface Histories {
 export async function readHistories(frame: Frame, { features = false } = {}): Promise<Histories> {
   const { store, clock, zone } = frame
   const dayOf = (ms: number): number => timeKeyOfDay('day', zone.day(ms))
-  const [first] = await store.all<{ start_ms: number }>('SELECT start_ms FROM llm_calls WHERE counted = 1 ORDER BY start_ms LIMIT 1')
-  const fromMs = Math.min(first?.start_ms ?? clock.asOfMs, clock.asOfMs)
+  const fromMs = Math.min((await readFirstStart(store)) ?? clock.asOfMs, clock.asOfMs)
   const scope = await scopeOf(frame, { fromMs: zone.startOfDay(zone.day(fromMs)), toMs: clock.asOfMs })
   const known = { scope, dayOf, asOfDay: dayOf(clock.asOfMs), knownTo: dayOf(clock.asOfMs - 1) + 1 }
   // All calls of whole days of the store's zone: who called on them is kept, and who is seen first is seen for the first time.

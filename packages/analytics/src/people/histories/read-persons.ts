@@ -14,10 +14,9 @@ export interface Persons {
 }
 
 /**
- * Users who signed up, or first called, before `as_of` and the end of the period, and not before `from`. `said`: sign-ups that
- * were read already. A filter chooses
- * users, those with a call that it lets through: what they did is told of all their calls, so that nobody's first request is
- * one that came later.
+ * Users who signed up, or first called, before `as_of` and the end of the period, and not before `from`. A filter chooses users,
+ * those with a call that it lets through: what they did is told of all their calls, so that nobody's first request is one that
+ * came later. `said`: sign-ups that were read already.
  */
 export async function readPersons(
   frame: Frame,
